@@ -1,0 +1,1 @@
+"""The service's own controllers as pure decisions: `decide(observed, spec, now) -> changes`."""

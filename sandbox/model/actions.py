@@ -1,0 +1,155 @@
+"""The catalogue of actions: what an operator can do. Each is declared here once, with the fields of `ServiceSpec` it may change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .params import Kind, Param, Params, Value
+from .service import Fallback, ServiceSpec, with_fields
+
+
+class InapplicableError(Exception):
+    """The action makes no sense in the present state; the message says why and what would."""
+
+
+Plan = Callable[[ServiceSpec, Params, int], ServiceSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A verb of the operator.
+
+    `plan(spec, params, number)` gives the new desired state, pure; `number` is the command's, unique in the drill. An action
+    without a plan is a record (declare, resolve). `duration` is the modelled time in seconds from acceptance until the change is
+    in force. `fields` are the paths of `ServiceSpec` that it may change: the table that scoring and docs read.
+    """
+
+    name: str
+    component: str
+    help: str
+    params: tuple[Param, ...] = ()
+    fields: tuple[str, ...] = ()
+    plan: Plan | None = None
+    duration: float = 0.0
+    destructive: bool = False
+    mitigating: bool = False
+
+
+def _set(**paths: str) -> Plan:
+    """A plan that copies parameters to fields; an optional parameter that was not given leaves its field."""
+
+    def plan(spec: ServiceSpec, params: Params, _number: int) -> ServiceSpec:
+        return with_fields(spec, {path: params[name] for name, path in paths.items() if name in params})
+
+    return plan
+
+
+def _scale(spec: ServiceSpec, params: Params, _number: int) -> ServiceSpec:
+    replicas = int(params["replicas"])
+    scaler = spec.autoscaler
+    if scaler.enabled and not scaler.minimum <= replicas <= scaler.maximum:
+        raise InapplicableError(
+            f"the autoscaler keeps between {scaler.minimum} and {scaler.maximum} replicas; change its bounds with set-autoscaler"
+        )
+    return with_fields(spec, {"champion.replicas": replicas})
+
+
+def _autoscaler(spec: ServiceSpec, params: Params, _number: int) -> ServiceSpec:
+    new = _set(
+        enabled="autoscaler.enabled", minimum="autoscaler.minimum", maximum="autoscaler.maximum", target="autoscaler.target"
+    )(spec, params, _number)
+    if new.autoscaler.minimum > new.autoscaler.maximum:
+        raise InapplicableError(f"minimum {new.autoscaler.minimum} is above maximum {new.autoscaler.maximum}")
+    return new
+
+
+def _restart(spec: ServiceSpec, params: Params, number: int) -> ServiceSpec:
+    return with_fields(spec, {"champion.restarted": f"{params['replica']}#{number}"})
+
+
+def _fallback(spec: ServiceSpec, params: Params, _number: int) -> ServiceSpec:
+    value: Value = Fallback(str(params["mode"]))
+    return with_fields(spec, {"fallback": value})
+
+
+SCALE = Action(
+    "scale",
+    "model-server",
+    "Set the number of champion replicas; new ones serve once they have started and loaded the model.",
+    (Param("replicas", Kind.COUNT, "wanted number of replicas", minimum=0, maximum=64),),
+    ("champion.replicas",),
+    _scale,
+    mitigating=True,
+)
+RESTART = Action(
+    "restart",
+    "model-server",
+    "Restart one replica, or all of them; what it is serving and what waits there is lost.",
+    (Param("replica", Kind.NAME, "name of the replica, or all", default="all"),),
+    ("champion.restarted",),
+    _restart,
+    destructive=True,
+    mitigating=True,
+)
+SET_AUTOSCALER = Action(
+    "set-autoscaler",
+    "autoscaler",
+    "Change the autoscaler's bounds or target, or switch it on or off.",
+    (
+        Param("enabled", Kind.SWITCH, "whether it scales at all", optional=True),
+        Param("minimum", Kind.COUNT, "fewest replicas", optional=True, minimum=0, maximum=64),
+        Param("maximum", Kind.COUNT, "most replicas", optional=True, minimum=1, maximum=64),
+        Param("target", Kind.SHARE, "share of busy slots it aims at", optional=True, minimum=0.05, maximum=1.0),
+    ),
+    ("autoscaler.enabled", "autoscaler.minimum", "autoscaler.maximum", "autoscaler.target"),
+    _autoscaler,
+    mitigating=True,
+)
+SHED = Action(
+    "shed",
+    "gateway",
+    "Refuse a share of the requests at the gateway at once (429), so that the rest is served in time; 0% ends it.",
+    (Param("share", Kind.SHARE, "share of requests to refuse", minimum=0.0, maximum=1.0),),
+    ("gateway.shed",),
+    _set(share="gateway.shed"),
+    destructive=True,
+    mitigating=True,
+)
+FALLBACK = Action(
+    "fallback",
+    "model-server",
+    "Answer from simple rules in place of the model: off, on overflow (when a queue is full), or always.",
+    (Param("mode", Kind.CHOICE, "when rules answer", choices=tuple(Fallback)),),
+    ("fallback",),
+    _fallback,
+    mitigating=True,
+)
+SET_TIMEOUT = Action(
+    "set-timeout",
+    "gateway",
+    "Set how long the gateway waits for an answer, all tries together, before it gives up (504).",
+    (Param("timeout", Kind.DURATION, "longest wait", minimum=0.05, maximum=60.0),),
+    ("gateway.timeout",),
+    _set(timeout="gateway.timeout"),
+    mitigating=True,
+)
+SET_RETRIES = Action(
+    "set-retries",
+    "gateway",
+    "Set how often the gateway tries again after a 503 or a broken connection, and which share of its requests may be retries.",
+    (
+        Param("retries", Kind.COUNT, "further tries of one request", optional=True, minimum=0, maximum=10),
+        Param("budget", Kind.SHARE, "share of the requests in flight that may be retries", optional=True),
+    ),
+    ("gateway.retries", "gateway.retry_budget"),
+    _set(retries="gateway.retries", budget="gateway.retry_budget"),
+    mitigating=True,
+)
+DECLARE = Action("declare", "incident", "Declare the incident: you have noticed it and are on it.")
+RESOLVE = Action("resolve", "incident", "Record that the incident is over; the drill runs on to its end.")
+
+ACTIONS: dict[str, Action] = {
+    action.name: action
+    for action in (SCALE, RESTART, SET_AUTOSCALER, SHED, FALLBACK, SET_TIMEOUT, SET_RETRIES, DECLARE, RESOLVE)
+}

@@ -1,0 +1,180 @@
+"""`Scenario`: the frozen, validated form of a scenario file. `loading` makes it from YAML."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .params import Params
+from .service import ServiceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The shape of the request rate before any fault: a constant rate, in requests per second."""
+
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """How the clients behave: not under the operator's control."""
+
+    timeout: float = 2.0  # seconds until a client hangs up
+    retries: int = 0  # further attempts after a failure
+    backoff: float = 0.2  # seconds before the first of them, doubled each time, with full jitter
+    backoff_limit: float = 5.0  # longest back-off in seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What things cost, in dollars. A prediction's cost depends on the true label, whether it is known yet or not."""
+
+    failed: float  # a request that got no answer
+    slow: float  # an answer later than the latency objective's bound
+    missed: float  # predicted on time, arrived late
+    false_alarm: float  # predicted late, arrived on time
+    replica_hour: float
+    training_hour: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorldConfig:
+    """The data behind the service. Calendar time at drill time t is `start + pace * t`."""
+
+    name: str
+    start: dt.datetime  # naive, the data's local time
+    pace: float  # calendar seconds per second of drill time
+    traffic: Traffic
+    prices: Prices
+    clients: Clients = field(default_factory=Clients)
+    train_from: dt.datetime | None = None  # training window of the model that serves at the start
+    train_until: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """How the service behaves: facts of the simulation that real stacks have by nature.
+
+    `calibrate` measures them on a machine.
+    """
+
+    service_time: float = 0.05  # mean seconds to answer one request from the model
+    service_time_cv: float = 0.4  # coefficient of variation (standard deviation over mean), log-normal
+    rules_time: float = 0.004  # mean seconds to answer one from the rules
+    start_time: float = 8.0  # seconds until a new replica's process runs
+    load_time: float = 12.0  # seconds to load the model
+    cancel_on_timeout: bool = False  # whether a server stops work that nobody waits for
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A fault at a drill time, or on a condition with a latest time. `lasts` None: until the end."""
+
+    id: str
+    fault: str
+    params: Params
+    at: float | None = None  # seconds of drill time
+    when: str = ""  # expression over SLIs
+    by: float | None = None  # latest time for a condition
+    lasts: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A service level objective: the share of good events that `sli` must reach over a window."""
+
+    id: str
+    sli: str
+    target: float  # share of good events
+    bound: float | None = None  # seconds, for latency: good means answered within it
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """When a runbook's step is due: at a drill time, or when an expression over SLIs has held for `hold` seconds."""
+
+    at: float | None = None
+    metric: str = ""
+    hold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a runbook."""
+
+    trigger: Trigger
+    action: str
+    params: Params
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Runbook:
+    """A scripted operator, no faster than people: `notice` from the first trigger to the first command, `step` between commands."""
+
+    id: str
+    steps: tuple[Step, ...]
+    why: str = ""
+    notice: float = 60.0
+    step: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The component at fault and the cause (the fault's name)."""
+
+    component: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Debrief:
+    """What to learn, shown after the drill only."""
+
+    story: str
+    sooner: str = ""
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One incident, valid as a whole. `digest` is the SHA-256 of the normalised content with the profile applied."""
+
+    id: str
+    title: str
+    group: str
+    difficulty: int  # 1 easiest to 5
+    skills: tuple[str, ...]
+    pager: str
+    world: WorldConfig
+    service: ServiceSpec
+    runtime: Runtime
+    duration: float  # seconds from t = 0
+    warmup: float  # seconds before t = 0
+    verdict_window: float  # seconds before the end
+    timeline: tuple[Beat, ...]
+    objectives: tuple[Objective, ...]
+    answer: Answer
+    reference: Runbook
+    tempting: tuple[Runbook, ...]
+    debrief: Debrief
+    stacks: tuple[str, ...] = ("sim",)
+    control: bool = False
+    profile: str = ""
+    digest: str = ""
+    source: str = ""  # the file it was read from, for messages
+
+    @property
+    def runbooks(self) -> Mapping[str, Runbook]:
+        """The scripted operators by name."""
+        return {book.id: book for book in (self.reference, *self.tempting)}
+
+    def calendar(self, t: float) -> dt.datetime:
+        """Calendar time at drill time `t` (seconds)."""
+        return self.world.start + dt.timedelta(seconds=self.world.pace * t)
+
+    def latency_bound(self) -> float | None:
+        """The bound of the tightest latency objective, in seconds; an answer later than it is slow."""
+        return min((goal.bound for goal in self.objectives if goal.bound is not None), default=None)

@@ -1,0 +1,122 @@
+"""`ServiceSpec`: the desired state of the service under drill, one home per field.
+
+Operators and controllers change nothing else. A field is named by its path (`gateway.timeout`); a difference between two specs
+is a list of `Change`, whoever made it: a drillbox action and the same change made with kubectl are equal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .params import Value
+
+
+class Fallback(StrEnum):
+    """When a model server answers from rules in place of the model."""
+
+    OFF = "off"
+    OVERFLOW = "overflow"  # when its queue is full
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One deployment of model servers.
+
+    `restarted` names the last restart that was asked for, as `REPLICA#N` or `all#N`; a new value is a new restart.
+    """
+
+    version: str = ""
+    replicas: int = 0
+    concurrency: int = 1  # requests that one replica serves at once
+    queue: int = 16  # requests that may wait at one replica
+    restarted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscaler:
+    """Horizontal autoscaling of the champion, with the HPA's algorithm."""
+
+    enabled: bool = False
+    minimum: int = 1
+    maximum: int = 1
+    target: float = 0.6  # share of busy slots
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Traffic policy of the gateway."""
+
+    timeout: float = 1.0  # seconds, for all tries together
+    retries: int = 1  # further tries after a 503 or a broken connection
+    retry_budget: float = 1.0  # share of the requests in flight that may be retries; at least 3 always may
+    shed: float = 0.0  # share of requests refused at once with 429
+    canary_weight: float = 0.0  # share of requests routed to the candidate
+    shadow_share: float = 0.0  # share of requests mirrored to the shadow
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """The desired state. Pools are those of the three deployments `model-champion`, `model-candidate`, `model-shadow`."""
+
+    champion: Workload = field(default_factory=Workload)
+    candidate: Workload = field(default_factory=Workload)
+    shadow: Workload = field(default_factory=Workload)
+    autoscaler: Autoscaler = field(default_factory=Autoscaler)
+    gateway: Gateway = field(default_factory=Gateway)
+    fallback: Fallback = Fallback.OFF
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field of the spec that changed: by whom, from what, to what."""
+
+    field: str
+    before: Value
+    after: Value
+    by: str
+
+
+def fields_of(spec: ServiceSpec) -> Iterator[tuple[str, Value]]:
+    """Every field's path and value, in the order of declaration."""
+    for outer in dataclasses.fields(spec):
+        part = getattr(spec, outer.name)
+        if dataclasses.is_dataclass(part):
+            for inner in dataclasses.fields(part):
+                yield f"{outer.name}.{inner.name}", getattr(part, inner.name)
+        else:
+            yield outer.name, part
+
+
+def get(spec: ServiceSpec, path: str) -> Value:
+    """The value of the field at `path`.
+
+    Raises:
+        KeyError: if there is no such field.
+    """
+    return dict(fields_of(spec))[path]
+
+
+def with_fields(spec: ServiceSpec, values: dict[str, Value]) -> ServiceSpec:
+    """A copy with the fields at the given paths set.
+
+    Raises:
+        KeyError: if there is no such field.
+    """
+    known = dict(fields_of(spec))
+    for path, value in values.items():
+        if path not in known:
+            raise KeyError(path)
+        outer, _, inner = path.partition(".")
+        new = dataclasses.replace(getattr(spec, outer), **{inner: value}) if inner else value
+        spec = dataclasses.replace(spec, **{outer: new})  # type: ignore[arg-type]  # the path was checked above
+    return spec
+
+
+def differences(before: ServiceSpec, after: ServiceSpec, by: str) -> tuple[Change, ...]:
+    """What changed between two specs, in the order of declaration."""
+    pairs = zip(fields_of(before), fields_of(after), strict=True)
+    return tuple(Change(path, old, new, by) for (path, old), (_, new) in pairs if old != new)
