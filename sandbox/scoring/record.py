@@ -1,0 +1,99 @@
+"""The record of a drill: the journal's events folded into what scoring and reports read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ..model.events import (
+    Accepted,
+    Changed,
+    Cleared,
+    Completed,
+    Ended,
+    Event,
+    Failed,
+    Injected,
+    Logged,
+    Observed,
+    Rejected,
+    Settled,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One observation."""
+
+    at: float
+    slis: Mapping[str, float]
+    counts: Mapping[str, tuple[float, float]]
+    ledger: Mapping[str, float]
+
+
+@dataclass(slots=True)
+class CommandRecord:
+    """What became of one command. `outcome`: accepted (still under way), completed, rejected or failed."""
+
+    at: float
+    actor: str
+    number: int
+    action: str
+    params: Mapping[str, object]
+    outcome: str = "accepted"
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Record:
+    """A drill as it went, up to the journal's last event."""
+
+    points: list[Point] = field(default_factory=list)
+    commands: list[CommandRecord] = field(default_factory=list)
+    changes: list[tuple[float, Changed]] = field(default_factory=list)
+    faults: list[tuple[float, Injected]] = field(default_factory=list)
+    cleared: list[tuple[float, str]] = field(default_factory=list)
+    logs: list[Logged] = field(default_factory=list)
+    ledger: Mapping[str, float] = field(default_factory=dict)
+    ended: str = ""
+    until: float = 0.0
+
+    def first(self, action: str) -> float | None:
+        """When an action was first accepted, in drill seconds."""
+        return next((command.at for command in self.commands if command.action == action and command.outcome != "rejected"), None)
+
+
+def record_of(events: Iterable[Event]) -> Record:
+    """Fold events into a record."""
+    record = Record()
+    under_way: dict[tuple[str, int], CommandRecord] = {}
+    for event in events:
+        record.until = event.at
+        match event.body:
+            case Observed(slis, counts, ledger):
+                record.points.append(Point(event.at, slis, counts, ledger))
+                record.ledger = ledger
+            case Settled(ledger):
+                record.ledger = ledger
+            case Accepted(actor, number, action, params):
+                command = CommandRecord(event.at, actor, number, action, params)
+                under_way[actor, number] = command
+                record.commands.append(command)
+            case Rejected(actor, number, action, params, reason):
+                record.commands.append(CommandRecord(event.at, actor, number, action, params, "rejected", reason))
+            case Completed(actor, number):
+                under_way.pop((actor, number)).outcome = "completed"
+            case Failed(actor, number, _, reason):
+                command = under_way.pop((actor, number))
+                command.outcome, command.reason = "failed", reason
+            case Changed():
+                record.changes.append((event.at, event.body))
+            case Injected():
+                record.faults.append((event.at, event.body))
+            case Cleared(beat):
+                record.cleared.append((event.at, beat))
+            case Logged():
+                record.logs.append(event.body)
+            case Ended(reason):
+                record.ended = reason
+    return record
