@@ -1,0 +1,254 @@
+"""A session: one drill being played. In-process for headless runs; the session host serves the same protocol to others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from .engine import STEP, Engine, Readings
+from .model.actions import ACTIONS, Action
+from .model.errors import StackError
+from .model.events import Audience, Command, Event, Role
+from .model.params import Params
+from .model.scenario import Scenario
+from .model.service import ServiceSpec
+from .model.stack import Progress, Stack
+from .model.telemetry import SCRAPE_INTERVAL, Scrape, Telemetry
+from .operators import Operator, View
+
+
+class Phase(StrEnum):
+    """Where a session stands."""
+
+    NEW = "new"
+    RUNNING = "running"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The present state, as far as an on-call may see it."""
+
+    scenario: str
+    title: str
+    pager: str
+    phase: Phase
+    now: float
+    duration: float
+    calendar: str
+    speed: float
+    slis: Mapping[str, float]
+    spec: ServiceSpec
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What can be asked of a session: actions that its stack can do, and metrics that can be queried."""
+
+    actions: tuple[Action, ...]
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A metric over time: `values[i]` at drill second `times[i]`; None where there was no data."""
+
+    expr: str
+    times: tuple[float, ...]
+    values: tuple[float | None, ...]
+
+
+class Session(Protocol):
+    """What a user interface talks to; it cannot tell where the session runs."""
+
+    def snapshot(self) -> Snapshot:
+        """The present state."""
+
+    def events(self, after: int = -1, role: Role = Role.OPERATOR) -> Sequence[Event]:
+        """Events with a number above `after` that the role may see."""
+
+    def submit(self, action: str, params: Mapping[str, object], actor: str = "you") -> Command:
+        """Ask for an action; effective at the next step."""
+
+    def query(self, expr: str, start: float, end: float, step: float = SCRAPE_INTERVAL) -> Range:
+        """A metric or an arithmetic expression over metrics, in drill seconds."""
+
+    def control(self, *, pause: bool | None = None, speed: float | None = None) -> None:
+        """Pause or resume, or change the speed."""
+
+    def catalogue(self) -> Catalogue:
+        """Actions and metrics."""
+
+
+class Observer(Protocol):
+    """The monitor, as the session uses it."""
+
+    def observe(self, scrape: Scrape) -> Readings:
+        """What a scrape tells."""
+
+    def query(self, expr: str, start: float, end: float, step: float) -> Range:
+        """A metric over time."""
+
+    def metrics(self) -> tuple[str, ...]:
+        """Names that can be queried."""
+
+
+Sink = Callable[[Event], None]
+
+
+class DrillSession:
+    """A drill in this process. `advance` plays one step; whoever drives it decides on the pace."""
+
+    def __init__(self, scenario: Scenario, seed: int, stack: Stack, monitor: Observer, sinks: Iterable[Sink] = ()) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self._stack = stack
+        self._monitor = monitor
+        self._engine = Engine(scenario, stack.capabilities)
+        self._sinks = tuple(sinks)
+        self._events: list[Event] = []
+        self._numbers: dict[str, int] = {}
+        self._now = -scenario.warmup
+        self._phase = Phase.NEW
+        self._speed = 0.0
+
+    @property
+    def now(self) -> float:
+        """Drill time in seconds."""
+        return self._now
+
+    @property
+    def over(self) -> bool:
+        """Whether the drill has ended."""
+        return self._phase is Phase.ENDED
+
+    def start(self, progress: Progress) -> None:
+        """Bring the stack up and let the warm-up pass, which fills the monitor's windows.
+
+        Raises:
+            StackError: the stack cannot play this scenario, or could not be brought up; nothing is left behind.
+        """
+        self._check_capabilities()
+        try:
+            self._stack.up(self.scenario, self.seed, progress)
+            while self._now < 0:
+                self._now = min(0.0, self._now + SCRAPE_INTERVAL)
+                telemetry = self._stack.advance(self._now)
+                readings = self._read(telemetry)
+                if readings is not None:
+                    self._engine.slis = readings.slis
+                progress("warm-up", 1.0 + self._now / self.scenario.warmup)
+        except BaseException:
+            self._stack.down()
+            raise
+        self._phase = Phase.RUNNING
+        self._publish(self._engine.begin())
+
+    def advance(self, operator: Operator | None = None) -> None:
+        """Play one step of drill time; after the last one the drill has ended and the stack is down."""
+        if operator is not None:
+            for ask in operator.decide(View(self._now, self._engine.slis)):
+                self.submit(ask.action, ask.params, operator.name)
+        due = self._engine.step(self._now)
+        self._publish(due.events)
+        for effect in due.effects:
+            self._stack.apply(effect)
+        telemetry = self._stack.advance(min(self._now + STEP, self.scenario.duration))
+        self._now = telemetry.at
+        self._publish(self._engine.observe(telemetry, self._read(telemetry)))
+        if self._now >= self.scenario.duration:
+            self._finish("finished", self._stack.finish())
+
+    def run(self, operator: Operator) -> None:
+        """Play to the end, unpaced. An interruption or a broken stack ends the drill with that reason, and is passed on."""
+        try:
+            while not self.over:
+                self.advance(operator)
+        except KeyboardInterrupt:
+            self.end("interrupted")
+            raise
+        except StackError:
+            self.end("broken")
+            raise
+        except BaseException:
+            self._stack.down()
+            raise
+
+    def end(self, reason: str) -> None:
+        """End the drill before its time."""
+        if not self.over:
+            self._finish(reason, None)
+
+    def snapshot(self) -> Snapshot:
+        """The present state."""
+        engine = self._engine
+        return Snapshot(
+            scenario=self.scenario.id,
+            title=self.scenario.title,
+            pager=self.scenario.pager,
+            phase=self._phase,
+            now=self._now,
+            duration=self.scenario.duration,
+            calendar=self.scenario.calendar(self._now).isoformat(sep=" ", timespec="minutes"),
+            speed=self._speed,
+            slis=dict(engine.slis),
+            spec=engine.spec,
+            events=len(self._events),
+        )
+
+    def events(self, after: int = -1, role: Role = Role.OPERATOR) -> Sequence[Event]:
+        """Events with a number above `after` that the role may see."""
+        fresh = self._events[after + 1 :]
+        return [event for event in fresh if role is Role.FACILITATOR or event.audience is Audience.ALL]
+
+    def submit(self, action: str, params: Mapping[str, object] | Params, actor: str = "you") -> Command:
+        """Ask for an action; effective at the next step."""
+        number = self._numbers[actor] = self._numbers.get(actor, 0) + 1
+        command = Command(actor, number, action, dict(params))
+        self._engine.submit(command)
+        return command
+
+    def query(self, expr: str, start: float, end: float, step: float = SCRAPE_INTERVAL) -> Range:
+        """A metric over time."""
+        return self._monitor.query(expr, start, end, step)
+
+    def control(self, *, pause: bool | None = None, speed: float | None = None) -> None:
+        """Note a pause or a speed for whoever drives this session."""
+        if speed is not None:
+            self._speed = speed
+        if pause is not None and self._phase in (Phase.RUNNING, Phase.PAUSED):
+            self._phase = Phase.PAUSED if pause else Phase.RUNNING
+
+    def catalogue(self) -> Catalogue:
+        """Actions that the stack can do, and metrics."""
+        able = self._stack.capabilities.actions
+        return Catalogue(tuple(action for action in ACTIONS.values() if action.name in able), self._monitor.metrics())
+
+    def _check_capabilities(self) -> None:
+        able = self._stack.capabilities.faults
+        missing = sorted({beat.fault for beat in self.scenario.timeline} - able)
+        if missing:
+            raise StackError(f"this stack cannot realise {', '.join(missing)}; nothing was brought up")
+
+    def _read(self, telemetry: Telemetry) -> Readings | None:
+        readings: Readings | None = None
+        for scrape in telemetry.scrapes:
+            readings = self._monitor.observe(scrape)
+        return readings
+
+    def _publish(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._events.append(event)
+            for sink in self._sinks:
+                sink(event)
+
+    def _finish(self, reason: str, settled: Telemetry | None) -> None:
+        self._phase = Phase.ENDED
+        try:
+            self._publish(self._engine.end(reason, settled))
+        finally:
+            self._stack.down()
