@@ -1,0 +1,63 @@
+"""The catalogue of service level indicators: each is declared here once; how it is measured stands beside it in `monitor`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+LATENCY_BUCKETS = (
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+"""Upper bounds of the latency histogram's buckets, in seconds. Every latency objective's bound is one of them."""
+
+
+class SliKind(StrEnum):
+    """How an SLI is made from the producers' metrics."""
+
+    RATIO = "ratio"  # events of one sort over all events, within a window
+    GAUGE = "gauge"  # a value as it is now, or a rate
+    QUANTILE = "quantile"  # estimated from a histogram: for display and triggers, never for objectives
+
+
+class Unit(StrEnum):
+    """What an SLI's values measure."""
+
+    SHARE = "share"  # fraction of 1
+    SECONDS = "seconds"
+    PER_SECOND = "per second"
+    COUNT = "count"
+    DOLLARS_PER_HOUR = "$/h"
+
+
+@dataclass(frozen=True, slots=True)
+class Sli:
+    """One indicator. An objective can be set on those that count good events over all (`objective`)."""
+
+    name: str
+    unit: Unit
+    help: str
+    kind: SliKind
+    objective: bool = False
+
+
+SLIS: dict[str, Sli] = {
+    sli.name: sli
+    for sli in (
+        Sli("availability", Unit.SHARE, "share of requests that were answered (2xx)", SliKind.RATIO, objective=True),
+        Sli("latency", Unit.SHARE, "share of requests answered within the objective's bound", SliKind.RATIO, objective=True),
+        Sli("error_ratio", Unit.SHARE, "share of requests that got an error or were refused", SliKind.RATIO),
+        Sli("request_rate", Unit.PER_SECOND, "requests that reach the gateway", SliKind.GAUGE),
+        Sli("latency_p50", Unit.SECONDS, "median time to an answer", SliKind.QUANTILE),
+        Sli("latency_p95", Unit.SECONDS, "95th percentile of the time to an answer", SliKind.QUANTILE),
+        Sli("latency_p99", Unit.SECONDS, "99th percentile of the time to an answer", SliKind.QUANTILE),
+        Sli("saturation", Unit.SHARE, "busy share of the slots of all ready replicas", SliKind.GAUGE),
+        Sli("queue_length", Unit.COUNT, "requests that wait in the queues of all replicas", SliKind.GAUGE),
+        Sli("replicas", Unit.COUNT, "replicas that are ready", SliKind.GAUGE),
+        Sli("replicas_wanted", Unit.COUNT, "replicas that are wanted", SliKind.GAUGE),
+        Sli("restarts", Unit.COUNT, "restarts of replicas since the drill's warm-up began", SliKind.GAUGE),
+        Sli("retry_rate", Unit.PER_SECOND, "further tries that the gateway makes", SliKind.GAUGE),
+        Sli("shed_rate", Unit.PER_SECOND, "requests that the gateway refuses on purpose (429)", SliKind.GAUGE),
+        Sli("rules_share", Unit.SHARE, "share of answers that come from the rules in place of the model", SliKind.RATIO),
+        Sli("cost_rate", Unit.DOLLARS_PER_HOUR, "what the replicas cost", SliKind.GAUGE),
+    )
+}
