@@ -1,0 +1,78 @@
+"""Canary analysis: the candidate against the champion over the same minutes; pure decisions.
+
+The error rates are compared with a one-sided two-proportion z-test (pooled), so that a few unlucky requests abort nothing; the same
+test compares the shares of slow answers. Source: any statistics textbook; Kayenta and Argo Rollouts follow the same outline.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+MIN_REQUESTS = 100
+"""Fewest requests of the candidate between two decisions; with fewer the analysis holds, and never promotes."""
+CRITICAL_Z = 3.09
+"""One-sided 0.1% level: a decision comes often, a false abort must be rare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Requests of one side since the last decision: all, failed, and answered later than the latency bound."""
+
+    requests: int
+    failed: int
+    slow: int
+
+
+class Move(StrEnum):
+    """What to do with the canary."""
+
+    HOLD = "hold"
+    ADVANCE = "advance"
+    ABORT = "abort"
+    PROMOTE = "promote"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The move, the candidate's new share of traffic, and why."""
+
+    move: Move
+    weight: float
+    reason: str
+
+
+def worse(candidate: tuple[int, int], champion: tuple[int, int]) -> bool:
+    """Whether the candidate's share of bad requests is significantly higher; each side as (bad, all)."""
+    (bad_a, all_a), (bad_b, all_b) = candidate, champion
+    if not all_a or not all_b:
+        return False
+    pooled = (bad_a + bad_b) / (all_a + all_b)
+    spread = math.sqrt(pooled * (1.0 - pooled) * (1.0 / all_a + 1.0 / all_b))
+    return spread > 0 and (bad_a / all_a - bad_b / all_b) / spread > CRITICAL_Z
+
+
+def decide(candidate: Tally, champion: Tally, weight: float, steps: tuple[float, ...]) -> Decision:
+    """The next move.
+
+    Args:
+        candidate: what the canary did since the last decision.
+        champion: what the champion did meanwhile.
+        weight: the canary's present share of traffic.
+        steps: shares to go through, growing; after the last comes promotion.
+    """
+    if candidate.requests < MIN_REQUESTS:
+        return Decision(Move.HOLD, weight, f"{candidate.requests} requests, {MIN_REQUESTS} are needed")
+    if worse((candidate.failed, candidate.requests), (champion.failed, champion.requests)):
+        return Decision(Move.ABORT, 0.0, f"{_share(candidate.failed, candidate)} failed against {_share(champion.failed, champion)}")
+    if worse((candidate.slow, candidate.requests), (champion.slow, champion.requests)):
+        return Decision(Move.ABORT, 0.0, f"{_share(candidate.slow, candidate)} slow against {_share(champion.slow, champion)}")
+    ahead = [step for step in steps if step > weight]
+    if ahead:
+        return Decision(Move.ADVANCE, ahead[0], "no worse than the champion")
+    return Decision(Move.PROMOTE, 1.0, "no worse than the champion at every step")
+
+
+def _share(part: int, tally: Tally) -> str:
+    return f"{part / max(1, tally.requests):.2%}"

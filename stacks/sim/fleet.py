@@ -1,0 +1,168 @@
+"""Replicas of the simulation: pods that start, load the model, become ready, crash, restart and go, as SimPy processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import simpy
+
+from ...sandbox.control import restart as backoff
+from ...sandbox.model.scenario import Runtime
+from ...sandbox.model.service import Workload
+from .plane import Plane
+
+POOLS = ("model-champion", "model-candidate", "model-shadow")
+"""Deployments in the order of the data plane's pools."""
+CHAMPION = 0
+
+Log = Callable[[str, str, str], None]
+"""`log(component, severity, text)` at the present drill time."""
+
+
+class PodState(StrEnum):
+    """Where a pod stands in its life."""
+
+    STARTING = "starting"
+    LOADING = "loading"
+    READY = "ready"
+    BACKING_OFF = "backing off"
+    DRAINING = "draining"
+    GONE = "gone"
+
+
+@dataclass(slots=True, eq=False)
+class Pod:
+    """One replica. `slot` is its place in the data plane; `restarts` counts those of its container."""
+
+    name: str
+    pool: int
+    slot: int
+    version: str
+    born: float
+    state: PodState = PodState.STARTING
+    restarts: int = 0
+    backoff: backoff.State = field(default_factory=backoff.State)
+    life: simpy.Process | None = None
+
+    @property
+    def deployment(self) -> str:
+        """The deployment that it belongs to."""
+        return POOLS[self.pool]
+
+
+class Fleet:
+    """All pods of the three deployments."""
+
+    def __init__(self, env: simpy.Environment, plane: Plane, runtime: Runtime, log: Log) -> None:
+        self._env = env
+        self._plane = plane
+        self._runtime = runtime
+        self._log = log
+        self._pods: list[Pod] = []
+        self._born = dict.fromkeys(range(len(POOLS)), 0)
+        self.revision = 0
+        """Grows whenever a pod comes or goes: the set of series changes with it."""
+
+    def pods(self, pool: int | None = None) -> list[Pod]:
+        """Pods that exist, oldest first."""
+        return [pod for pod in self._pods if pool is None or pod.pool == pool]
+
+    def ready(self, pool: int) -> list[Pod]:
+        """Pods that take requests."""
+        return [pod for pod in self.alive(pool) if pod.state is PodState.READY]
+
+    def alive(self, pool: int) -> Iterator[Pod]:
+        """Pods that count towards the wanted number."""
+        return (pod for pod in self._pods if pod.pool == pool and pod.state is not PodState.DRAINING)
+
+    def reconcile(self, pool: int, workload: Workload, *, at_once: bool = False) -> None:
+        """Bring the number of pods to the wanted one. `at_once`: they are ready now, as at the very beginning."""
+        alive = list(self.alive(pool))
+        for _ in range(workload.replicas - len(alive)):
+            self._create(pool, workload, at_once=at_once)
+        surplus = len(alive) - workload.replicas
+        if surplus > 0:
+            # As the ReplicaSet controller: those that are not ready go first, then the youngest.
+            victims = sorted(alive, key=lambda pod: (pod.state is PodState.READY, -pod.born, pod.name))[:surplus]
+            for pod in victims:
+                self._retire(pod)
+        for pod in self.alive(pool):
+            self._plane.set_capacity(pod.slot, workload.concurrency, workload.queue)
+
+    def replace(self, pool: int, which: str, workload: Workload) -> None:
+        """Delete one pod by name, or `all`; the deployment creates new ones at once."""
+        for pod in list(self.alive(pool)):
+            if which in ("all", pod.name):
+                self._log(pod.name, "info", "deleted")
+                self._remove(pod)
+        self.reconcile(pool, workload)
+
+    def crash(self, pod: Pod, reason: str) -> None:
+        """The pod's process dies; the container restarts after its back-off."""
+        self._log(pod.name, "error", reason)
+        self._plane.kill_replica(pod.slot)
+        delay, pod.backoff = backoff.decide(pod.backoff, self._env.now)
+        pod.restarts += 1
+        self._interrupt(pod)
+        pod.life = self._env.process(self._come_up(pod, delay))
+
+    def sweep(self) -> None:
+        """Remove drained pods that have finished what they had."""
+        for pod in [pod for pod in self._pods if pod.state is PodState.DRAINING and self._plane.is_empty(pod.slot)]:
+            self._log(pod.name, "info", "terminated")
+            self._remove(pod)
+
+    def _create(self, pool: int, workload: Workload, *, at_once: bool) -> None:
+        self._born[pool] += 1
+        slot = self._plane.add_replica(pool, workload.concurrency, workload.queue)
+        pod = Pod(f"{POOLS[pool]}-{self._born[pool]}", pool, slot, workload.version, self._env.now)
+        self._pods.append(pod)
+        self.revision += 1
+        if at_once:
+            pod.state = PodState.READY
+            self._plane.set_ready(slot, True)
+        else:
+            pod.life = self._env.process(self._come_up(pod, 0.0))
+
+    def _come_up(self, pod: Pod, delay: float) -> Generator[simpy.Event, None, None]:
+        try:
+            if delay:
+                pod.state = PodState.BACKING_OFF
+                self._log(pod.name, "warning", f"restart in {delay:g} s")
+                yield self._env.timeout(delay)
+            pod.state = PodState.STARTING
+            self._log(pod.name, "info", "starting")
+            yield self._env.timeout(self._runtime.start_time)
+            pod.state = PodState.LOADING
+            self._log(pod.name, "info", f"loading model {pod.version}")
+            yield self._env.timeout(self._runtime.load_time)
+            pod.state = PodState.READY
+            self._plane.set_ready(pod.slot, True)
+            self._log(pod.name, "info", f"model {pod.version} loaded, ready")
+        except simpy.Interrupt:
+            return
+
+    def _retire(self, pod: Pod) -> None:
+        self._interrupt(pod)
+        if pod.state is PodState.READY:
+            pod.state = PodState.DRAINING
+            self._plane.drain_replica(pod.slot)
+            self._log(pod.name, "info", "terminating: finishes what it has")
+        else:
+            self._log(pod.name, "info", "deleted")
+            self._remove(pod)
+
+    def _remove(self, pod: Pod) -> None:
+        self._interrupt(pod)
+        self._plane.kill_replica(pod.slot)
+        self._plane.remove_replica(pod.slot)
+        pod.state = PodState.GONE
+        self._pods.remove(pod)
+        self.revision += 1
+
+    def _interrupt(self, pod: Pod) -> None:
+        if pod.life is not None and pod.life.is_alive:
+            pod.life.interrupt()
+        pod.life = None

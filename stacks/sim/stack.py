@@ -1,0 +1,142 @@
+"""`SimStack`: the simulation as a stack. SimPy runs the control plane, the kernel the data plane; drill time is virtual."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from ...sandbox.model.actions import ACTIONS
+from ...sandbox.model.scenario import Scenario
+from ...sandbox.model.service import Change, ServiceSpec, with_fields
+from ...sandbox.model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault, Progress
+from ...sandbox.model.telemetry import SCRAPE_INTERVAL, Ledger, LogLine, Scrape, Telemetry
+from .fleet import CHAMPION, POOLS, Fleet
+from .scaler import Scaler
+from .traffic import Rate
+
+if TYPE_CHECKING:
+    import simpy
+
+    from .metrics import Exporter
+    from .plane import Plane
+    from .service import Service
+
+CAPABILITIES = Capabilities(faults=frozenset({"traffic.spike"}), actions=frozenset(ACTIONS), paced=False)
+
+
+class SimStack:
+    """One simulated service. Heavy packages are imported by `up`."""
+
+    def __init__(self) -> None:
+        self._up = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the simulation can realise."""
+        return CAPABILITIES
+
+    def up(self, scenario: Scenario, seed: int, progress: Progress) -> None:
+        """Open the world, train or load the model, and start the replicas, ready at the start of the warm-up."""
+        import simpy
+
+        from .metrics import Exporter
+        from .service import open_service
+
+        self._scenario = scenario
+        self._spec: ServiceSpec = scenario.service
+        self._logs: list[LogLine] = []
+        self._changes: list[Change] = []
+        self._scrapes: list[Scrape] = []
+        self._service: Service = open_service(scenario, seed, progress)
+        self._plane: Plane = self._service.plane
+        self._rate = Rate(scenario.world.traffic)
+        self._env: simpy.Environment = simpy.Environment(initial_time=-scenario.warmup)
+        self._fleet = Fleet(self._env, self._plane, scenario.runtime, self._log)
+        self._plane.set_gateway(self._spec)
+        for pool, workload in enumerate((self._spec.champion, self._spec.candidate, self._spec.shadow)):
+            self._fleet.reconcile(pool, workload, at_once=True)
+        scaler = Scaler(self._env, self._plane, self._fleet, lambda: self._spec, self._scaled)
+        self._exporter: Exporter = Exporter(self._plane, self._fleet, scenario.world.prices)
+        self._env.process(scaler.run())
+        self._env.process(self._scrape())
+        self._replica_seconds = 0.0
+        self._up = True
+
+    def apply(self, effect: Effect) -> None:
+        """Put an effect into force now."""
+        match effect:
+            case InjectFault(beat, "traffic.spike", params):
+                self._rate.begin_spike(beat, float(params["factor"]), float(params["ramp"]), self._env.now)
+            case ClearFault(beat):
+                self._rate.end_spike(beat, self._env.now)
+            case ApplySpec(_, changes):
+                for change in changes:
+                    self._change(change)
+
+    def advance(self, until: float) -> Telemetry:
+        """Virtual time goes to `until`: the data plane flows between the control plane's events."""
+        env = self._env
+        while env.peek() <= until:
+            self._flow(env.peek())
+            env.step()
+        self._flow(until)
+        if env.now < until:
+            env.run(until=until)
+        self._fleet.sweep()
+        return self._telemetry(until)
+
+    def finish(self) -> Telemetry:
+        """No new requests: what is in flight comes to its end."""
+        self._plane.finish()
+        return self._telemetry(self._env.now)
+
+    def down(self) -> None:
+        """Nothing runs outside this process: let go of the state."""
+        self._up = False
+
+    def _flow(self, until: float) -> None:
+        """Let requests arrive and be served up to `until`."""
+        now = self._plane.now
+        for start, end, rate in self._rate.pieces(now, until):
+            batch = self._service.arrivals(start, end, rate)
+            self._plane.advance(end, *batch)
+        if until > 0:
+            self._replica_seconds += len(self._fleet.pods()) * (until - max(0.0, now))
+
+    def _change(self, change: Change) -> None:
+        """Put one changed field into force."""
+        self._spec = with_fields(self._spec, {change.field: change.after})
+        part, _, name = change.field.partition(".")
+        if part == "gateway" or part == "fallback":
+            self._plane.set_gateway(self._spec)
+        elif f"model-{part}" in POOLS:
+            pool = POOLS.index(f"model-{part}")
+            workload = (self._spec.champion, self._spec.candidate, self._spec.shadow)[pool]
+            if name == "restarted":
+                self._fleet.replace(pool, str(change.after).partition("#")[0], workload)
+            else:
+                self._fleet.reconcile(pool, workload)
+
+    def _scaled(self, replicas: int) -> None:
+        """The autoscaler changed the wanted number of replicas."""
+        change = Change("champion.replicas", self._spec.champion.replicas, replicas, "autoscaler")
+        self._changes.append(change)
+        self._log("autoscaler", "info", f"scale model-champion from {change.before} to {change.after} replicas")
+        self._change(change)
+
+    def _scrape(self) -> Generator[simpy.Event, None, None]:
+        """Take a scrape at every multiple of the interval."""
+        while True:
+            self._scrapes.append(self._exporter.scrape(self._env.now, self._spec, self._replica_seconds))
+            yield self._env.timeout(SCRAPE_INTERVAL)
+
+    def _log(self, component: str, severity: str, text: str) -> None:
+        self._logs.append(LogLine(self._env.now, component, severity, text))
+
+    def _telemetry(self, at: float) -> Telemetry:
+        """What has come together since the last step."""
+        counted = self._plane.ledger()
+        ledger = Ledger(counted.failed, counted.slow, counted.ok, counted.prediction_cost, self._replica_seconds)
+        telemetry = Telemetry(at, tuple(self._scrapes), tuple(self._logs), tuple(self._changes), ledger)
+        self._scrapes, self._logs, self._changes = [], [], []
+        return telemetry
