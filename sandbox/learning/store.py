@@ -1,0 +1,136 @@
+"""The store of model versions: a folder each, with `model.skops` and `meta.json`, which appears whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+import os
+import shutil
+import uuid
+import zipfile
+from pathlib import Path
+
+from ..model.errors import UsageError
+from ..paths import atomic_write, folder, home, unwritable
+from .training import Classifier
+from .version import Lineage, ModelVersion, Quality, package_versions
+
+TRUSTED = (
+    "functools.partial",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils.validation.check_array",
+)
+"""Types that a model file may hold beyond those that skops knows to be harmless: the parts of the boosted trees."""
+
+MODEL, META = "model.skops", "meta.json"
+
+
+def models_dir() -> Path:
+    """The folder of all versions. It may not exist yet."""
+    return home() / "models"
+
+
+def find(version: str) -> ModelVersion | None:
+    """A stored version's facts; None if there is no such version. Loads no learning library.
+
+    Raises:
+        UsageError: its facts are damaged.
+    """
+    path = models_dir() / version / META
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        found = ModelVersion(
+            id=str(raw["id"]),
+            data_hash=str(raw["data_hash"]),
+            code_version=str(raw["code_version"]),
+            train_from=dt.datetime.fromisoformat(raw["train_from"]),
+            train_until=dt.datetime.fromisoformat(raw["train_until"]),
+            threshold=float(raw["threshold"]),
+            quality=Quality(**raw["quality"]),
+            packages={str(name): str(value) for name, value in raw["packages"].items()},
+            sha256=str(raw["sha256"]),
+        )
+    except FileNotFoundError:
+        if path.parent.exists():
+            raise _damaged(version, f"it has no {META}") from None
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(version, f"{META} cannot be read: {error}") from error
+    if found.id != version:
+        raise _damaged(version, f"its {META} is that of {found.id}")
+    return found
+
+
+def save(model: Classifier, lineage: Lineage, quality: Quality) -> ModelVersion:
+    """Store a model under the id of its lineage. Another process may store the same at the same time: one of them wins.
+
+    Raises:
+        UsageError: the store cannot be written.
+    """
+    import skops.io  # type: ignore[import-untyped]  # has no stubs
+
+    content: bytes = skops.io.dumps(model)
+    sha256 = hashlib.sha256(content).hexdigest()
+    version = ModelVersion(
+        id=lineage.id,
+        data_hash=lineage.data_hash,
+        code_version=lineage.code_version,
+        train_from=lineage.train_from,
+        train_until=lineage.train_until,
+        threshold=lineage.threshold,
+        quality=quality,
+        packages=package_versions(),
+        sha256=sha256,
+    )
+    meta = json.dumps(dataclasses.asdict(version), default=_text, indent=2).encode()
+    target = folder(models_dir()) / version.id
+    temporary = target.with_name(f".{version.id}.{uuid.uuid4().hex[:12]}.part")
+    try:
+        atomic_write(temporary / MODEL, content)
+        atomic_write(temporary / META, meta)
+        os.rename(temporary, target)
+    except OSError as error:
+        if target.exists() and (other := find(version.id)) is not None:
+            return other
+        raise unwritable(target, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return version
+
+
+def load(version: ModelVersion) -> Classifier:
+    """The model of a version. Nothing in its file is executed: unknown types are refused.
+
+    Raises:
+        UsageError: the file is missing, damaged, or holds types that are not trusted.
+    """
+    import skops.io  # type: ignore[import-untyped]  # has no stubs
+    from skops.io.exceptions import UntrustedTypesFoundException  # type: ignore[import-untyped]  # has no stubs
+
+    try:
+        content = (models_dir() / version.id / MODEL).read_bytes()
+    except OSError as error:
+        raise _damaged(version.id, f"{MODEL} cannot be read: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != version.sha256:
+        raise _damaged(version.id, f"{MODEL} is not the file that was stored")
+    try:
+        model: Classifier = skops.io.loads(content, trusted=list(TRUSTED))
+    except UntrustedTypesFoundException as error:
+        raise _damaged(version.id, f"{MODEL} holds types that are not trusted and was not loaded: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, ImportError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(version.id, f"{MODEL} cannot be read: {error}") from error
+    if not hasattr(model, "predict_proba"):
+        raise _damaged(version.id, f"{MODEL} holds a {type(model).__name__}, not a classifier")
+    return model
+
+
+def _damaged(version: str, why: str) -> UsageError:
+    return UsageError(f"model {version} is damaged: {why}; remove {models_dir() / version} and it is trained anew")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dt.datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is not part of a version's facts")
