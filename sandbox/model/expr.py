@@ -124,9 +124,11 @@ class _Compiler:
         try:
             tree = ast.parse(rewritten, mode="eval")
         except SyntaxError as error:
-            column = self._column((error.offset or 1) - 1)
+            column = self._column(error.offset - 1 if error.offset else len(rewritten))
             rest = self.text[column - 1 :].strip()[:20]
             message = f"cannot be read from {rest!r} on" if rest else "something is missing at the end"
+            if "never closed" in error.msg:
+                message = "the parenthesis is never closed"
             raise ExpressionError(message, column) from None
         return self._any(tree.body, 0)
 
