@@ -107,6 +107,8 @@ def _runbooks(part: ScenarioPart, profile: str) -> Iterator[Finding]:
                 yield (*path, key), f"{format_duration(value)} is faster than people are: at least {format_duration(least)}"
         if not book.steps and not (part.control and path[-1] == "reference"):
             yield (*path, "steps"), "is empty; at least one step is needed"
+        if book.steps and book.steps[0].at is None and book.steps[0].when is None:
+            yield (*path, "steps", 0), "when is the first step due? give at (a drill time) or when (a condition)"
         before = 0.0
         for index, step in enumerate(book.steps):
             if step.at is None:

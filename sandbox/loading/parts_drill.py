@@ -104,7 +104,7 @@ class AnswerPart(Part):
 
 
 class StepPart(Part):
-    """One step of a runbook: at a drill time (`at`), or when an expression (`when`) has held `for` a while."""
+    """One step of a runbook: at a drill time (`at`), when an expression (`when`) has held `for` a while, or after the step before."""
 
     at: DrillTime | None = None
     """When the step is due."""
@@ -121,7 +121,9 @@ class StepPart(Part):
 
     @model_validator(mode="after")
     def _complete(self, info: ValidationInfo) -> StepPart:
-        problems = _either(self.at, self.when)
+        problems: list[Finding] = []
+        if self.at is not None and self.when is not None:
+            problems.append((("when",), "give either at or when, not both"))
         if self.for_ is not None and self.when is None:
             problems.append((("for",), "goes with when: it is how long a symptom must have held"))
         if self.do not in ACTIONS:
