@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..model.scenario import WorldConfig
 from ..paths import atomic_write, cache_dir
 from ..world.calendar import minutes_of
-from ..world.data import FlightData
+from ..world.data import DAMAGED, FlightData
 from ..world.draws import Examples
 from ..world.source import Progress
 from . import store, training
@@ -82,7 +82,7 @@ def _read_scores(path: Path, n: int) -> Floats | None:
     """Cached scores; None if there are none or they are damaged."""
     try:
         scores = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except DAMAGED:
         return None
     usable = scores.dtype == np.float64 and scores.shape == (n,) and bool(np.all((scores >= 0.0) & (scores <= 1.0)))
     return scores if usable else None

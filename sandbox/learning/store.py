@@ -9,11 +9,11 @@ import json
 import os
 import shutil
 import uuid
-import zipfile
 from pathlib import Path
 
 from ..model.errors import UsageError
 from ..paths import atomic_write, folder, home, unwritable
+from ..world.data import DAMAGED
 from .training import Classifier
 from .version import Lineage, ModelVersion, Quality, package_versions
 
@@ -106,7 +106,7 @@ def load(version: ModelVersion) -> Classifier:
     Raises:
         UsageError: the file is missing, damaged, or holds types that are not trusted.
     """
-    import skops.io  # type: ignore[import-untyped]  # has no stubs
+    import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException  # type: ignore[import-untyped]  # has no stubs
 
     try:
@@ -119,7 +119,7 @@ def load(version: ModelVersion) -> Classifier:
         model: Classifier = skops.io.loads(content, trusted=list(TRUSTED))
     except UntrustedTypesFoundException as error:
         raise _damaged(version.id, f"{MODEL} holds types that are not trusted and was not loaded: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, ImportError, EOFError, zipfile.BadZipFile) as error:
+    except (*DAMAGED, TypeError, AttributeError, ImportError) as error:
         raise _damaged(version.id, f"{MODEL} cannot be read: {error}") from error
     if not hasattr(model, "predict_proba"):
         raise _damaged(version.id, f"{MODEL} holds a {type(model).__name__}, not a classifier")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +17,6 @@ TREES = 60
 FEWEST = 1000
 """Flights below which a window is too small to train on."""
 
-_THREADS = 1  # the order of sums, and so the model, must not depend on the machine; a fit takes half a second
 _SEED = 2013
 Floats = NDArray[np.float64]
 
@@ -56,8 +56,6 @@ def fit(data: FlightData, lineage: Lineage) -> tuple[Classifier, Quality]:
     Raises:
         UsageError: the window has too few flights, or all of one kind.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no stubs
-
     rows = data.learnable(minutes_of(lineage.train_from), minutes_of(lineage.train_until))
     labels = data.label[rows]
     if len(rows) < FEWEST or labels.min() == labels.max():
@@ -66,9 +64,17 @@ def fit(data: FlightData, lineage: Lineage) -> tuple[Classifier, Quality]:
             f"{len(rows)} flights with known labels; it needs at least {FEWEST}, late ones and others"
         )
     model = new_model()
-    with threadpool_limits(limits=_THREADS):
+    with _one_thread():
         model.fit(departure_features(data, rows), labels)
     return model, evaluate(score(model, departure_features(data, rows)), labels)
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """The order of sums, and so the model, must not depend on the machine; a fit takes half a second all the same."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no stubs
+
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1)
+    return limits
 
 
 def departure_features(data: FlightData, rows: Rows) -> Floats:
@@ -78,11 +84,9 @@ def departure_features(data: FlightData, rows: Rows) -> Floats:
 
 def score(model: Classifier, features: Floats) -> Floats:
     """Probability of being late, [n]."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no stubs
-
     if not len(features):
         return np.empty(0)
-    with threadpool_limits(limits=_THREADS):
+    with _one_thread():
         return np.ascontiguousarray(model.predict_proba(features)[:, 1], dtype=np.float64)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..paths import atomic_write, cache_dir
 from . import data as columns
 from .data import FlightData
-from .source import Progress, find_source, read_source
+from .source import Progress, Source, find_source, read_source
 
 
 def code_version(sources: Iterable[Path]) -> str:
@@ -33,22 +32,22 @@ def load_data(progress: Progress | None = None) -> FlightData:
         UsageError: the source is missing or damaged, or the cache cannot be written.
     """
     source = find_source()
-    version = _version()
-    return _load(cache_dir(), source.data_hash, version, progress)
+    path = cache_dir() / f"flights-{source.data_hash[:12]}-{_version()}.npz"
+    return _read(path, source) or _build(path, source, progress or _silent)
 
 
-def _load(folder: Path, data_hash: str, version: str, progress: Progress | None) -> FlightData:
-    path = folder / f"flights-{data_hash[:12]}-{version}.npz"
+def _read(path: Path, source: Source) -> FlightData | None:
+    """What is cached; None if it is not there, damaged, or of other data or code."""
     try:
         stored = columns.load(path)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return _build(path, version, progress or _silent)
-    return stored if (stored.data_hash, stored.code_version) == (data_hash, version) else _build(path, version, progress or _silent)
+    except columns.DAMAGED:
+        return None
+    return stored if (stored.data_hash, stored.code_version) == (source.data_hash, _version()) else None
 
 
-def _build(path: Path, version: str, progress: Progress) -> FlightData:
+def _build(path: Path, source: Source, progress: Progress) -> FlightData:
     progress("reading flights", 0.0)
-    built = dataclasses.replace(read_source(find_source(), progress), code_version=version)
+    built = dataclasses.replace(read_source(source, progress), code_version=_version())
     atomic_write(path, functools.partial(columns.save, built))
     return built
 

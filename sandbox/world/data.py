@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import BinaryIO
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,20 @@ precipitation. Using it within its own hour would be a leak from the future.
 """
 
 Rows = NDArray[np.int32]
+
+DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+    SyntaxError,
+    struct.error,
+    BadZipFile,
+)
+"""What reading a missing or damaged NumPy file raises, depending on which of its bytes are wrong."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,9 +124,9 @@ def load(path: Path) -> FlightData:
     """Read what `save` wrote.
 
     Raises:
-        OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile: the file is missing or damaged.
+        DAMAGED: the file is missing or damaged.
     """
-    with np.load(path, allow_pickle=False) as stored:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:  # np.load would leak its own handle
         columns = {column.name: stored[column.name] for column in fields(FlightData)}
     data_hash, code_version = (str(columns.pop(name)) for name in ("data_hash", "code_version"))
     return FlightData(**columns, data_hash=data_hash, code_version=code_version)

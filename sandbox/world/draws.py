@@ -31,7 +31,7 @@ def candidates(data: FlightData, minutes: NDArray[np.integer]) -> tuple[NDArray[
     return first.astype(np.int32), number.astype(np.int32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Examples:
     """Every question that can come up in a drill; an example's id is its index here."""
 

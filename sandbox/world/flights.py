@@ -24,7 +24,7 @@ WORLDS = ("flights",)
 """Names of the worlds that there are."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class World:
     """The world of one drill. Everything about request i is a pure function of seed, i and the time at which it is sent."""
 
