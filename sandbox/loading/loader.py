@@ -30,16 +30,17 @@ def scenario_from(document: Document, profile: str = "") -> Scenario:
         UsageError: there is no such profile.
     """
     parts: dict[str, ScenarioPart] = {}
-    problems: list[Problem] = []
+    base: list[Problem] = []
+    profiles: list[Problem] = []
     for variant in variants(document):
         part, found = _validate(variant)
-        problems += found
+        (profiles if variant.profile else base).extend(found)
         if part is not None:
             parts[variant.profile] = part
     fixed = [(path, f"a profile cannot change {path[-1]!r}") for path in fixed_keys(document)]
-    problems += of_findings(fixed, Variant(document, "", document.data, {}))
-    if problems:
-        raise InvalidScenarioError(in_order(problems))
+    profiles += of_findings(fixed, Variant(document, "", document.data, {}))
+    if base or profiles:
+        raise InvalidScenarioError(in_order(base, profiles))
     if profile not in parts:
         known = [name for name in parts if name]
         raise UsageError(f"{document.file}: unknown profile {profile!r}; {nearest(profile, known)}")

@@ -148,7 +148,7 @@ class ServicePart(Part):
     """The service under drill as it is at the start."""
 
     champion: ChampionPart
-    """The model servers that answer."""
+    """The pool of model servers that answers at the start."""
     autoscaler: AutoscalerPart | None = None
     """Autoscaling; without it the number of replicas is fixed."""
     gateway: GatewayPart = GatewayPart()

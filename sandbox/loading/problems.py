@@ -43,9 +43,11 @@ def of_findings(findings: Iterable[Finding], variant: Variant) -> list[Problem]:
     return [_at(variant, path, message) for path, message in findings]
 
 
-def in_order(problems: Iterable[Problem]) -> list[Problem]:
-    """Without repetitions, in the file's order; a very long list is cut off with a count."""
-    unique = list(dict.fromkeys(problems))
+def in_order(base: Iterable[Problem], profiles: Iterable[Problem]) -> list[Problem]:
+    """In the file's order, without what a profile only inherits from the base; a very long list is cut off with a count."""
+    unique = list(dict.fromkeys(base))
+    places = {problem.place for problem in unique}
+    unique += [problem for problem in dict.fromkeys(profiles) if problem.place not in places]
     unique.sort(key=lambda problem: (problem.place.line or 0, problem.place.column or 0))
     if len(unique) <= MAX_PROBLEMS:
         return unique
@@ -55,7 +57,8 @@ def in_order(problems: Iterable[Problem]) -> list[Problem]:
 
 def _problems(detail: ErrorDetails, variant: Variant) -> Iterator[Problem]:
     path: Keys = tuple(part for part in detail["loc"] if part != "[key]")
-    kind, raw, ctx = detail["type"], detail["input"], detail.get("ctx", {})
+    kind, ctx = detail["type"], detail.get("ctx", {})
+    raw = detail["input"] if detail["loc"][-1:] == ("[key]",) else variant.written(path, detail["input"])
     error = ctx.get("error")
     if kind == "value_error" and isinstance(error, Located):
         for below, message in error.problems:
@@ -121,7 +124,7 @@ def _shown(raw: object) -> str:
 
 
 def _at(variant: Variant, path: Keys, message: str, of_key: bool = False) -> Problem:
-    line, column = variant.position(path, of_key)
+    line, column = variant.position(path, of_key or isinstance(variant.written(path, None), (dict, list)))
     if len(message) > MAX_MESSAGE:
         message = f"{message[:MAX_MESSAGE]}…"
     return Problem(Place(variant.document.file, line, column, dotted(variant.original(path))), message)

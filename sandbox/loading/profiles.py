@@ -29,9 +29,10 @@ class Variant:
     def position(self, path: Keys, of_key: bool = False) -> tuple[int, int]:
         """Line and column of the value at `path` (or of its key); of the nearest part around it if it is not there."""
         path = self.original(path)
-        table = self.document.keys if of_key else self.document.values
-        if path in table:
-            return table[path]
+        if of_key and path in self.document.keys:
+            return self.document.keys[path]
+        if path in self.document.values:
+            return self.document.values[path]
         while path:
             path = path[:-1]
             if path in self.document.keys:
@@ -39,6 +40,16 @@ class Variant:
             if path in self.document.values:
                 return self.document.values[path]
         return (1, 1)
+
+    def written(self, path: Keys, default: object) -> object:
+        """The value at `path` as it is written; `default` if there is none."""
+        value: object = self.data
+        for key in path:
+            try:
+                value = value[key]  # type: ignore[index]  # whatever cannot be indexed has no such value
+            except (LookupError, TypeError):
+                return default
+        return value
 
 
 def variants(document: Document) -> list[Variant]:
