@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..model.scenario import Scenario
+from ..model.scenario import Runbook, Scenario
 from .library import Entry, Library, Listing, find_scenario
 
-__all__ = ["Entry", "Library", "Listing", "find_scenario", "load_scenario"]
+__all__ = ["Entry", "Library", "Listing", "find_scenario", "load_runbook", "load_scenario"]
 
 
 def load_scenario(path: Path | str, profile: str = "") -> Scenario:
@@ -24,3 +24,15 @@ def load_scenario(path: Path | str, profile: str = "") -> Scenario:
     from .loader import load  # imports pydantic: the listing does without
 
     return load(Path(path), profile)
+
+
+def load_runbook(path: Path | str, scenario: Scenario) -> Runbook:
+    """The scripted operator of a file of its own, for a drill of `scenario`.
+
+    Raises:
+        InvalidScenarioError: the file cannot be read or is not valid; with every problem, in the file's order.
+    """
+    from .document import read_document
+    from .loader import runbook_from  # imports pydantic: the listing does without
+
+    return runbook_from(read_document(Path(path)), scenario)

@@ -98,27 +98,34 @@ def _late(value: float, duration: float) -> str:
 
 
 def _runbooks(part: ScenarioPart, profile: str) -> Iterator[Finding]:
-    books: list[tuple[tuple[str, ...], RunbookPart]] = [(("operators", "reference"), part.operators.reference)]
-    books += [(("operators", "tempting", name), book) for name, book in part.operators.tempting.items()]
     timing = timing_of(profile)
-    for path, book in books:
-        for key, value, least in (("notice", book.notice, timing.notice), ("step", book.step, timing.step)):
-            if value is not None and value < least:
-                yield (*path, key), f"{format_duration(value)} is faster than people are: at least {format_duration(least)}"
-        if not book.steps and not (part.control and path[-1] == "reference"):
-            yield (*path, "steps"), "is empty; at least one step is needed"
-        if book.steps and book.steps[0].at is None and book.steps[0].when is None:
-            yield (*path, "steps", 0), "when is the first step due? give at (a drill time) or when (a condition)"
-        before = 0.0
-        for index, step in enumerate(book.steps):
-            if step.at is None:
-                continue
-            if step.at >= part.duration:
-                yield (*path, "steps", index, "at"), _late(step.at, part.duration)
-            if step.at < before:
-                message = f"{format_duration(step.at)} is before an earlier step, {format_duration(before)}: steps are taken in order"
-                yield (*path, "steps", index, "at"), message
-            before = max(before, step.at)
+    may_be_empty = part.control
+    yield from runbook_findings(part.operators.reference, timing, part.duration, ("operators", "reference"), may_be_empty)
+    for name, book in part.operators.tempting.items():
+        yield from runbook_findings(book, timing, part.duration, ("operators", "tempting", name))
+
+
+def runbook_findings(
+    book: RunbookPart, timing: Timing, duration: float, path: tuple[str, ...] = (), may_be_empty: bool = False
+) -> Iterator[Finding]:
+    """Everything that is wrong with a runbook in a drill of `duration` seconds; `path` is where it stands in the file."""
+    for key, value, least in (("notice", book.notice, timing.notice), ("step", book.step, timing.step)):
+        if value is not None and value < least:
+            yield (*path, key), f"{format_duration(value)} is faster than people are: at least {format_duration(least)}"
+    if not book.steps and not may_be_empty:
+        yield (*path, "steps"), "is empty; at least one step is needed"
+    if book.steps and book.steps[0].at is None and book.steps[0].when is None:
+        yield (*path, "steps", 0), "when is the first step due? give at (a drill time) or when (a condition)"
+    before = 0.0
+    for index, step in enumerate(book.steps):
+        if step.at is None:
+            continue
+        if step.at >= duration:
+            yield (*path, "steps", index, "at"), _late(step.at, duration)
+        if step.at < before:
+            message = f"{format_duration(step.at)} is before an earlier step, {format_duration(before)}: steps are taken in order"
+            yield (*path, "steps", index, "at"), message
+        before = max(before, step.at)
 
 
 def _answer(part: ScenarioPart) -> Iterator[Finding]:

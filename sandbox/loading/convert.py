@@ -50,8 +50,8 @@ def scenario_of(part: ScenarioPart, profile: str, source: str) -> Scenario:
         timeline=tuple(_beat(beat, pace) for beat in part.timeline),
         objectives=tuple(Objective(goal.id, goal.sli, goal.target, goal.bound) for goal in part.objectives),
         answer=Answer(part.answer.component, part.answer.cause),
-        reference=_runbook("reference", part.operators.reference, timing, pace),
-        tempting=tuple(_runbook(name, book, timing, pace) for name, book in part.operators.tempting.items()),
+        reference=runbook_of("reference", part.operators.reference, timing, pace),
+        tempting=tuple(runbook_of(name, book, timing, pace) for name, book in part.operators.tempting.items()),
         debrief=Debrief(part.debrief.story, part.debrief.sooner, tuple(part.debrief.sources)),
         stacks=tuple(part.stacks),
         control=part.control,
@@ -102,7 +102,8 @@ def _beat(part: BeatPart, pace: float) -> Beat:
     return Beat(part.id, part.fault, params, part.at, part.when or "", part.by, part.for_)
 
 
-def _runbook(name: str, part: RunbookPart, timing: Timing, pace: float) -> Runbook:
+def runbook_of(name: str, part: RunbookPart, timing: Timing, pace: float) -> Runbook:
+    """The runbook of a valid part, with the times of the profile where it gives none."""
     return Runbook(
         id=name,
         steps=tuple(_step(step, pace) for step in part.steps),

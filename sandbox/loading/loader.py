@@ -7,11 +7,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..model.errors import InvalidScenarioError, Problem, UsageError, nearest
-from ..model.scenario import Scenario
-from .checks import findings
-from .convert import scenario_of
+from ..model.scenario import Runbook, Scenario
+from .checks import RESERVED, findings, runbook_findings, timing_of
+from .convert import runbook_of, scenario_of
 from .document import Data, Document, read_document
 from .fields import Context
+from .parts_drill import RunbookFilePart
 from .problems import in_order, of_findings, of_validation
 from .profiles import Variant, fixed_keys, variants
 from .schema import ScenarioPart
@@ -45,6 +46,26 @@ def scenario_from(document: Document, profile: str = "") -> Scenario:
         known = [name for name in parts if name]
         raise UsageError(f"{document.file}: unknown profile {profile!r}; {nearest(profile, known)}")
     return scenario_of(parts[profile], profile, document.file)
+
+
+def runbook_from(document: Document, scenario: Scenario) -> Runbook:
+    """The runbook of a document, for a scenario with its profile.
+
+    Raises:
+        InvalidScenarioError: with every problem, in the file's order.
+    """
+    variant = Variant(document, "", document.data, {})
+    timing = timing_of(scenario.profile)
+    try:
+        part = RunbookFilePart.model_validate(document.data, context=Context(scenario.world.pace))
+    except ValidationError as error:
+        raise InvalidScenarioError(in_order(of_validation(error, variant, RunbookFilePart), ())) from None
+    found = list(runbook_findings(part, timing, scenario.duration))
+    if part.id in RESERVED:
+        found.append((("id",), f"{part.id!r} is the name of another operator: choose a different one"))
+    if found:
+        raise InvalidScenarioError(in_order(of_findings(found, variant), ()))
+    return runbook_of(part.id, part, timing, scenario.world.pace)
 
 
 def _validate(variant: Variant) -> tuple[ScenarioPart | None, list[Problem]]:

@@ -146,6 +146,13 @@ class RunbookPart(Part):
     """What it does, in this order."""
 
 
+class RunbookFilePart(RunbookPart):
+    """A runbook in a file of its own."""
+
+    id: Name
+    """Its name, for the journal and the report."""
+
+
 class OperatorsPart(Part):
     """The scripted operators."""
 

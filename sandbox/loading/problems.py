@@ -33,9 +33,9 @@ _NEEDED = {
 }
 
 
-def of_validation(error: ValidationError, variant: Variant) -> list[Problem]:
-    """Problems of a failed validation, in the order of pydantic."""
-    return [problem for detail in error.errors(include_url=False) for problem in _problems(detail, variant)]
+def of_validation(error: ValidationError, variant: Variant, root: type[Part] = ScenarioPart) -> list[Problem]:
+    """Problems of a failed validation against the model `root`, in the order of pydantic."""
+    return [problem for detail in error.errors(include_url=False) for problem in _problems(detail, variant, root)]
 
 
 def of_findings(findings: Iterable[Finding], variant: Variant) -> list[Problem]:
@@ -55,7 +55,7 @@ def in_order(base: Iterable[Problem], profiles: Iterable[Problem]) -> list[Probl
     return [*unique[:MAX_PROBLEMS], rest]
 
 
-def _problems(detail: ErrorDetails, variant: Variant) -> Iterator[Problem]:
+def _problems(detail: ErrorDetails, variant: Variant, root: type[Part]) -> Iterator[Problem]:
     path: Keys = tuple(part for part in detail["loc"] if part != "[key]")
     kind, ctx = detail["type"], detail.get("ctx", {})
     raw = detail["input"] if detail["loc"][-1:] == ("[key]",) else variant.written(path, detail["input"])
@@ -66,9 +66,9 @@ def _problems(detail: ErrorDetails, variant: Variant) -> Iterator[Problem]:
     elif kind == "value_error" and isinstance(error, Exception):
         yield _in_expression(_at(variant, path, str(error)), error, raw, variant)
     elif kind == "missing":
-        yield _at(variant, path, f"is missing{_description(path)}")
+        yield _at(variant, path, f"is missing{_description(root, path)}")
     elif kind == "extra_forbidden":
-        yield _at(variant, path, f"unknown key {str(path[-1])[:60]!r}; {nearest(str(path[-1])[:60], _keys_at(path[:-1]))}", of_key=True)
+        yield _at(variant, path, f"unknown key {str(path[-1])[:60]!r}; {nearest(str(path[-1])[:60], _keys_at(root, path[:-1]))}", of_key=True)
     else:
         yield _at(variant, path, _message(kind, raw, ctx, detail["msg"]), of_key=detail["loc"][-1:] == ("[key]",))
 
@@ -143,23 +143,23 @@ def _in_expression(problem: Problem, error: Exception, raw: object, variant: Var
     return Problem(Place(place.file, place.line, start + cause.column, place.key), str(cause))
 
 
-def _description(path: Keys) -> str:
+def _description(root: type[Part], path: Keys) -> str:
     """What a missing key is for."""
-    part = _part_at(path[:-1])
+    part = _part_at(root, path[:-1])
     for name, info in (part.model_fields if part else {}).items():
         if path[-1] in (name, info.alias) and info.description:
             return f": {info.description[:1].lower()}{info.description[1:].rstrip('.')}"
     return ""
 
 
-def _keys_at(path: Keys) -> list[str]:
-    part = _part_at(path)
+def _keys_at(root: type[Part], path: Keys) -> list[str]:
+    part = _part_at(root, path)
     return [info.alias or name for name, info in part.model_fields.items()] if part else []
 
 
-def _part_at(path: Keys) -> type[Part] | None:
+def _part_at(root: type[Part], path: Keys) -> type[Part] | None:
     """The model of the part of the file at `path`."""
-    current: object = ScenarioPart
+    current: object = root
     for key in path:
         if isinstance(current, type) and issubclass(current, Part):
             fields = {info.alias or name: info.annotation for name, info in current.model_fields.items()}

@@ -94,11 +94,11 @@ _TOKEN = re.compile(
     r"|(?P<space>\s+)",
     re.ASCII,
 )
-_PARSERS: tuple[tuple[Unit, Callable[[object], float]], ...] = (
-    (Unit.SHARE, units.parse_share),
-    (Unit.PER_SECOND, units.parse_rate),
-    (Unit.SECONDS, units.parse_duration),
-)
+_PARSERS: Mapping[Unit, Callable[[object], float]] = {
+    Unit.SHARE: units.parse_share,
+    Unit.PER_SECOND: units.parse_rate,
+    Unit.SECONDS: units.parse_duration,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,8 @@ class _Compiler:
             if "never closed" in error.msg:
                 message = "the parenthesis is never closed"
             raise ExpressionError(message, column) from None
+        except (MemoryError, RecursionError):  # what the parser raises for too much nesting
+            raise ExpressionError(f"is nested deeper than {_MAX_DEPTH} levels", 1) from None
         return self._any(tree.body, 0)
 
     def _rewrite(self) -> str:
@@ -155,14 +157,13 @@ class _Compiler:
         return " ".join(out)
 
     def _quantity(self, token: str, position: int) -> tuple[str, Unit | None]:
+        unit: Unit | None = None
         if token[-1].isdigit():
-            value, unit = float(token), None
+            value = float(token)
         else:
-            unit, parse = next(
-                pair for pair in _PARSERS if ("%" in token, "/" in token) == (pair[0] is Unit.SHARE, pair[0] is Unit.PER_SECOND)
-            )
+            unit = Unit.SHARE if "%" in token else Unit.PER_SECOND if "/" in token else Unit.SECONDS
             try:
-                value = parse(token)
+                value = _PARSERS[unit](token)
             except units.UnitError as error:
                 raise ExpressionError(str(error), position + 1) from None
         if not math.isfinite(value):

@@ -70,7 +70,7 @@ profiles:
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def valid() -> str:
     """The text of a valid scenario."""
     return VALID

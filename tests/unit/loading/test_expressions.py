@@ -108,6 +108,15 @@ def test_errors_have_a_column(text: str, column: int, message: str) -> None:
     assert raised.value.column == column
 
 
+@pytest.mark.parametrize("text", ["-" * 390 + "1 > 0", "(" * 190 + "1" + ")" * 190 + " > 0", "(" * 399, "not " * 98 + "1 > 0", "1" + " > 1" * 90])
+def test_nesting_never_overflows_a_stack(text: str) -> None:
+    """The parser's own limits are errors of the expression as well."""
+    try:
+        Expression(text).evaluate({})
+    except ExpressionError as error:
+        assert str(error)
+
+
 @settings(derandomize=True, deadline=None, max_examples=150)
 @given(
     st.lists(
