@@ -27,6 +27,7 @@ class Unit(StrEnum):
     PER_SECOND = "per second"
     COUNT = "count"
     DOLLARS_PER_HOUR = "$/h"
+    SCORE = "score"  # a statistic without a unit, such as AUC or PSI
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +60,12 @@ SLIS: dict[str, Sli] = {
         Sli("shed_rate", Unit.PER_SECOND, "requests that the gateway refuses on purpose (429)", SliKind.GAUGE),
         Sli("rules_share", Unit.SHARE, "share of answers that come from the rules in place of the model", SliKind.RATIO),
         Sli("cost_rate", Unit.DOLLARS_PER_HOUR, "what the replicas cost", SliKind.GAUGE),
+        Sli("quality_auc", Unit.SCORE, "AUC of the champion on the flights whose label is known", SliKind.GAUGE),
+        Sli("quality_brier", Unit.SCORE, "Brier score of the champion on the flights whose label is known", SliKind.GAUGE),
+        Sli("calibration", Unit.SCORE, "expected calibration error of the champion", SliKind.GAUGE),
+        Sli("drift_psi_max", Unit.SCORE, "population stability index of the feature that drifted most", SliKind.GAUGE),
+        Sli("feature_freshness", Unit.SECONDS, "calendar age of the oldest online feature in use", SliKind.GAUGE),
+        Sli("null_rate", Unit.SHARE, "share of missing values in the worst feature", SliKind.GAUGE),
+        Sli("model_age", Unit.SECONDS, "calendar time since the end of the champion's training data", SliKind.GAUGE),
     )
 }

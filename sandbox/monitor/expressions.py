@@ -1,0 +1,352 @@
+"""Expressions of rules. One declaration renders as PromQL and evaluates natively.
+
+`bind` turns an expression into steps of a `Program` for the series that are known: which elements there can be, and with which
+labels, is settled then, once; an evaluation only fills in values. An element without a value is None: it is not in the vector.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from .promql import AGGREGATES, InstantBank, RangeBank, Selector, Value, divide, histogram_quantile, window_text
+from .store import SeriesStore
+
+Labels = tuple[tuple[str, str], ...]
+"""Labels of an element, sorted by name, without the metric's."""
+
+Column = list[Value]
+"""Values of a vector's elements."""
+
+Step = Callable[[list[Column]], Column]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A bound expression: its elements' labels, and the slot in which their values will be."""
+
+    labels: tuple[Labels, ...]
+    slot: int
+
+
+class Expr(Protocol):
+    """What a rule computes."""
+
+    def promql(self) -> str:
+        """The expression in PromQL."""
+
+    def bind(self, program: Program) -> Bound:
+        """Add the steps that compute it to a program."""
+
+
+@dataclass(slots=True)
+class Program:
+    """Steps in order; equal expressions share theirs. `recorded` are the results of the rules so far, by record and labels."""
+
+    store: SeriesStore
+    ranges: RangeBank
+    instants: InstantBank
+    recorded: dict[tuple[str, Labels], tuple[int, int]] = field(default_factory=dict)  # slot, and element in it
+    steps: list[Step] = field(default_factory=list)
+    _bound: dict[Expr, Bound] = field(default_factory=dict)
+
+    @classmethod
+    def over(cls, store: SeriesStore) -> Program:
+        """An empty program over a store."""
+        return cls(store, RangeBank(store), InstantBank(store))
+
+    def bind(self, expr: Expr) -> Bound:
+        """Bind an expression, or find it bound."""
+        bound = self._bound.get(expr)
+        if bound is None:
+            bound = self._bound[expr] = expr.bind(self)
+        return bound
+
+    def add(self, labels: Sequence[Labels], step: Step) -> Bound:
+        """Add a step.
+
+        Raises:
+            ValueError: two elements would have the same labels, which Prometheus refuses.
+        """
+        if len(set(labels)) != len(labels):
+            raise ValueError(f"an expression has two elements with the same labels: {sorted(labels)}")
+        self.steps.append(step)
+        return Bound(tuple(labels), len(self.steps) - 1)
+
+    def run(self, now: float) -> list[Column]:
+        """The values of all slots as of `now` (milliseconds)."""
+        self.ranges.evaluate(now)
+        self.instants.evaluate(now)
+        slots: list[Column] = []
+        for step in self.steps:
+            slots.append(step(slots))
+        return slots
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """The present values of series."""
+
+    selector: Selector
+
+    def promql(self) -> str:
+        """The expression in PromQL."""
+        return str(self.selector)
+
+    def bind(self, program: Program) -> Bound:
+        """Add its step."""
+        rows = self.selector.rows(program.store)
+        lanes, bank = [program.instants.lane(row) for row in rows], program.instants
+        return program.add([program.store.series[row].labels for row in rows], lambda _slots: [bank.values[i] for i in lanes])
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The increase of counters per second over the last `window` seconds."""
+
+    selector: Selector
+    window: float
+
+    def promql(self) -> str:
+        """The expression in PromQL."""
+        return f"rate({self.selector}[{window_text(self.window)}])"
+
+    def bind(self, program: Program) -> Bound:
+        """Add its step."""
+        return _bind_range(program, self.selector, self.window, self.window)
+
+
+@dataclass(frozen=True, slots=True)
+class Increase:
+    """The increase of counters over the last `window` seconds."""
+
+    selector: Selector
+    window: float
+
+    def promql(self) -> str:
+        """The expression in PromQL."""
+        return f"increase({self.selector}[{window_text(self.window)}])"
+
+    def bind(self, program: Program) -> Bound:
+        """Add its step."""
+        return _bind_range(program, self.selector, self.window, 1.0)
+
+
+def _bind_range(program: Program, selector: Selector, window: float, divisor: float) -> Bound:
+    rows = selector.rows(program.store)
+    lanes, bank = [program.ranges.lane(row, window, divisor) for row in rows], program.ranges
+    return program.add([program.store.series[row].labels for row in rows], lambda _slots: [bank.values[i] for i in lanes])
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """`sum`, `avg`, `max`, `min` or `count` over the elements, one result for each set of values of the labels in `by`."""
+
+    operation: str
+    of: Expr
+    by: tuple[str, ...] = ()
+
+    def promql(self) -> str:
+        """The expression in PromQL."""
+        by = f" by ({', '.join(self.by)}) " if self.by else ""
+        return f"{self.operation}{by}({self.of.promql()})"
+
+    def bind(self, program: Program) -> Bound:
+        """Add its step."""
+        bound = program.bind(self.of)
+        groups: dict[Labels, list[int]] = {} if self.by else {(): []}
+        for index, labels in enumerate(bound.labels):
+            groups.setdefault(tuple(pair for pair in labels if pair[0] in self.by), []).append(index)
+        function, slot, members = AGGREGATES[self.operation], bound.slot, list(groups.values())
+
+        def whole(slots: list[Column]) -> Column:
+            there = [value for value in slots[slot] if value is not None]
+            return [function(there) if there else None]
+
+        def grouped(slots: list[Column]) -> Column:
+            values, out = slots[slot], []
+            for group in members:
+                there = [value for i in group if (value := values[i]) is not None]
+                out.append(function(there) if there else None)
+            return out
+
+        return program.add(list(groups), grouped if self.by else whole)
+
+
+def sum_of(expr: Expr, *by: str) -> Aggregate:
+    """`sum by (...) (expr)`."""
+    return Aggregate("sum", expr, by)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantile:
+    """A quantile estimated from the cumulative counts of buckets, whose label `le` is their upper bound."""
+
+    quantile: float
+    of: Expr
+
+    def promql(self) -> str:
+        """The expression in PromQL."""
+        return f"histogram_quantile({self.quantile!r}, {self.of.promql()})"
+
+    def bind(self, program: Program) -> Bound:
+        """Add its step."""
+        bound = program.bind(self.of)
+        histograms: dict[Labels, list[tuple[float, int]]] = {}
+        for index, labels in enumerate(bound.labels):
+            rest = tuple(pair for pair in labels if pair[0] != "le")
+            histograms.setdefault(rest, []).append((float(dict(labels)["le"]), index))
+        quantile, slot = self.quantile, bound.slot
+        members = [sorted(buckets) for buckets in histograms.values()]
+        tables = [([bound for bound, _ in buckets], [index for _, index in buckets]) for buckets in members]
+
+        def step(slots: list[Column]) -> Column:
+            values, out = slots[slot], []
+            for bounds, indices in tables:
+                counts = [values[i] for i in indices]
+                there = any(count is not None for count in counts)
+                out.append(histogram_quantile(quantile, bounds, counts) if there else None)
+            return out
+
+        return program.add(list(histograms), step)
+
+
+class Operation(StrEnum):
+    """Operations between two vectors, or a vector and a number. A comparison keeps the elements on the left for which it holds."""
+
+    ADD = "+"
+    SUBTRACT = "-"
+    MULTIPLY = "*"
+    DIVIDE = "/"
+    ABOVE = ">"
+    AT_LEAST = ">="
+    BELOW = "<"
+    AT_MOST = "<="
+    EQUAL = "=="
+    DIFFERS = "!="
+    AND = "and"
+
+
+_ARITHMETIC: dict[Operation, Callable[[float, float], float]] = {
+    Operation.ADD: operator.add,
+    Operation.SUBTRACT: operator.sub,
+    Operation.MULTIPLY: operator.mul,
+    Operation.DIVIDE: divide,
+}
+_COMPARISONS: dict[Operation, Callable[[float, float], bool]] = {
+    Operation.ABOVE: operator.gt,
+    Operation.AT_LEAST: operator.ge,
+    Operation.BELOW: operator.lt,
+    Operation.AT_MOST: operator.le,
+    Operation.EQUAL: operator.eq,
+    Operation.DIFFERS: operator.ne,
+}
+
+
+def _combine(operation: Operation) -> Callable[[float, float], Value]:
+    """What an operation makes of two values that are there."""
+    if operation in _ARITHMETIC:
+        return _ARITHMETIC[operation]
+    if operation is Operation.AND:
+        return lambda left, _right: left
+    compare = _COMPARISONS[operation]
+    return lambda left, right: left if compare(left, right) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """An operation between elements with the same labels, or with a number on one side."""
+
+    operation: Operation
+    left: Expr | float
+    right: Expr | float
+
+    def promql(self) -> str:
+        """The expression in PromQL."""
+        return f"{_operand(self.left)} {self.operation} {_operand(self.right)}"
+
+    def bind(self, program: Program) -> Bound:
+        """Add its step."""
+        combine = _combine(self.operation)
+        if isinstance(self.left, (int, float)):
+            return self._bind_left_number(program, self.left, combine)
+        left = program.bind(self.left)
+        slot = left.slot
+        if isinstance(self.right, (int, float)):
+            number = self.right
+            return program.add(left.labels, lambda slots: [None if v is None else combine(v, number) for v in slots[slot]])
+        right = program.bind(self.right)
+        places = {labels: index for index, labels in enumerate(right.labels)}
+        pairs = [(index, places[labels]) for index, labels in enumerate(left.labels) if labels in places]
+        other = right.slot
+
+        def step(slots: list[Column]) -> Column:
+            ours, theirs, out = slots[slot], slots[other], []
+            for i, j in pairs:
+                a, b = ours[i], theirs[j]
+                out.append(None if a is None or b is None else combine(a, b))
+            return out
+
+        return program.add([left.labels[index] for index, _ in pairs], step)
+
+    def _bind_left_number(self, program: Program, number: float, combine: Callable[[float, float], Value]) -> Bound:
+        if isinstance(self.right, (int, float)) or self.operation not in _ARITHMETIC:
+            raise ValueError(f"a number on the left needs arithmetic with a vector: {self.promql()}")
+        right = program.bind(self.right)
+        slot = right.slot
+        return program.add(right.labels, lambda slots: [None if v is None else combine(number, v) for v in slots[slot]])
+
+
+def _operand(side: Expr | float) -> str:
+    if isinstance(side, (int, float)):
+        return number_text(side)
+    return f"({side.promql()})" if isinstance(side, Binary) else side.promql()
+
+
+def number_text(number: float) -> str:
+    """A number that Prometheus reads as the very same float64."""
+    return str(int(number)) if number == int(number) and math.fabs(number) < 1e15 else repr(number)
+
+
+@dataclass(frozen=True, slots=True)
+class OrZero:
+    """An expression without labels, or 0 where it has no value."""
+
+    of: Expr
+
+    def promql(self) -> str:
+        """The expression in PromQL."""
+        return f"({self.of.promql()} or vector(0))"
+
+    def bind(self, program: Program) -> Bound:
+        """Add its step."""
+        bound = program.bind(self.of)
+        if bound.labels != ((),):
+            raise ValueError(f"only a vector without labels can fall back to 0: {self.of.promql()}")
+        slot = bound.slot
+        return program.add(bound.labels, lambda slots: [0.0 if slots[slot][0] is None else slots[slot][0]])
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The result of an earlier recording rule in the same group. `labels` are those that the rule gives to its result."""
+
+    record: str
+    labels: Labels = ()
+
+    def promql(self) -> str:
+        """The expression in PromQL."""
+        inner = ",".join(f'{name}="{value}"' for name, value in self.labels)
+        return f"{self.record}{{{inner}}}" if inner else self.record
+
+    def bind(self, program: Program) -> Bound:
+        """Add its step."""
+        wanted = set(self.labels)
+        found = [(labels, place) for (record, labels), place in program.recorded.items() if record == self.record]
+        matching = [(labels, place) for labels, place in found if wanted <= set(labels)]
+        places = [place for _, place in matching]
+        return program.add([labels for labels, _ in matching], lambda slots: [slots[slot][i] for slot, i in places])

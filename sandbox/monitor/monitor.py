@@ -1,0 +1,169 @@
+"""The built-in monitor: scrapes in, SLIs, event counts, error budgets and alerts out."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..model.expr import Expression
+from ..model.scenario import Objective
+from ..model.telemetry import Scrape
+from .alerts import Alert, AlertBook, Transition
+from .catalogue import event_counters, sli_rules
+from .objectives import BURN_WINDOWS, BurnWindow, budget_remaining, burn_alerts, burn_lengths, burn_rules
+from .promql import window_text
+from .rules import AlertRule, RuleGroup
+from .store import LOOKBACK, Floats, SeriesStore
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetReading:
+    """An objective's error budget: the share of it that remains, and burn rates by window (`5m`); NaN without events."""
+
+    remaining: float
+    burn_rates: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorResult:
+    """What one scrape tells.
+
+    `slis` has no entry where there is no data (the rule has no result, or one that is not finite). `counts` are cumulative (good, total) events per
+    objective since the first scrape, across resets of counters, without extrapolation.
+    """
+
+    at: float
+    slis: Mapping[str, float]
+    counts: Mapping[str, tuple[float, float]]
+    budget: Mapping[str, BudgetReading]
+    transitions: tuple[Transition, ...]
+
+
+class Monitor:
+    """Rules are evaluated at every scrape, and see it.
+
+    Args:
+        objectives: each gives its burn-rate alerts; the tightest bound of a latency objective is that of the SLI `latency`.
+        alert_rules: further alerts.
+        windows: of the burn-rate alerts.
+    """
+
+    def __init__(
+        self,
+        objectives: Sequence[Objective],
+        alert_rules: Sequence[AlertRule] = (),
+        windows: Sequence[BurnWindow] = BURN_WINDOWS,
+    ) -> None:
+        self.objectives = tuple(objectives)
+        self._rules = sli_rules(tightest_bound(objectives))
+        self.group = RuleGroup(
+            [*self._rules.values(), *burn_rules(objectives, windows)], [*burn_alerts(objectives, windows), *alert_rules]
+        )
+        self.store = SeriesStore()
+        self._book = AlertBook(self.group.alerting)
+        self._counters = {goal.id: event_counters(goal.sli, goal.bound) for goal in objectives}
+        self._counted: dict[str, tuple[list[int], list[int]]] = {}
+        self._known = 0
+        self._started = math.nan
+        self._burns = [(goal.id, window_text(length)) for goal in objectives for length in burn_lengths(windows)]
+        self._times: list[float] = []
+        self._history: Floats = np.full((256, len(self._rules)), np.nan)
+
+    @property
+    def alerts(self) -> list[Alert]:
+        """All alerts that have ever been active, with their present states."""
+        return self._book.alerts
+
+    def observe(self, scrape: Scrape) -> MonitorResult:
+        """Take a scrape in and evaluate all rules at its time."""
+        if math.isnan(self._started):
+            self._started = scrape.at
+        self.store.append(scrape)
+        evaluation = self.group.evaluate(self.store)
+        values = [column[0] if column else None for _, column in evaluation.recorded]
+        named = zip(self._rules, values, strict=False)
+        slis = {name: value for name, value in named if value is not None and math.isfinite(value)}
+        self._remember(scrape.at, values[: len(self._rules)])
+        counts = self._count()
+        return MonitorResult(
+            scrape.at,
+            slis,
+            counts,
+            self._budgets(scrape.at, counts, values[len(self._rules) :]),
+            self._book.update(scrape.at, evaluation.alerts),
+        )
+
+    def query(self, expr: str, start: float, end: float, step: float) -> tuple[Floats, Floats]:
+        """A metric over time: an SLI, or an expression over SLIs; a condition gives 1 or 0.
+
+        Args:
+            expr: as in `model.expr`.
+            start: first time, in seconds.
+            end: last time, in seconds; included if it is a whole number of steps from `start`.
+            step: seconds between values.
+
+        Returns:
+            Times and values, as of the last evaluation at or before each time; NaN where there is no data.
+
+        Raises:
+            ExpressionError: `expr` cannot be read.
+            ValueError: `step` is not positive.
+        """
+        if step <= 0:
+            raise ValueError(f"the step of a query must be positive, not {step}")
+        times = start + step * np.arange(max(0, math.floor((end - start) / step + 1e-9) + 1), dtype=np.float64)
+        rows = [self._row_at(float(time)) for time in times]
+        names = list(self._rules)
+        if expr in self._rules:
+            column = self._history[:, names.index(expr)]
+            return times, np.array([math.nan if row is None else column[row] for row in rows], np.float64)
+        expression = Expression(expr)
+        read = expression.evaluate if expression.is_condition else expression.value
+        columns = [(name, self._history[:, names.index(name)]) for name in expression.names if name in self._rules]
+        values = [None if row is None else read({name: float(column[row]) for name, column in columns}) for row in rows]
+        return times, np.array([math.nan if value is None else float(value) for value in values], np.float64)
+
+    def metrics(self) -> tuple[str, ...]:
+        """The SLIs that can be queried."""
+        return tuple(self._rules)
+
+    def _row_at(self, time: float) -> int | None:
+        """The evaluation whose results a query at `time` sees, if any."""
+        row = bisect_right(self._times, time + 1e-9) - 1
+        return row if row >= 0 and time - self._times[row] <= LOOKBACK else None
+
+    def _remember(self, at: float, values: Sequence[float | None]) -> None:
+        if len(self._times) == len(self._history):
+            self._history = np.concatenate([self._history, np.full_like(self._history, np.nan)])
+        self._history[len(self._times)] = [math.nan if value is None else value for value in values]
+        self._times.append(at)
+
+    def _count(self) -> dict[str, tuple[float, float]]:
+        store = self.store
+        if self._known != len(store.series):
+            self._known = len(store.series)
+            self._counted = {goal: (own.good.rows(store), own.total.rows(store)) for goal, own in self._counters.items()}
+        return {
+            goal: (math.fsum(map(store.increase, good)), math.fsum(map(store.increase, total)))
+            for goal, (good, total) in self._counted.items()
+        }
+
+    def _budgets(
+        self, at: float, counts: Mapping[str, tuple[float, float]], burns: Sequence[float | None]
+    ) -> dict[str, BudgetReading]:
+        rates: dict[str, dict[str, float]] = {goal.id: {} for goal in self.objectives}
+        for (goal, window), value in zip(self._burns, burns, strict=True):
+            rates[goal][window] = math.nan if value is None else value
+        return {
+            goal.id: BudgetReading(budget_remaining(goal, *counts[goal.id], at - self._started), rates[goal.id])
+            for goal in self.objectives
+        }
+
+
+def tightest_bound(objectives: Sequence[Objective]) -> float | None:
+    """The bound of the tightest latency objective in seconds, which is that of the SLI `latency`."""
+    return min((goal.bound for goal in objectives if goal.sli == "latency" and goal.bound is not None), default=None)

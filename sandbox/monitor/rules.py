@@ -1,0 +1,97 @@
+"""Recording and alerting rules, and a group of them that is evaluated at each scrape, in order, as a Prometheus rule group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .expressions import Bound, Column, Expr, Labels, Program
+from .store import SeriesStore
+
+PAGE = "page"
+TICKET = "ticket"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRule:
+    """A named expression. Its result carries `labels` besides its own."""
+
+    record: str
+    expr: Expr
+    labels: Labels = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """A condition that somebody should know of: each element of `expr` is one alert.
+
+    `hold` (Prometheus's `for`) is for how many seconds it must have been there before the alert fires. Severity `page` wakes
+    somebody up, `ticket` waits for working hours.
+    """
+
+    name: str
+    expr: Expr
+    hold: float = 0.0
+    severity: str = TICKET
+    summary: str = ""
+    labels: Labels = ()
+
+    @property
+    def all_labels(self) -> Labels:
+        """The labels that the rule gives to its alerts, `severity` included."""
+        return tuple(sorted((*self.labels, ("severity", self.severity))))
+
+
+def merged(own: Labels, given: Labels) -> Labels:
+    """An element's labels with those that a rule gives; the rule's win."""
+    return tuple(sorted((dict(own) | dict(given)).items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The results of a group at one time: per recording rule and per alert rule, its elements' labels and values."""
+
+    recorded: Sequence[tuple[tuple[Labels, ...], Column]]
+    alerts: Sequence[tuple[tuple[Labels, ...], Column]]
+
+
+class RuleGroup:
+    """Rules that are evaluated together, in order: each sees the results of those before it at the same time.
+
+    Alerting rules come after all recording rules.
+    """
+
+    def __init__(self, recording: Sequence[RecordingRule], alerting: Sequence[AlertRule] = ()) -> None:
+        self.recording = tuple(recording)
+        self.alerting = tuple(alerting)
+        self._program: Program | None = None
+        self._known = 0
+        self._recorded: list[Bound] = []
+        self._alerts: list[Bound] = []
+
+    def evaluate(self, store: SeriesStore, at: float | None = None) -> Evaluation:
+        """The results at time `at` (seconds), or at the last scrape."""
+        if self._program is None or self._known != len(store.series):
+            self._program = self._bind(store)
+            self._known = len(store.series)
+        slots = self._program.run(store.now if at is None else round(at * 1000.0))
+        return Evaluation(
+            [(bound.labels, slots[bound.slot]) for bound in self._recorded],
+            [(bound.labels, slots[bound.slot]) for bound in self._alerts],
+        )
+
+    def _bind(self, store: SeriesStore) -> Program:
+        program = Program.over(store)
+        self._recorded, self._alerts = [], []
+        for rule in self.recording:
+            bound = program.bind(rule.expr)
+            labels = tuple(merged(own, rule.labels) for own in bound.labels)
+            for index, own in enumerate(labels):
+                if (rule.record, own) in program.recorded:
+                    raise ValueError(f"two rules record {rule.record} with the labels {dict(own)}")
+                program.recorded[rule.record, own] = (bound.slot, index)
+            self._recorded.append(Bound(labels, bound.slot))
+        for alert in self.alerting:
+            bound = program.bind(alert.expr)
+            self._alerts.append(Bound(tuple(merged(own, alert.all_labels) for own in bound.labels), bound.slot))
+        return program
