@@ -84,7 +84,7 @@ class InvalidScenarioError(DrillboxError):
 
 def nearest(name: str, options: Iterable[str]) -> str:
     """A hint with the nearest valid choice, or with all of them where none is near."""
-    known = sorted(options)
+    known = sorted(str(option) for option in options)  # str: the members of an enum, too, as their plain values
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"

@@ -6,7 +6,7 @@ import math
 import re
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|m|h)")
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
@@ -24,10 +24,10 @@ def parse_duration(raw: object) -> float:
     if isinstance(raw, (int, float)) and not isinstance(raw, bool) and raw == 0:
         return 0.0
     if isinstance(raw, str):
-        text = raw.strip().replace(" ", "")
-        parts = _DURATION.findall(text)
-        if parts and "".join(number + unit for number, unit in parts) == text:
-            return _finite(math.fsum(float(number) * _SECONDS[unit] for number, unit in parts), raw)
+        text = raw.strip()
+        parts = list(_DURATION.finditer(text))
+        if parts and "".join(part[0] for part in parts) == text:
+            return _finite(math.fsum(float(part[1]) * _SECONDS[part[2]] for part in parts), raw)
     raise UnitError(f"{raw!r} is not a duration: write a number and its unit, such as 250ms, 90s, 5m or 1h30m")
 
 
@@ -51,7 +51,7 @@ def parse_share(raw: object) -> float:
     value = math.nan
     if isinstance(raw, str) and (match := _SHARE.fullmatch(raw.strip())):
         value = float(match[1]) / 100.0
-    elif isinstance(raw, (int, float)) and not isinstance(raw, bool):
+    elif isinstance(raw, (int, float)) and not isinstance(raw, bool) and 0 <= raw <= 1:
         value = float(raw)
     if not 0.0 <= value <= 1.0:
         raise UnitError(f"{raw!r} is not a share: write 95% or 0.95, between 0% and 100%")
@@ -70,7 +70,10 @@ def parse_number(raw: object) -> float:
         except ValueError:
             raise UnitError(f"{raw!r} is not a number") from None
     if isinstance(raw, (int, float)) and not isinstance(raw, bool):
-        return _finite(float(raw), raw)
+        try:
+            return _finite(float(raw), raw)
+        except OverflowError:  # a whole number beyond the range of floats
+            raise UnitError("the number is too large") from None
     raise UnitError(f"{raw!r} is not a number")
 
 
