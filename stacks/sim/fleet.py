@@ -9,6 +9,7 @@ from enum import StrEnum
 import simpy
 
 from ...sandbox.control import restart as backoff
+from ...sandbox.control import rollout
 from ...sandbox.model.scenario import Runtime
 from ...sandbox.model.service import Workload
 from .plane import Plane
@@ -16,6 +17,8 @@ from .plane import Plane
 POOLS = ("model-champion", "model-candidate", "model-shadow")
 """Deployments in the order of the data plane's pools."""
 CHAMPION = 0
+ROLLOUT_PERIOD = 1.0
+"""Seconds between two looks of the deployment at a rollout."""
 
 Log = Callable[[str, str, str], None]
 """`log(component, severity, text)` at the present drill time."""
@@ -62,6 +65,8 @@ class Fleet:
         self._log = log
         self._pods: list[Pod] = []
         self._born = dict.fromkeys(range(len(POOLS)), 0)
+        self._wanted: dict[int, Workload] = {}
+        self._rolling: set[int] = set()
         self.revision = 0
         """Grows whenever a pod comes or goes: the set of series changes with it."""
 
@@ -78,18 +83,43 @@ class Fleet:
         return (pod for pod in self._pods if pod.pool == pool and pod.state is not PodState.DRAINING)
 
     def reconcile(self, pool: int, workload: Workload, *, at_once: bool = False) -> None:
-        """Bring the number of pods to the wanted one. `at_once`: they are ready now, as at the very beginning."""
-        alive = list(self.alive(pool))
-        for _ in range(workload.replicas - len(alive)):
-            self._create(pool, workload, at_once=at_once)
-        surplus = len(alive) - workload.replicas
-        if surplus > 0:
-            # As the ReplicaSet controller: those that are not ready go first, then the youngest.
-            victims = sorted(alive, key=lambda pod: (pod.state is PodState.READY, -pod.born, pod.name))[:surplus]
-            for pod in victims:
-                self._retire(pod)
+        """Bring pods to the wanted number and version. `at_once`: they are ready now, as at the very beginning."""
         for pod in self.alive(pool):
             self._plane.set_capacity(pod.slot, workload.concurrency, workload.queue)
+        if not self._roll(pool, workload, at_once=at_once):
+            self._wanted[pool] = workload
+            if pool not in self._rolling:
+                self._rolling.add(pool)
+                self._env.process(self._keep_rolling(pool))
+        else:
+            self._wanted[pool] = workload
+
+    def _keep_rolling(self, pool: int) -> Generator[simpy.Event, None, None]:
+        """The deployment's control loop while a rollout is under way."""
+        self._log(POOLS[pool], "info", f"rollout of {self._wanted[pool].version} begins")
+        while not self._roll(pool, self._wanted[pool], at_once=False):
+            yield self._env.timeout(ROLLOUT_PERIOD)
+        self._rolling.discard(pool)
+        self._log(POOLS[pool], "info", f"rollout of {self._wanted[pool].version} is complete")
+
+    def _roll(self, pool: int, workload: Workload, *, at_once: bool) -> bool:
+        """One decision of the deployment; whether no pod of another version is left."""
+        alive = list(self.alive(pool))
+        current = [pod for pod in alive if pod.version == workload.version]
+        other = [pod for pod in alive if pod.version != workload.version]
+        if not other:
+            for _ in range(workload.replicas - len(current)):
+                self._create(pool, workload, at_once=at_once)
+            for pod in _victims(current)[: max(0, len(current) - workload.replicas)]:
+                self._retire(pod)
+            return True
+        observed = rollout.Observed(len(current), _ready(current), len(other), _ready(other))
+        decision = rollout.decide(observed, workload.replicas)
+        for _ in range(decision.create):
+            self._create(pool, workload, at_once=False)
+        for pod in _victims(other)[: decision.retire_unready + decision.retire_ready]:
+            self._retire(pod)
+        return False
 
     def replace(self, pool: int, which: str, workload: Workload) -> None:
         """Delete one pod by name, or `all`; the deployment creates new ones at once."""
@@ -166,3 +196,12 @@ class Fleet:
         if pod.life is not None and pod.life.is_alive:
             pod.life.interrupt()
         pod.life = None
+
+
+def _ready(pods: list[Pod]) -> int:
+    return sum(pod.state is PodState.READY for pod in pods)
+
+
+def _victims(pods: list[Pod]) -> list[Pod]:
+    """Who goes first, as the ReplicaSet controller decides: those that are not ready, then the youngest."""
+    return sorted(pods, key=lambda pod: (pod.state is PodState.READY, -pod.born, pod.name))
