@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from .expressions import Column, Labels
-from .rules import PAGE, AlertRule
+from .expressions import Labels
+from .rules import PAGE, AlertRule, Result
 
 
 class State(StrEnum):
@@ -62,7 +62,7 @@ class AlertBook:
         wanted = states or (State.PENDING, State.FIRING)
         return [alert for alert in self.alerts if alert.state in wanted]
 
-    def update(self, at: float, results: Iterable[tuple[tuple[Labels, ...], Column]]) -> tuple[Transition, ...]:
+    def update(self, at: float, results: Iterable[Result]) -> tuple[Transition, ...]:
         """Take the results of one evaluation, one per rule, at `at` seconds."""
         transitions: list[Transition] = []
         for rule, known, (labels, values) in zip(self._rules, self._alerts, results, strict=True):

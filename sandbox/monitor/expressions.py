@@ -216,7 +216,7 @@ class Quantile:
 
 
 class Operation(StrEnum):
-    """Operations between two vectors, or a vector and a number. A comparison keeps the elements on the left for which it holds."""
+    """Operations between two vectors, or a vector and a number. A comparison keeps those elements on the left that meet it."""
 
     ADD = "+"
     SUBTRACT = "-"

@@ -14,9 +14,9 @@ from ..model.scenario import Objective
 from ..model.telemetry import Scrape
 from .alerts import Alert, AlertBook, Transition
 from .catalogue import event_counters, sli_rules
-from .objectives import BURN_WINDOWS, BurnWindow, budget_remaining, burn_alerts, burn_lengths, burn_rules
+from .objectives import BURN_WINDOWS, BurnWindow, budget_remaining, burn_lengths, rule_group, tightest_bound
 from .promql import window_text
-from .rules import AlertRule, RuleGroup
+from .rules import AlertRule, Result
 from .store import LOOKBACK, Floats, SeriesStore
 
 
@@ -32,8 +32,8 @@ class BudgetReading:
 class MonitorResult:
     """What one scrape tells.
 
-    `slis` has no entry where there is no data (the rule has no result, or one that is not finite). `counts` are cumulative (good, total) events per
-    objective since the first scrape, across resets of counters, without extrapolation.
+    `slis` has no entry where there is no data (the rule has no result, or one that is not finite). `counts` are cumulative (good,
+    total) events per objective since the first scrape, across resets of counters, without extrapolation.
     """
 
     at: float
@@ -59,11 +59,10 @@ class Monitor:
         windows: Sequence[BurnWindow] = BURN_WINDOWS,
     ) -> None:
         self.objectives = tuple(objectives)
-        self._rules = sli_rules(tightest_bound(objectives))
-        self.group = RuleGroup(
-            [*self._rules.values(), *burn_rules(objectives, windows)], [*burn_alerts(objectives, windows), *alert_rules]
-        )
+        self._slis = tuple(sli_rules(tightest_bound(objectives)))
+        self.group = rule_group(objectives, alert_rules, windows)
         self.store = SeriesStore()
+        self.recorded: Sequence[Result] = ()  # of the last evaluation, one per recording rule
         self._book = AlertBook(self.group.alerting)
         self._counters = {goal.id: event_counters(goal.sli, goal.bound) for goal in objectives}
         self._counted: dict[str, tuple[list[int], list[int]]] = {}
@@ -71,7 +70,7 @@ class Monitor:
         self._started = math.nan
         self._burns = [(goal.id, window_text(length)) for goal in objectives for length in burn_lengths(windows)]
         self._times: list[float] = []
-        self._history: Floats = np.full((256, len(self._rules)), np.nan)
+        self._history: Floats = np.full((256, len(self._slis)), np.nan)
 
     @property
     def alerts(self) -> list[Alert]:
@@ -83,18 +82,23 @@ class Monitor:
         if math.isnan(self._started):
             self._started = scrape.at
         self.store.append(scrape)
-        evaluation = self.group.evaluate(self.store)
+        return self.evaluate(scrape.at)
+
+    def evaluate(self, at: float) -> MonitorResult:
+        """Evaluate all rules at `at` seconds, which never falls; by itself for a time at which nothing could be scraped."""
+        evaluation = self.group.evaluate(self.store, at)
+        self.recorded = evaluation.recorded
         values = [column[0] if column else None for _, column in evaluation.recorded]
-        named = zip(self._rules, values, strict=False)
+        named = zip(self._slis, values, strict=False)
         slis = {name: value for name, value in named if value is not None and math.isfinite(value)}
-        self._remember(scrape.at, values[: len(self._rules)])
+        self._remember(at, values[: len(self._slis)])
         counts = self._count()
         return MonitorResult(
-            scrape.at,
+            at,
             slis,
             counts,
-            self._budgets(scrape.at, counts, values[len(self._rules) :]),
-            self._book.update(scrape.at, evaluation.alerts),
+            self._budgets(at, counts, values[len(self._slis) :]),
+            self._book.update(at, evaluation.alerts),
         )
 
     def query(self, expr: str, start: float, end: float, step: float) -> tuple[Floats, Floats]:
@@ -117,19 +121,19 @@ class Monitor:
             raise ValueError(f"the step of a query must be positive, not {step}")
         times = start + step * np.arange(max(0, math.floor((end - start) / step + 1e-9) + 1), dtype=np.float64)
         rows = [self._row_at(float(time)) for time in times]
-        names = list(self._rules)
-        if expr in self._rules:
+        names = self._slis
+        if expr in self._slis:
             column = self._history[:, names.index(expr)]
             return times, np.array([math.nan if row is None else column[row] for row in rows], np.float64)
         expression = Expression(expr)
         read = expression.evaluate if expression.is_condition else expression.value
-        columns = [(name, self._history[:, names.index(name)]) for name in expression.names if name in self._rules]
+        columns = [(name, self._history[:, names.index(name)]) for name in expression.names if name in self._slis]
         values = [None if row is None else read({name: float(column[row]) for name, column in columns}) for row in rows]
         return times, np.array([math.nan if value is None else float(value) for value in values], np.float64)
 
     def metrics(self) -> tuple[str, ...]:
         """The SLIs that can be queried."""
-        return tuple(self._rules)
+        return self._slis
 
     def _row_at(self, time: float) -> int | None:
         """The evaluation whose results a query at `time` sees, if any."""
@@ -162,8 +166,3 @@ class Monitor:
             goal.id: BudgetReading(budget_remaining(goal, *counts[goal.id], at - self._started), rates[goal.id])
             for goal in self.objectives
         }
-
-
-def tightest_bound(objectives: Sequence[Objective]) -> float | None:
-    """The bound of the tightest latency objective in seconds, which is that of the SLI `latency`."""
-    return min((goal.bound for goal in objectives if goal.sli == "latency" and goal.bound is not None), default=None)

@@ -1,7 +1,7 @@
 """Objectives, their error budgets, and multiwindow multi-burn-rate alerts.
 
-After the Site Reliability Workbook, chapter 5 ("Alerting on SLOs"), table 5-8, with all times divided by 12 so that the windows fill
-within a drill: its period of 30 days becomes 60 hours. A burn rate of 1 spends a period's budget in exactly one period.
+After the Site Reliability Workbook, chapter 5 ("Alerting on SLOs"), table 5-8, with all times divided by 12 so that the windows
+fill within a drill: its period of 30 days becomes 60 hours. A burn rate of 1 spends a period's budget in exactly one period.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from ..model.scenario import Objective
 from ..model.units import format_share
-from .catalogue import event_counters
+from .catalogue import event_counters, sli_rules
 from .expressions import Binary, Expr, Labels, Operation, Recorded
 from .promql import window_text
-from .rules import PAGE, TICKET, AlertRule, RecordingRule
+from .rules import PAGE, TICKET, AlertRule, RecordingRule, RuleGroup
 
 BUDGET_PERIOD = 60 * 3600.0
 """Seconds for which an error budget is meant to last."""
@@ -78,6 +78,19 @@ def alert_name(objective: Objective) -> str:
     """`AvailabilityBurnRate` for the objective `availability`."""
     words = objective.id.replace("_", "-").split("-")
     return "".join(word[:1].upper() + word[1:] for word in words) + "BurnRate"
+
+
+def tightest_bound(objectives: Sequence[Objective]) -> float | None:
+    """The bound of the tightest latency objective in seconds, which is that of the SLI `latency`."""
+    return min((goal.bound for goal in objectives if goal.sli == "latency" and goal.bound is not None), default=None)
+
+
+def rule_group(
+    objectives: Sequence[Objective], alert_rules: Sequence[AlertRule] = (), windows: Sequence[BurnWindow] = BURN_WINDOWS
+) -> RuleGroup:
+    """All rules of a drill: the SLIs first, then burn rates, then the alerts on them and `alert_rules`."""
+    recording = [*sli_rules(tightest_bound(objectives)).values(), *burn_rules(objectives, windows)]
+    return RuleGroup(recording, [*burn_alerts(objectives, windows), *alert_rules])
 
 
 def budget_remaining(objective: Objective, good: float, total: float, elapsed: float) -> float:

@@ -47,12 +47,16 @@ def merged(own: Labels, given: Labels) -> Labels:
     return tuple(sorted((dict(own) | dict(given)).items()))
 
 
+Result = tuple[tuple[Labels, ...], Column]
+"""A rule's elements: their labels and their values."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The results of a group at one time: per recording rule and per alert rule, its elements' labels and values."""
+    """The results of a group at one time, one per rule."""
 
-    recorded: Sequence[tuple[tuple[Labels, ...], Column]]
-    alerts: Sequence[tuple[tuple[Labels, ...], Column]]
+    recorded: Sequence[Result]
+    alerts: Sequence[Result]
 
 
 class RuleGroup:

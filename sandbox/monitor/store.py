@@ -25,7 +25,7 @@ class Layout:
 
     series: tuple[Series, ...]
     rows: Ints
-    place: Ints | slice  # the same rows, as a slice where they are contiguous: cheaper
+    place: Ints | slice[int, int, None]  # the same rows, as a slice where they are contiguous: cheaper
 
 
 def _milliseconds(at: float) -> float:
@@ -36,8 +36,8 @@ def _milliseconds(at: float) -> float:
 class SeriesStore:
     """Series in rows, samples in columns, both growing.
 
-    Each row is packed: sample 0 is the series' first, whatever the scrape was. So a window is a first column and a count, also for
-    series that come and go. `unwrapped` is the counter without its resets (after a fall it goes on from where it was); its
+    Each row is packed: sample 0 is the series' first, whatever the scrape was. So a window is a first column and a count, also
+    for series that come and go. `unwrapped` is the counter without its resets (after a fall it goes on from where it was); its
     differences are increases. Unused time stamps are +inf: a pointer into a row that moves forward stops there by itself.
     """
 
@@ -97,7 +97,7 @@ class SeriesStore:
         return self._by_name.get(name, ())
 
     def increase(self, row: int) -> float:
-        """How much a counter has grown since the first scrape; one that was not there yet grew from 0. Nothing is extrapolated."""
+        """How much a counter has grown since the first scrape, not extrapolated; one that was not there yet grew from 0."""
         return float(self.last_unwrapped[row] - self.baseline[row])
 
     def first_since(self, row: int, start: float) -> int:

@@ -24,6 +24,7 @@ class Weather:
     median: float = 0.06  # seconds
     down: bool = False  # no scrape reaches the gateway
     reset: bool = False  # the gateway restarts: its counters begin at zero
+    busy: float = 0.4  # mean share of busy slots
     pods: int = 3
     restarting: int = 0  # pods whose process restarts
     missing: int = 0  # pods that no scrape reaches
@@ -91,7 +92,7 @@ class SyntheticDrill:
             self.buckets[index, :-1] += np.searchsorted(np.sort(own), LATENCY_BUCKETS, side="right")
             self.buckets[index, -1] += len(own)
             self.sums[index] += own.sum() * 1000.0
-        self.gateway += self.rng.poisson([weather.failing * count, 0.0, 0.1 * weather.failing * count, 0.0])
+        self.gateway += self.rng.poisson(count * weather.failing * np.array([1.0, 0.2, 0.1, 0.05]))
         self.dollars += 0.6 / 3600 * SCRAPE_INTERVAL * weather.pods
 
     def _fleet(self, weather: Weather) -> list[Pod]:
@@ -104,7 +105,7 @@ class SyntheticDrill:
             if index < weather.restarting:
                 pod.busy, pod.ok, pod.failed, pod.rules, pod.restarts = 0.0, 0.0, 0.0, 0.0, pod.restarts + 1
             share = weather.rate * SCRAPE_INTERVAL / len(self.pods)
-            pod.busy += float(self.rng.random()) * 4 * SCRAPE_INTERVAL
+            pod.busy += min(1.0, weather.busy * float(self.rng.uniform(0.95, 1.05))) * 4 * SCRAPE_INTERVAL
             pod.ok += float(self.rng.poisson(share))
             pod.failed += float(self.rng.poisson(share * weather.failing))
             pod.rules += float(self.rng.poisson(share * weather.failing))

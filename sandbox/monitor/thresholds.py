@@ -1,0 +1,48 @@
+"""Alerts on thresholds that every service gets: tickets, which point at causes. Pages come from the objectives alone."""
+
+from __future__ import annotations
+
+from .catalogue import record_name
+from .expressions import Binary, Expr, Increase, Instant, Operation, Rate, Recorded, sum_of
+from .promql import Match, Matcher, Selector
+from .rules import AlertRule
+
+
+def beyond(sli: str, operation: Operation, limit: float) -> Expr:
+    """An SLI of the catalogue compared with a limit in its base unit."""
+    return Binary(operation, Recorded(record_name(sli)), limit)
+
+
+def threshold_alerts() -> tuple[AlertRule, ...]:
+    """The alerts on saturation, replicas, restarts, retries and answers from the rules."""
+    missing = Binary(Operation.BELOW, Recorded(record_name("replicas")), Recorded(record_name("replicas_wanted")))
+    restarts = sum_of(Increase(Selector("model_server_restarts_total"), 300.0), "pod")
+    overflow = sum_of(Rate(Selector("envoy_gateway_rq_retry_overflow"), 60.0))
+    champions = sum_of(Instant(Selector("model_server_ready", (Matcher("deployment", Match.EQUAL, "model-champion"),))))
+    return (
+        AlertRule(
+            "SaturationHigh",
+            beyond("saturation", Operation.ABOVE, 0.9),
+            hold=30.0,
+            summary="more than 90% of the slots of all ready replicas are busy",
+        ),
+        AlertRule("ReplicasMissing", missing, hold=60.0, summary="fewer replicas are ready than are wanted"),
+        AlertRule("NoReplica", Binary(Operation.EQUAL, champions, 0.0), hold=10.0, summary="no replica of the champion is ready"),
+        AlertRule(
+            "ReplicaRestarting",
+            Binary(Operation.ABOVE, restarts, 2.0),
+            summary="a replica restarted more than twice in 5 minutes",
+        ),
+        AlertRule(
+            "RetryBudgetExhausted",
+            Binary(Operation.ABOVE, overflow, 1.0),
+            hold=30.0,
+            summary="the gateway would retry more than its retry budget allows",
+        ),
+        AlertRule(
+            "AnswersFromRules",
+            beyond("rules_share", Operation.ABOVE, 0.2),
+            hold=60.0,
+            summary="more than 20% of the answers come from the rules in place of the model",
+        ),
+    )
