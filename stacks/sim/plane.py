@@ -23,6 +23,8 @@ from . import layout as lay
 from .layout import Floats, State
 
 _NO_EXAMPLES = np.zeros(1)
+_NO_TIMES = np.empty(0)
+_NO_REQUESTS = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,7 @@ class Plane:
         if (row[lay.R_CONCURRENCY], row[lay.R_QUEUE]) != (concurrency, queue):
             row[lay.R_CONCURRENCY], row[lay.R_QUEUE] = concurrency, queue
             self._reserve()
-            self._kernel.refill(self._addresses, slot, self.now)
+            self._operate(self._kernel.REFILL, slot)
 
     def set_slowness(self, slot: int, factor: float) -> None:
         """Work that starts from now on takes so many times as long."""
@@ -187,7 +189,7 @@ class Plane:
         """Everything in service and waiting there breaks; it is not ready any more."""
         self.set_ready(slot, False)
         self._reserve()
-        self._kernel.kill(self._addresses, slot, self.now)
+        self._operate(self._kernel.KILL, slot)
 
     def remove_replica(self, slot: int) -> None:
         """Give the slot back; what was still there breaks."""
@@ -214,11 +216,13 @@ class Plane:
         """
         if until < self.now:
             raise ValueError(f"time goes forward: {until} is before {self.now}")
-        times = np.empty(0) if times is None else times
+        times = _NO_TIMES if times is None else times
         examples = np.zeros(len(times), np.int32) if examples is None else examples
         begin = 0
         while True:
-            status, begin = self._kernel.advance(self._addresses, until, times, np.uint64(first), examples, begin)
+            status, begin = self._kernel.run(
+                self._addresses, self._kernel.ADVANCE, until, times, np.uint64(first), examples, begin, 0
+            )
             if status == self._kernel.DONE:
                 return
             self._grow()
@@ -258,6 +262,9 @@ class Plane:
     def jobs(self) -> Floats:
         """Finished jobs one by one: index of the request, replica, arrival, start, finish; [n, 5]."""
         return self._s.jobs[1 : 1 + int(self._s.jobs[0, 0])] if len(self._s.jobs) else self._s.jobs
+
+    def _operate(self, operation: int, slot: int) -> None:
+        self._kernel.run(self._addresses, operation, self.now, _NO_TIMES, np.uint64(0), _NO_REQUESTS, 0, slot)
 
     def _reserve(self) -> None:
         """Room for all jobs of one replica to fail at once."""
