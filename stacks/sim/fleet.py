@@ -146,7 +146,7 @@ class Fleet:
 
     def _create(self, pool: int, workload: Workload, *, at_once: bool) -> None:
         self._born[pool] += 1
-        slot = self._plane.add_replica(pool, workload.concurrency, workload.queue)
+        slot = self._plane.add_replica(pool, 0, workload.concurrency, workload.queue)
         pod = Pod(f"{POOLS[pool]}-{self._born[pool]}", pool, slot, workload.version, self._env.now)
         self._pods.append(pod)
         self.revision += 1

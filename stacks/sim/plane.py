@@ -233,6 +233,10 @@ class Plane:
         while self.in_flight and self.now < end:
             self.advance(min(end, self.now + step))
 
+    def busy_seconds(self, slot: int) -> float:
+        """Busy slot-seconds of a replica up to now."""
+        return float(self._s.rf[slot, lay.RF_BUSY])
+
     @property
     def in_flight(self) -> int:
         """Logical requests that are not decided yet."""

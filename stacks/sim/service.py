@@ -13,7 +13,7 @@ from ...sandbox.model.slis import LATENCY_BUCKETS
 from ...sandbox.model.stack import Progress
 from ...sandbox.world.flights import World, open_world
 from ...sandbox.world.traffic import Arrivals
-from .plane import ClientPolicy, Plane, ServiceTime
+from .plane import ClientPolicy, Model, Plane, ServiceTime
 
 Batch = tuple[NDArray[np.float64], int, NDArray[np.int32]]
 """Times of requests (seconds of drill time), index of the first, and the example that each asks for."""
@@ -50,10 +50,9 @@ def open_service(scenario: Scenario, seed: int, progress: Progress) -> Service:
         latency_bounds=LATENCY_BUCKETS,
         slow_bound=scenario.latency_bound() or clients.timeout,
         clients=ClientPolicy(clients.timeout, clients.retries, clients.backoff, clients.backoff_limit),
-        service_times=[ServiceTime.lognormal(runtime.service_time, runtime.service_time_cv)] * 3,
+        models=[Model(ServiceTime.lognormal(runtime.service_time, runtime.service_time_cv), costs)],
+        rules_costs=world.rule_costs(),
         rules_time=runtime.rules_time,
         cancel_on_timeout=runtime.cancel_on_timeout,
-        model_costs=[costs] * 3,
-        rules_costs=world.rule_costs(),
     )
     return Service(world, world.arrivals(), plane, version.id)

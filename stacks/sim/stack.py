@@ -52,14 +52,15 @@ class SimStack:
         self._rate = Rate(scenario.world.traffic)
         self._env: simpy.Environment = simpy.Environment(initial_time=-scenario.warmup)
         self._fleet = Fleet(self._env, self._plane, scenario.runtime, self._log)
-        self._plane.set_gateway(self._spec)
+        self._plane.set_gateway(self._spec.gateway, self._spec.fallback)
         for pool, workload in enumerate((self._spec.champion, self._spec.candidate, self._spec.shadow)):
             self._fleet.reconcile(pool, workload, at_once=True)
         scaler = Scaler(self._env, self._plane, self._fleet, lambda: self._spec, self._scaled)
         self._exporter: Exporter = Exporter(self._plane, self._fleet, scenario.world.prices)
         self._env.process(scaler.run())
         self._env.process(self._scrape())
-        self._replica_seconds = 0.0
+        self._paid_seconds = 0.0  # of replicas, the warm-up's included
+        self._replica_seconds = 0.0  # from t = 0
         self._up = True
 
     def apply(self, effect: Effect) -> None:
@@ -100,15 +101,16 @@ class SimStack:
         for start, end, rate in self._rate.pieces(now, until):
             batch = self._service.arrivals(start, end, rate)
             self._plane.advance(end, *batch)
-        if until > 0:
-            self._replica_seconds += len(self._fleet.pods()) * (until - max(0.0, now))
+        pods = len(self._fleet.pods())
+        self._paid_seconds += pods * (until - now)
+        self._replica_seconds += pods * max(0.0, until - max(0.0, now))
 
     def _change(self, change: Change) -> None:
         """Put one changed field into force."""
         self._spec = with_fields(self._spec, {change.field: change.after})
         part, _, name = change.field.partition(".")
         if part == "gateway" or part == "fallback":
-            self._plane.set_gateway(self._spec)
+            self._plane.set_gateway(self._spec.gateway, self._spec.fallback)
         elif f"model-{part}" in POOLS:
             pool = POOLS.index(f"model-{part}")
             workload = (self._spec.champion, self._spec.candidate, self._spec.shadow)[pool]
@@ -127,7 +129,7 @@ class SimStack:
     def _scrape(self) -> Generator[simpy.Event, None, None]:
         """Take a scrape at every multiple of the interval."""
         while True:
-            self._scrapes.append(self._exporter.scrape(self._env.now, self._spec, self._replica_seconds))
+            self._scrapes.append(self._exporter.scrape(self._env.now, self._spec, self._paid_seconds))
             yield self._env.timeout(SCRAPE_INTERVAL)
 
     def _log(self, component: str, severity: str, text: str) -> None:
@@ -135,7 +137,7 @@ class SimStack:
 
     def _telemetry(self, at: float) -> Telemetry:
         """What has come together since the last step."""
-        counted = self._plane.ledger()
+        counted = self._plane.counts()
         ledger = Ledger(counted.failed, counted.slow, counted.ok, counted.prediction_cost, self._replica_seconds)
         telemetry = Telemetry(at, tuple(self._scrapes), tuple(self._logs), tuple(self._changes), ledger)
         self._scrapes, self._logs, self._changes = [], [], []
