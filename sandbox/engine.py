@@ -181,7 +181,7 @@ class Engine:
             raise InapplicableError(f"unknown action {command.action!r}; {nearest(command.action, ACTIONS)}")
         if action.name not in self._capabilities.actions:
             raise InapplicableError(f"this stack cannot do {action.name!r}")
-        params = parse_params(action.params, command.params)
+        params = parse_params(action.params, command.params, base_units=True)
         if action.plan is not None:
             action.plan(self.spec, params, self._commands)
         return action, params

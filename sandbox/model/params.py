@@ -62,8 +62,12 @@ class Param:
         """Whether a value must be given."""
         return self.default is None and not self.optional
 
-    def parse(self, raw: object) -> Value:
+    def parse(self, raw: object, *, base_units: bool = False) -> Value:
         """The value in base units.
+
+        Args:
+            raw: as written by a person (`10s`), or a plain value.
+            base_units: whether a bare number is taken as one in base units, as programs write it; files need the unit.
 
         Raises:
             ParamError: wrong type or unit, unknown choice, out of bounds.
@@ -75,8 +79,9 @@ class Param:
             return _SWITCH[key]
         if self.kind in (Kind.CHOICE, Kind.NAME):
             return self._word(raw)
+        bare = base_units and isinstance(raw, (int, float)) and not isinstance(raw, bool)
         try:
-            value = _PARSERS[self.kind](raw)
+            value = units.parse_number(raw) if bare and self.kind in (Kind.DURATION, Kind.RATE) else _PARSERS[self.kind](raw)
         except units.UnitError as error:
             raise ParamError(self.name, str(error)) from None
         number = float(value)
@@ -121,8 +126,10 @@ class Param:
         return ""
 
 
-def parse_params(declared: tuple[Param, ...], raw: Mapping[str, object]) -> dict[str, Value]:
+def parse_params(declared: tuple[Param, ...], raw: Mapping[str, object], *, base_units: bool = False) -> dict[str, Value]:
     """All parameters in base units, defaults filled in; optional ones without a value are left out.
+
+    `base_units` as in `Param.parse`.
 
     Raises:
         ParamError: for the first one that is unknown, missing or wrong.
@@ -134,7 +141,7 @@ def parse_params(declared: tuple[Param, ...], raw: Mapping[str, object]) -> dict
     values: dict[str, Value] = {}
     for param in declared:
         if param.name in raw:
-            values[param.name] = param.parse(raw[param.name])
+            values[param.name] = param.parse(raw[param.name], base_units=base_units)
         elif param.default is not None:
             values[param.name] = param.default
         elif param.required:
