@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from .expressions import Labels
+from .program import Labels
 from .rules import PAGE, AlertRule, Result
 
 

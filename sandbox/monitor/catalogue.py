@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from ..model.slis import LATENCY_BUCKETS, SLIS
 from ..model.units import format_duration
-from .expressions import Aggregate, Binary, Expr, Instant, Operation, OrZero, Quantile, Rate, sum_of
+from .expressions import Aggregate, Binary, Instant, Operation, OrZero, Quantile, Rate, sum_of
+from .program import Expr
 from .promql import Match, Matcher, Selector, window_text
 from .rules import RecordingRule
 

@@ -1,90 +1,15 @@
-"""Expressions of rules. One declaration renders as PromQL and evaluates natively.
-
-`bind` turns an expression into steps of a `Program` for the series that are known: which elements there can be, and with which
-labels, is settled then, once; an evaluation only fills in values. An element without a value is None: it is not in the vector.
-"""
+"""Expressions of rules. One declaration renders as PromQL and evaluates natively (`program`)."""
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
-from .promql import AGGREGATES, InstantBank, RangeBank, Selector, Value, divide, histogram_quantile, window_text
-from .store import SeriesStore
-
-Labels = tuple[tuple[str, str], ...]
-"""Labels of an element, sorted by name, without the metric's."""
-
-Column = list[Value]
-"""Values of a vector's elements."""
-
-Step = Callable[[list[Column]], Column]
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A bound expression: its elements' labels, and the slot in which their values will be."""
-
-    labels: tuple[Labels, ...]
-    slot: int
-
-
-class Expr(Protocol):
-    """What a rule computes."""
-
-    def promql(self) -> str:
-        """The expression in PromQL."""
-
-    def bind(self, program: Program) -> Bound:
-        """Add the steps that compute it to a program."""
-
-
-@dataclass(slots=True)
-class Program:
-    """Steps in order; equal expressions share theirs. `recorded` are the results of the rules so far, by record and labels."""
-
-    store: SeriesStore
-    ranges: RangeBank
-    instants: InstantBank
-    recorded: dict[tuple[str, Labels], tuple[int, int]] = field(default_factory=dict)  # slot, and element in it
-    steps: list[Step] = field(default_factory=list)
-    _bound: dict[Expr, Bound] = field(default_factory=dict)
-
-    @classmethod
-    def over(cls, store: SeriesStore) -> Program:
-        """An empty program over a store."""
-        return cls(store, RangeBank(store), InstantBank(store))
-
-    def bind(self, expr: Expr) -> Bound:
-        """Bind an expression, or find it bound."""
-        bound = self._bound.get(expr)
-        if bound is None:
-            bound = self._bound[expr] = expr.bind(self)
-        return bound
-
-    def add(self, labels: Sequence[Labels], step: Step) -> Bound:
-        """Add a step.
-
-        Raises:
-            ValueError: two elements would have the same labels, which Prometheus refuses.
-        """
-        if len(set(labels)) != len(labels):
-            raise ValueError(f"an expression has two elements with the same labels: {sorted(labels)}")
-        self.steps.append(step)
-        return Bound(tuple(labels), len(self.steps) - 1)
-
-    def run(self, now: float) -> list[Column]:
-        """The values of all slots as of `now` (milliseconds)."""
-        self.ranges.evaluate(now)
-        self.instants.evaluate(now)
-        slots: list[Column] = []
-        for step in self.steps:
-            slots.append(step(slots))
-        return slots
+from .program import Bound, Column, Expr, Labels, Program
+from .promql import AGGREGATES, Selector, Value, divide, histogram_quantile, quoted, window_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +24,7 @@ class Instant:
 
     def bind(self, program: Program) -> Bound:
         """Add its step."""
-        rows = self.selector.rows(program.store)
-        lanes, bank = [program.instants.lane(row) for row in rows], program.instants
-        return program.add([program.store.series[row].labels for row in rows], lambda _slots: [bank.values[i] for i in lanes])
+        return program.add_instant(self.selector)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +40,7 @@ class Rate:
 
     def bind(self, program: Program) -> Bound:
         """Add its step."""
-        return _bind_range(program, self.selector, self.window, self.window)
+        return program.add_range(self.selector, self.window, self.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +56,7 @@ class Increase:
 
     def bind(self, program: Program) -> Bound:
         """Add its step."""
-        return _bind_range(program, self.selector, self.window, 1.0)
-
-
-def _bind_range(program: Program, selector: Selector, window: float, divisor: float) -> Bound:
-    rows = selector.rows(program.store)
-    lanes, bank = [program.ranges.lane(row, window, divisor) for row in rows], program.ranges
-    return program.add([program.store.series[row].labels for row in rows], lambda _slots: [bank.values[i] for i in lanes])
+        return program.add_range(self.selector, self.window, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +257,7 @@ class Recorded:
 
     def promql(self) -> str:
         """The expression in PromQL."""
-        inner = ",".join(f'{name}="{value}"' for name, value in self.labels)
+        inner = ",".join(f"{name}={quoted(value)}" for name, value in self.labels)
         return f"{self.record}{{{inner}}}" if inner else self.record
 
     def bind(self, program: Program) -> Bound:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ..model.scenario import Objective
 from ..model.units import format_share
 from .catalogue import event_counters, sli_rules
-from .expressions import Binary, Expr, Labels, Operation, Recorded
+from .expressions import Binary, Operation, Recorded
+from .program import Expr, Labels
 from .promql import window_text
 from .rules import PAGE, TICKET, AlertRule, RecordingRule, RuleGroup
 

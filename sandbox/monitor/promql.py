@@ -69,13 +69,10 @@ class Selector:
         inner = ",".join(str(matcher) for matcher in self.matchers)
         return f"{self.metric}{{{inner}}}" if inner else self.metric
 
-    def rows(self, store: SeriesStore) -> list[int]:
-        """The rows of its series in a store."""
-        rows = store.rows(self.metric)
-        if not self.matchers:
-            return list(rows)
-        labels = [dict(store.series[row].labels) for row in rows]
-        return [row for row, own in zip(rows, labels, strict=True) if all(m.accepts(own.get(m.label, "")) for m in self.matchers)]
+    def rows(self, store: SeriesStore, since: int = 0) -> list[int]:
+        """The rows of its series in a store, from the `since`th of the metric's series on."""
+        rows = store.rows(self.metric)[since:]
+        return [row for row in rows if all(m.accepts(store.labels[row].get(m.label, "")) for m in self.matchers)]
 
 
 class RangeBank:
@@ -95,7 +92,7 @@ class RangeBank:
         self._first: Ints = np.zeros(0, np.int64)
 
     def lane(self, row: int, window: float, divisor: float) -> int:
-        """The lane of a series and window (seconds), made if it is new."""
+        """The lane of a series and window (seconds), made if it is new. A lane stays."""
         return self._lanes.setdefault((row, window, divisor), len(self._lanes))
 
     def evaluate(self, now: float) -> None:
@@ -107,12 +104,13 @@ class RangeBank:
                 self.values = self._extrapolated(now)
 
     def _seal(self, now: float) -> None:
-        lanes = list(self._lanes)
-        self._rows = np.array([row for row, _, _ in lanes], np.int64)
-        self._windows = np.array([window * 1000.0 for _, window, _ in lanes])
-        self._divisors = np.array([divisor for _, _, divisor in lanes])
+        """Give new lanes their place in the arrays."""
+        lanes = list(self._lanes)[len(self._rows) :]
         first = [self._store.first_since(row, now - window * 1000.0) for row, window, _ in lanes]
-        self._first = np.array(first, np.int64)
+        self._rows = np.concatenate([self._rows, np.array([row for row, _, _ in lanes], np.int64)])
+        self._windows = np.concatenate([self._windows, [window * 1000.0 for _, window, _ in lanes]])
+        self._divisors = np.concatenate([self._divisors, [divisor for _, _, divisor in lanes]])
+        self._first = np.concatenate([self._first, np.array(first, np.int64)])
 
     def _extrapolated(self, now: float) -> list[Value]:
         """`extrapolatedRate`, for counters."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ..model.telemetry import SCRAPE_INTERVAL, Scrape, Series
 from .alerts import Alert, AlertBook
-from .expressions import Labels
+from .program import Labels
 from .promql import Value, quoted, window_text
 from .rules import Evaluation, RuleGroup
 from .store import SeriesStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .expressions import Bound, Column, Expr, Labels, Program
+from .program import Bound, Column, Expr, Labels, Program, Sources
 from .store import SeriesStore
 
 PAGE = "page"
@@ -68,24 +68,40 @@ class RuleGroup:
     def __init__(self, recording: Sequence[RecordingRule], alerting: Sequence[AlertRule] = ()) -> None:
         self.recording = tuple(recording)
         self.alerting = tuple(alerting)
+        self._sources: Sources | None = None
         self._program: Program | None = None
         self._known = 0
+        self._revision = 0
         self._recorded: list[Bound] = []
         self._alerts: list[Bound] = []
 
     def evaluate(self, store: SeriesStore, at: float | None = None) -> Evaluation:
-        """The results at time `at` (seconds), or at the last scrape."""
-        if self._program is None or self._known != len(store.series):
-            self._program = self._bind(store)
-            self._known = len(store.series)
-        slots = self._program.run(store.now if at is None else round(at * 1000.0))
+        """The results at time `at` (seconds), or at the last scrape.
+
+        Raises:
+            ValueError: two rules have the same result, or an expression has two elements with the same labels.
+        """
+        program = self._current(store)
+        slots = program.run(store.now if at is None else round(at * 1000.0))
         return Evaluation(
             [(bound.labels, slots[bound.slot]) for bound in self._recorded],
             [(bound.labels, slots[bound.slot]) for bound in self._alerts],
         )
 
-    def _bind(self, store: SeriesStore) -> Program:
-        program = Program.over(store)
+    def _current(self, store: SeriesStore) -> Program:
+        """The program for the series that there are by now."""
+        if self._sources is None or self._sources.store is not store:
+            self._sources, self._program = Sources(store), None
+        if self._program is not None and self._revision != store.revision:
+            self._revision = store.revision
+            if self._known != len(store.series) or self._program.is_outdated():
+                self._program = None
+        if self._program is None:
+            self._revision, self._known = store.revision, len(store.series)
+            self._program = self._bind(Program(self._sources))
+        return self._program
+
+    def _bind(self, program: Program) -> Program:
         self._recorded, self._alerts = [], []
         for rule in self.recording:
             bound = program.bind(rule.expr)

@@ -43,7 +43,9 @@ class SeriesStore:
 
     def __init__(self) -> None:
         self.series: list[Series] = []
+        self.labels: list[dict[str, str]] = []
         self.now = -np.inf  # milliseconds
+        self.revision = 0  # grows whenever the set of series that are scraped changes
         self.times: Floats = np.full((64, 256), np.inf)  # milliseconds
         self.values: Floats = np.zeros((64, 256))
         self.unwrapped: Floats = np.zeros((64, 256))
@@ -121,6 +123,7 @@ class SeriesStore:
         return layout
 
     def _revive(self, layout: Layout) -> None:
+        self.revision += 1
         self.alive[:] = False
         self.alive[layout.place] = True
 
@@ -129,6 +132,7 @@ class SeriesStore:
         if row is None:
             row = self._rows[series] = len(self.series)
             self.series.append(series)
+            self.labels.append(dict(series.labels))
             self._by_name.setdefault(series.name, []).append(row)
             if row >= self.values.shape[0]:
                 self._grow(2 * self.values.shape[0], self.values.shape[1])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .catalogue import record_name
-from .expressions import Binary, Expr, Increase, Instant, Operation, Rate, Recorded, sum_of
+from .expressions import Binary, Increase, Instant, Operation, Rate, Recorded, sum_of
+from .program import Expr
 from .promql import Match, Matcher, Selector
 from .rules import AlertRule
 

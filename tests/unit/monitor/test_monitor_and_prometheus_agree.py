@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from synthetic_drill import SyntheticDrill, Weather
 
 from drillbox.sandbox.model.scenario import Objective
@@ -15,7 +16,6 @@ from drillbox.sandbox.monitor.export import prometheus_rules, rule_file
 from drillbox.sandbox.monitor.expressions import (
     Aggregate,
     Binary,
-    Expr,
     Increase,
     Instant,
     Operation,
@@ -26,6 +26,7 @@ from drillbox.sandbox.monitor.expressions import (
     sum_of,
 )
 from drillbox.sandbox.monitor.objectives import rule_group
+from drillbox.sandbox.monitor.program import Expr
 from drillbox.sandbox.monitor.promql import Match, Matcher, Selector
 from drillbox.sandbox.monitor.promtool import Moment, play
 from drillbox.sandbox.monitor.rules import AlertRule, RecordingRule, RuleGroup
