@@ -10,10 +10,11 @@ import heapq
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from .model.actions import ACTIONS, Action, InapplicableError
+from .model.actions import ACKNOWLEDGE, ACTIONS, SILENCE, Action, InapplicableError
 from .model.errors import nearest
 from .model.events import (
     Accepted,
+    Alerted,
     Audience,
     Began,
     Body,
@@ -36,6 +37,7 @@ from .model.scenario import Beat, Scenario
 from .model.service import Change, ServiceSpec, differences, with_fields
 from .model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault
 from .model.telemetry import LogLine, Telemetry
+from .monitor.alerts import Alert, Notifications, State, Transition
 
 STEP = 1.0
 """Seconds of drill time between steps."""
@@ -43,10 +45,12 @@ STEP = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What the monitor makes of the telemetry: SLIs by name, and cumulative (good, total) events per objective."""
+    """What the monitor makes of the telemetry: SLIs by name, cumulative (good, total) events per objective, and the alerts whose
+    state changed."""
 
     slis: Mapping[str, float] = field(default_factory=dict)
     counts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    transitions: tuple[Transition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ class Engine:
         self.spec: ServiceSpec = scenario.service
         self.now = 0.0
         self.slis: Mapping[str, float] = {}
+        self.firing: dict[tuple[str, tuple[tuple[str, str], ...]], Alert] = {}
+        self.notifications = Notifications()
         self.ended = False
         self._capabilities = capabilities
         self._number = 0
@@ -118,6 +124,7 @@ class Engine:
         events.extend(self._event(_logged(line)) for line in telemetry.logs)
         if readings is not None:
             self.slis = readings.slis
+            events.extend(self._alert(transition) for transition in readings.transitions)
             ledger: dict[str, float] = asdict(telemetry.ledger)
             events.append(self._event(Observed(dict(readings.slis), dict(readings.counts), ledger)))
         return tuple(events)
@@ -188,18 +195,49 @@ class Engine:
 
     def _complete(self, pending: _Pending, effects: list[Effect], events: list[Event]) -> None:
         action = pending.action
-        if action.plan is not None:
-            try:
-                wanted = action.plan(self.spec, pending.params, self._commands)
-            except InapplicableError as error:
-                events.append(self._event(Failed(pending.actor, pending.number, action.name, str(error))))
-                return
+        try:
+            self._notify(pending)
+            wanted = action.plan(self.spec, pending.params, self._commands) if action.plan else self.spec
+        except InapplicableError as error:
+            events.append(self._event(Failed(pending.actor, pending.number, action.name, str(error))))
+            return
+        if wanted is not self.spec:
             changes = differences(self.spec, wanted, pending.actor)
             for change in changes:
                 self._record(change, events)
             if changes:
                 effects.append(ApplySpec(wanted, changes))
         events.append(self._event(Completed(pending.actor, pending.number, action.name)))
+
+    def _alert(self, transition: Transition) -> Event:
+        """Keep the book of firing alerts; an acknowledgement ends with its alert."""
+        alert = transition.alert
+        self.notifications = self.notifications.after((transition,))
+        if alert.state is State.FIRING:
+            self.firing[alert.name, alert.labels] = alert
+        else:
+            self.firing.pop((alert.name, alert.labels), None)
+        told = not self.notifications.silenced(alert, transition.at)
+        before, state = transition.before.value, alert.state.value
+        return self._event(Alerted(alert.name, dict(alert.labels), before, state, alert.value, alert.summary, told))
+
+    def _notify(self, pending: _Pending) -> None:
+        """Acknowledge or silence: who is told changes, never an alert's state.
+
+        Raises:
+            InapplicableError: no such alert is firing.
+        """
+        name = str(pending.params.get("alert", ""))
+        if pending.action is ACKNOWLEDGE:
+            chosen = [alert for alert in self.firing.values() if name in ("all", alert.name)]
+            if not chosen:
+                names = {alert.name for alert in self.firing.values()}
+                hint = nearest(name, names) if names and name != "all" else "no alert is firing"
+                raise InapplicableError(f"no firing alert {name!r}; {hint}" if names else hint)
+            self.notifications = self.notifications.acknowledge(chosen, pending.actor)
+        elif pending.action is SILENCE:
+            matchers, duration = {"alertname": name}, float(pending.params["duration"])
+            self.notifications = self.notifications.silence(matchers, self.now, duration, pending.actor)
 
     def _record(self, change: Change, events: list[Event]) -> None:
         self.spec = with_fields(self.spec, {change.field: change.after})

@@ -8,6 +8,7 @@ from .engine import Readings
 from .model.scenario import Scenario
 from .model.telemetry import Scrape
 from .monitor.monitor import Monitor
+from .monitor.thresholds import threshold_alerts
 from .session import Range
 
 
@@ -15,12 +16,12 @@ class BuiltInMonitor:
     """Evaluates the scenario's objectives at every scrape."""
 
     def __init__(self, scenario: Scenario) -> None:
-        self._monitor = Monitor(scenario.objectives)
+        self._monitor = Monitor(scenario.objectives, threshold_alerts())
 
     def observe(self, scrape: Scrape) -> Readings:
         """What a scrape tells."""
         result = self._monitor.observe(scrape)
-        return Readings(result.slis, result.counts)
+        return Readings(result.slis, result.counts, result.transitions)
 
     def query(self, expr: str, start: float, end: float, step: float) -> Range:
         """A metric over time; None where there is no data."""

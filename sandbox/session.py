@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -115,6 +115,7 @@ class DrillSession:
         self._now = -scenario.warmup
         self._phase = Phase.NEW
         self._speed = 0.0
+        self._fresh_logs: list[str] = []
 
     @property
     def now(self) -> float:
@@ -151,7 +152,7 @@ class DrillSession:
     def advance(self, operator: Operator | None = None) -> None:
         """Play one step of drill time; after the last one the drill has ended and the stack is down."""
         if operator is not None:
-            for ask in operator.decide(View(self._now, self._engine.slis)):
+            for ask in operator.decide(self._view()):
                 self.submit(ask.action, ask.params, operator.name)
         due = self._engine.step(self._now)
         self._publish(due.events)
@@ -160,6 +161,7 @@ class DrillSession:
         telemetry = self._stack.advance(min(self._now + STEP, self.scenario.duration))
         self._now = telemetry.at
         self._publish(self._engine.observe(telemetry, self._read(telemetry)))
+        self._fresh_logs = [line.text for line in telemetry.logs]
         if self._now >= self.scenario.duration:
             self._finish("finished", self._stack.finish())
 
@@ -234,11 +236,17 @@ class DrillSession:
         if missing:
             raise StackError(f"this stack cannot realise {', '.join(missing)}; nothing was brought up")
 
+    def _view(self) -> View:
+        alerts = frozenset(alert.name for alert in self._engine.firing.values())
+        return View(self._now, self._engine.slis, alerts, self._fresh_logs)
+
     def _read(self, telemetry: Telemetry) -> Readings | None:
-        readings: Readings | None = None
-        for scrape in telemetry.scrapes:
-            readings = self._monitor.observe(scrape)
-        return readings
+        """The last scrape's readings, with the transitions of all scrapes since the last step."""
+        readings = [self._monitor.observe(scrape) for scrape in telemetry.scrapes]
+        if not readings:
+            return None
+        transitions = tuple(transition for reading in readings for transition in reading.transitions)
+        return replace(readings[-1], transitions=transitions)
 
     def _publish(self, events: Iterable[Event]) -> None:
         for event in events:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from . import releases
 from .params import Kind, Param, Params, Value
+from .releases import InapplicableError
 from .service import Fallback, ServiceSpec, with_fields
 
-
-class InapplicableError(Exception):
-    """The action makes no sense in the present state; the message says why and what would."""
+__all__ = ["ACTIONS", "Action", "InapplicableError", "Plan"]
 
 
 Plan = Callable[[ServiceSpec, Params, int], ServiceSpec]
@@ -146,10 +146,74 @@ SET_RETRIES = Action(
     _set(retries="gateway.retries", budget="gateway.retry_budget"),
     mitigating=True,
 )
+ROLL_BACK = Action(
+    "roll-back",
+    "model-server",
+    "Return the champion to the version before, by a rolling update; canary traffic ends.",
+    fields=("champion.version", "champion.previous", "gateway.canary_weight"),
+    plan=releases.roll_back,
+    mitigating=True,
+)
+STAGE = Action(
+    "stage",
+    "model-server",
+    "Start replicas of a candidate version; they get no traffic yet.",
+    (
+        Param("version", Kind.NAME, "version of the model"),
+        Param("replicas", Kind.COUNT, "how many", default=1, minimum=0, maximum=64),
+    ),
+    ("candidate.version", "candidate.replicas", "candidate.concurrency", "candidate.queue"),
+    releases.stage,
+)
+SET_CANARY = Action(
+    "set-canary",
+    "gateway",
+    "Route a share of the requests to the candidate; 0% takes it out.",
+    (Param("weight", Kind.SHARE, "the candidate's share of the requests", minimum=0.0, maximum=1.0),),
+    ("gateway.canary_weight",),
+    releases.set_canary,
+)
+PROMOTE = Action(
+    "promote",
+    "model-server",
+    "Make the candidate's version the champion's, by a rolling update.",
+    fields=("champion.version", "champion.previous", "candidate.replicas", "gateway.canary_weight"),
+    plan=releases.promote,
+    destructive=True,
+)
+SHADOW = Action(
+    "shadow",
+    "gateway",
+    "Mirror a share of the requests to a version that answers nobody; 0% ends it.",
+    (
+        Param("version", Kind.NAME, "version of the model"),
+        Param("share", Kind.SHARE, "share of the requests to copy", default=1.0, minimum=0.0, maximum=1.0),
+    ),
+    ("shadow.version", "shadow.replicas", "shadow.concurrency", "shadow.queue", "gateway.shadow_share"),
+    releases.shadow,
+)
+ACKNOWLEDGE = Action(
+    "acknowledge",
+    "monitoring",
+    "Take an alert on: it stops calling, and stays as it is.",
+    (Param("alert", Kind.NAME, "name of a firing alert, or all", default="all"),),
+)
+SILENCE = Action(
+    "silence",
+    "monitoring",
+    "Tell nobody of an alert for a while; its state stays as it is.",
+    (
+        Param("alert", Kind.NAME, "name of the alert"),
+        Param("duration", Kind.DURATION, "for how long", default=600.0, minimum=1.0, maximum=86400.0),
+    ),
+)
 DECLARE = Action("declare", "incident", "Declare the incident: you have noticed it and are on it.")
 RESOLVE = Action("resolve", "incident", "Record that the incident is over; the drill runs on to its end.")
 
 ACTIONS: dict[str, Action] = {
     action.name: action
-    for action in (SCALE, RESTART, SET_AUTOSCALER, SHED, FALLBACK, SET_TIMEOUT, SET_RETRIES, DECLARE, RESOLVE)
-}
+    for action in (
+        SCALE, RESTART, SET_AUTOSCALER, SHED, FALLBACK, SET_TIMEOUT, SET_RETRIES, ROLL_BACK, STAGE, SET_CANARY, PROMOTE, SHADOW,
+        ACKNOWLEDGE, SILENCE, DECLARE, RESOLVE,
+    )
+}  # fmt: skip

@@ -120,6 +120,19 @@ class Logged:
 
 
 @dataclass(frozen=True, slots=True)
+class Alerted:
+    """An alert's state changed: inactive, pending, firing or resolved. `told`: whether it was not silenced."""
+
+    name: str
+    labels: Mapping[str, str]
+    before: str
+    state: str
+    value: float
+    summary: str
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Every 5 s: the SLIs (missing where there is no data), cumulative (good, total) events per objective, and the ledger."""
 
@@ -143,13 +156,26 @@ class Ended:
 
 
 Body = (
-    Began | Injected | Cleared | Accepted | Rejected | Completed | Failed | Changed | Logged | Observed | Settled | Ended
+    Began
+    | Injected
+    | Cleared
+    | Accepted
+    | Rejected
+    | Completed
+    | Failed
+    | Changed
+    | Logged
+    | Alerted
+    | Observed
+    | Settled
+    | Ended
 )
 
 BODIES: dict[str, type[Body]] = {
     body.__name__: body
     for body in (
-        Began, Injected, Cleared, Accepted, Rejected, Completed, Failed, Changed, Logged, Observed, Settled, Ended,
+        Began, Injected, Cleared, Accepted, Rejected, Completed, Failed, Changed, Logged, Alerted, Observed, Settled,
+        Ended,
     )
 }  # fmt: skip
 

@@ -27,4 +27,21 @@ TRAFFIC_SPIKE = Fault(
     ),
 )
 
-FAULTS: dict[str, Fault] = {fault.name: fault for fault in (TRAFFIC_SPIKE,)}
+CLIENTS_RETRY_STORM = Fault(
+    "clients.retry_storm",
+    "clients",
+    "A new version of the client app gives up sooner and tries again far more often.",
+    (
+        Param("retries", Kind.COUNT, "further attempts after a failure", minimum=0, maximum=20),
+        Param("timeout", Kind.DURATION, "how long the app waits for an answer", optional=True, minimum=0.05, maximum=60.0),
+        Param("backoff", Kind.DURATION, "wait before the first further attempt", default=0.1, minimum=0.0, maximum=60.0),
+    ),
+)
+RELEASE_SLOW_MODEL = Fault(
+    "release.slow_model",
+    "model-server",
+    "A version of the model is rolled out that is much slower for a part of the requests.",
+    (Param("version", Kind.NAME, "the version that is rolled out; the scenario describes it under versions"),),
+)
+
+FAULTS: dict[str, Fault] = {fault.name: fault for fault in (TRAFFIC_SPIKE, CLIENTS_RETRY_STORM, RELEASE_SLOW_MODEL)}

@@ -69,6 +69,20 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """A version of the model that can be deployed in the drill.
+
+    `trees` is the size of the real model that is trained for it. `slow_share` of its answers take `slow_factor` times as long: those
+    that the small model of a cascade is unsure of.
+    """
+
+    name: str
+    trees: int = 60
+    slow_share: float = 0.0
+    slow_factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """A fault at a drill time, or on a condition with a latest time. `lasts` None: until the end."""
 
@@ -93,11 +107,19 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """When a runbook's step is due: at a drill time, or when an expression over SLIs has held for `hold` seconds."""
+    """When a runbook's step is due: at a drill time, when an expression over SLIs has held for `hold` seconds, while an alert of
+    that name fires, or once a log line has held that text. Without any it follows the step before."""
 
     at: float | None = None
     metric: str = ""
     hold: float = 0.0
+    alert: str = ""
+    log: str = ""
+
+    @property
+    def symptom(self) -> bool:
+        """Whether it waits for something to show."""
+        return bool(self.metric or self.alert or self.log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +161,14 @@ class Debrief:
 
 
 @dataclass(frozen=True, slots=True)
+class Expectations:
+    """What must hold of the alerts: for each pair the first fires before the second does, if that fires at all; others never fire."""
+
+    order: tuple[tuple[str, str], ...] = ()
+    forbidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """One incident, valid as a whole. `digest` is the SHA-256 of the normalised content with the profile applied."""
 
@@ -160,6 +190,8 @@ class Scenario:
     reference: Runbook
     tempting: tuple[Runbook, ...]
     debrief: Debrief
+    versions: tuple[Version, ...] = ()
+    alerts: Expectations = field(default_factory=Expectations)
     stacks: tuple[str, ...] = ("sim",)
     control: bool = False
     profile: str = ""
@@ -174,6 +206,10 @@ class Scenario:
     def calendar(self, t: float) -> dt.datetime:
         """Calendar time at drill time `t` (seconds)."""
         return self.world.start + dt.timedelta(seconds=self.world.pace * t)
+
+    def version(self, name: str) -> Version:
+        """A version by name; one that the file does not describe is an ordinary one."""
+        return next((version for version in self.versions if version.name == name), Version(name))
 
     def latency_bound(self) -> float | None:
         """The bound of the tightest latency objective, in seconds; an answer later than it is slow."""

@@ -26,10 +26,12 @@ class Fallback(StrEnum):
 class Workload:
     """One deployment of model servers.
 
+    `previous` is the version before the present one, to which a roll-back returns.
     `restarted` names the last restart that was asked for, as `REPLICA#N` or `all#N`; a new value is a new restart.
     """
 
     version: str = ""
+    previous: str = ""
     replicas: int = 0
     concurrency: int = 1  # requests that one replica serves at once
     queue: int = 16  # requests that may wait at one replica
