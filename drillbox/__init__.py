@@ -6,7 +6,7 @@ _ROOMS = ("sandbox", "scenarios", "stacks", "tui")
 
 
 def _check_rooms(folder: str) -> None:
-    """Make sure that the links to the rooms are folders: a ZIP download or a Windows without links turns them into small files.
+    """Make sure that the links to the rooms are folders: ZIP downloads, and Windows without links, make small files of them.
 
     Raises:
         ImportError: one is not; it says what to do.
@@ -14,14 +14,16 @@ def _check_rooms(folder: str) -> None:
     broken = [room for room in _ROOMS if not _os.path.isdir(_os.path.join(folder, room))]
     if broken:
         raise ImportError(
-            f"this copy of drillbox is incomplete: {', '.join(broken)} in {folder} should be a folder or a link to one. ZIP downloads, "
-            "and git on Windows without symbolic links, replace links by small text files. Install the released package (pip install "
-            "drillbox), or clone with git on Linux, macOS or WSL2; on Windows: switch developer mode on and "
-            "clone with `git clone -c core.symlinks=true`"
+            f"this copy of drillbox is incomplete: {', '.join(broken)} in {folder} should be a folder or a link to one. ZIP "
+            "downloads, and git on Windows without symbolic links, replace links by small text files. Install the released "
+            "package (pip install drillbox), or clone with git on Linux, macOS or WSL2; on Windows itself, switch developer mode "
+            "on and clone with `git clone -c core.symlinks=true`"
         )
 
 
 _check_rooms(_os.path.dirname(_os.path.abspath(__file__)))
+
+__version__: str
 
 
 def __getattr__(name: str) -> object:

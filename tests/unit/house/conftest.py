@@ -19,7 +19,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def tracked(root: Path) -> tuple[Path, ...]:
-    """Files and links that belong to the project, relative to the checkout: what git tracks or would add, less what is deleted."""
+    """Files and links of the project, relative to the checkout: what git tracks or would add, less what is deleted."""
     if not (root / ".git").exists():
         pytest.skip("no git checkout to compare with")
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]

@@ -49,7 +49,7 @@ def test_whole_copy_can_be_imported(package: Path) -> None:
     [
         pytest.param(lambda path: path.write_text(f"../{path.name}"), id="text file"),
         pytest.param(lambda path: path.symlink_to(f"../nowhere/{path.name}"), id="dangling link"),
-        pytest.param(lambda path: None, id="nothing"),
+        pytest.param(lambda _path: None, id="nothing"),
     ],
 )
 def test_broken_links_are_recognised(package: Path, room: str, breakage: Callable[[Path], object]) -> None:
@@ -82,6 +82,7 @@ def test_run_drill_is_found_in_the_wiring(monkeypatch: pytest.MonkeyPatch) -> No
     wiring = types.ModuleType("drillbox.wiring")
     wiring.__dict__["run_drill"] = offered = object()
     monkeypatch.setitem(sys.modules, "drillbox.wiring", wiring)
-    monkeypatch.setitem(drillbox.__dict__, "run_drill", None)  # whatever is cached comes back at the end
-    del drillbox.__dict__["run_drill"]
+    names = vars(drillbox)
+    monkeypatch.setitem(names, "run_drill", None)  # whatever is cached comes back at the end
+    del names["run_drill"]
     assert drillbox.run_drill is offered

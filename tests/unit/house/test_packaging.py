@@ -1,4 +1,4 @@
-"""sdist, wheel and editable install hold every room and every data file, and the wheel is the same from the tree and from the sdist."""
+"""sdist, wheel and editable install hold every room and data file; the wheel is the same from the tree and from the sdist."""
 
 from __future__ import annotations
 
@@ -42,7 +42,16 @@ print(folder)
 
 def build(source: Path, out: Path, *kinds: str) -> None:
     """Build without network and without looking at the checkout."""
-    command = [sys.executable, "-m", "build", "--no-isolation", *(f"--{kind}" for kind in kinds), "--outdir", str(out), str(source)]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        *(f"--{kind}" for kind in kinds),
+        "--outdir",
+        str(out),
+        str(source),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
