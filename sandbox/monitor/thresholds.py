@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .catalogue import record_name
-from .expressions import Binary, Increase, Instant, Operation, Rate, Recorded, sum_of
+from .expressions import Binary, Increase, Instant, Operation, OrZero, Rate, Recorded, sum_of
 from .program import Expr
 from .promql import Match, Matcher, Selector
 from .rules import AlertRule
@@ -28,7 +28,9 @@ def threshold_alerts() -> tuple[AlertRule, ...]:
             summary="more than 90% of the slots of all ready replicas are busy",
         ),
         AlertRule("ReplicasMissing", missing, hold=60.0, summary="fewer replicas are ready than are wanted"),
-        AlertRule("NoReplica", Binary(Operation.EQUAL, champions, 0.0), hold=10.0, summary="no replica of the champion is ready"),
+        AlertRule(
+            "NoReplica", Binary(Operation.EQUAL, OrZero(champions), 0.0), hold=10.0, summary="no replica of the champion is ready"
+        ),
         AlertRule(
             "ReplicaRestarting",
             Binary(Operation.ABOVE, restarts, 2.0),
