@@ -17,18 +17,20 @@ from ..world.data import DAMAGED, FlightData
 from ..world.draws import Examples
 from ..world.source import Progress
 from . import store, training
-from .version import Lineage, ModelVersion, Quality, lineage
+from .version import TREES, Lineage, ModelVersion, Quality, lineage
 
 Floats = NDArray[np.float64]
 
 
-def ensure_model(config: WorldConfig, data: FlightData, progress: Progress | None = None) -> ModelVersion:
-    """The model that serves at the start of a drill: from the store, or trained (about a second) and stored.
+def ensure_model(
+    config: WorldConfig, data: FlightData, progress: Progress | None = None, trees: int = TREES
+) -> ModelVersion:
+    """The model that serves at the start of a drill, or a larger one: from the store, or trained (about a second) and stored.
 
     Raises:
         UsageError: the training window cannot be used, the stored version is damaged, or the store cannot be written.
     """
-    wanted = lineage(config, data)
+    wanted = lineage(config, data, trees)
     return store.find(wanted.id) or train(data, wanted, progress)
 
 

@@ -13,7 +13,6 @@ from ..world.calendar import minutes_of
 from ..world.data import CATEGORICAL, FEATURES, FlightData, Rows, departure_hour
 from .version import Lineage, Quality
 
-TREES = 60
 FEWEST = 1000
 """Flights below which a window is too small to train on."""
 
@@ -31,7 +30,7 @@ class Classifier(Protocol):
         """Probabilities [n, 2] of on time and late."""
 
 
-def new_model() -> Classifier:
+def new_model(trees: int) -> Classifier:
     """An untrained pipeline. Boosted trees take missing weather and category codes as they are.
 
     Early stopping is off: the number of trees is fixed and no random split is made. The log-loss makes scores calibrated
@@ -40,13 +39,13 @@ def new_model() -> Classifier:
     from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]  # has no stubs
     from sklearn.pipeline import Pipeline  # type: ignore[import-untyped]  # has no stubs
 
-    trees = HistGradientBoostingClassifier(
-        max_iter=TREES,
+    boosted = HistGradientBoostingClassifier(
+        max_iter=trees,
         early_stopping=False,
         categorical_features=[FEATURES.index(name) for name in CATEGORICAL],
         random_state=_SEED,
     )
-    model: Classifier = Pipeline([("trees", trees)])
+    model: Classifier = Pipeline([("trees", boosted)])
     return model
 
 
@@ -63,7 +62,7 @@ def fit(data: FlightData, lineage: Lineage) -> tuple[Classifier, Quality]:
             f"the training window {lineage.train_from:%Y-%m-%d %H:%M} to {lineage.train_until:%Y-%m-%d %H:%M} has "
             f"{len(rows)} flights with known labels; it needs at least {FEWEST}, late ones and others"
         )
-    model = new_model()
+    model = new_model(lineage.trees)
     with _one_thread():
         model.fit(departure_features(data, rows), labels)
     return model, evaluate(score(model, departure_features(data, rows)), labels)

@@ -59,6 +59,7 @@ class Lineage:
     train_from: dt.datetime
     train_until: dt.datetime
     threshold: float
+    trees: int
 
     @property
     def id(self) -> str:
@@ -69,12 +70,17 @@ class Lineage:
             self.train_from.isoformat(),
             self.train_until.isoformat(),
             repr(self.threshold),
+            str(self.trees),
         )
         return f"flights-{self.train_until:%Y%m%d}-{hashlib.sha256('/'.join(parts).encode()).hexdigest()[:8]}"
 
 
-def lineage(config: WorldConfig, data: FlightData) -> Lineage:
-    """The lineage of the model that serves at the start of a drill.
+TREES = 60
+"""Boosted trees of an ordinary model."""
+
+
+def lineage(config: WorldConfig, data: FlightData, trees: int = TREES) -> Lineage:
+    """The lineage of the model that serves at the start of a drill, or of one as large as `trees` of the same window.
 
     The window ends at the drill's start unless the scenario says otherwise, and begins 60 days earlier.
 
@@ -89,7 +95,7 @@ def lineage(config: WorldConfig, data: FlightData) -> Lineage:
             f"the training window ends at {until:%Y-%m-%d %H:%M}, after the drill's start at {config.start:%Y-%m-%d %H:%M}: "
             "the model would know the future"
         )
-    return Lineage(data.data_hash, f"{data.code_version}-{_version()}", start, until, decision_threshold(config.prices))
+    return Lineage(data.data_hash, f"{data.code_version}-{_version()}", start, until, decision_threshold(config.prices), trees)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -58,8 +58,11 @@ class Pod:
 class Fleet:
     """All pods of the three deployments."""
 
-    def __init__(self, env: simpy.Environment, plane: Plane, runtime: Runtime, log: Log) -> None:
+    def __init__(
+        self, env: simpy.Environment, plane: Plane, models: Mapping[str, int], runtime: Runtime, log: Log
+    ) -> None:
         self._env = env
+        self._models = models
         self._plane = plane
         self._runtime = runtime
         self._log = log
@@ -146,7 +149,7 @@ class Fleet:
 
     def _create(self, pool: int, workload: Workload, *, at_once: bool) -> None:
         self._born[pool] += 1
-        slot = self._plane.add_replica(pool, 0, workload.concurrency, workload.queue)
+        slot = self._plane.add_replica(pool, self._models[workload.version], workload.concurrency, workload.queue)
         pod = Pod(f"{POOLS[pool]}-{self._born[pool]}", pool, slot, workload.version, self._env.now)
         self._pods.append(pod)
         self.revision += 1
@@ -178,7 +181,7 @@ class Fleet:
         self._interrupt(pod)
         if pod.state is PodState.READY:
             pod.state = PodState.DRAINING
-            self._plane.drain_replica(pod.slot)
+            self._plane.set_ready(pod.slot, False)
             self._log(pod.name, "info", "terminating: finishes what it has")
         else:
             self._log(pod.name, "info", "deleted")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...sandbox.learning.models import ensure_model, score_examples
-from ...sandbox.model.scenario import Scenario
+from ...sandbox.model.scenario import Clients, Runtime, Scenario, Version
 from ...sandbox.model.slis import LATENCY_BUCKETS
 from ...sandbox.model.stack import Progress
 from ...sandbox.world.flights import World, open_world
@@ -19,6 +21,10 @@ Batch = tuple[NDArray[np.float64], int, NDArray[np.int32]]
 """Times of requests (seconds of drill time), index of the first, and the example that each asks for."""
 
 
+SLOWNESS_POINTS = 4097
+"""Quantiles in the table of a service time that is a mixture."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What runs: the world, its requests, and the data plane that answers them."""
@@ -26,7 +32,7 @@ class Service:
     world: World
     requests: Arrivals
     plane: Plane
-    model: str  # id of the version in the store
+    models: Mapping[str, int]  # place of each version among the plane's models
 
     def arrivals(self, start: float, end: float, rate: float) -> Batch:
         """The requests in [start, end) at `rate` per second."""
@@ -35,24 +41,55 @@ class Service:
 
 
 def open_service(scenario: Scenario, seed: int, progress: Progress) -> Service:
-    """Open the world, find or train the model, score what can be asked, and build the data plane without replicas.
+    """Open the world, find or train the models, score what can be asked, and build the data plane without replicas.
 
     Raises:
-        UsageError: the data, the model or the cache cannot be used.
+        UsageError: the data, a model or the cache cannot be used.
     """
-    config, runtime, clients = scenario.world, scenario.runtime, scenario.world.clients
+    config, runtime = scenario.world, scenario.runtime
     world = open_world(config, scenario.duration, scenario.warmup, seed, progress)
-    version = ensure_model(config, world.data, progress)
-    costs = world.costs(score_examples(version, world.examples, progress), version.threshold)
+    names = list(dict.fromkeys([scenario.service.champion.version, *(version.name for version in scenario.versions)]))
     plane = Plane(
         seed=seed,
         start=-scenario.warmup,
         latency_bounds=LATENCY_BUCKETS,
-        slow_bound=scenario.latency_bound() or clients.timeout,
-        clients=ClientPolicy(clients.timeout, clients.retries, clients.backoff, clients.backoff_limit),
-        models=[Model(ServiceTime.lognormal(runtime.service_time, runtime.service_time_cv), costs)],
+        slow_bound=scenario.latency_bound() or config.clients.timeout,
+        clients=client_policy(config.clients),
+        models=[_model(world, scenario.version(name), runtime, progress) for name in names],
         rules_costs=world.rule_costs(),
         rules_time=runtime.rules_time,
         cancel_on_timeout=runtime.cancel_on_timeout,
     )
-    return Service(world, world.arrivals(), plane, version.id)
+    return Service(world, world.arrivals(), plane, {name: place for place, name in enumerate(names)})
+
+
+def client_policy(clients: Clients) -> ClientPolicy:
+    """The data plane's form of the clients' behaviour."""
+    return ClientPolicy(clients.timeout, clients.retries, clients.backoff, clients.backoff_limit)
+
+
+def service_time(version: Version, runtime: Runtime) -> ServiceTime:
+    """How long a version takes for an answer: log-normal; a share of the answers takes a multiple of it."""
+    mean, cv = runtime.service_time, runtime.service_time_cv
+    if not version.slow_share or version.slow_factor == 1.0:
+        return ServiceTime.lognormal(mean, cv)
+    return ServiceTime.quantiles(_mixture(mean, cv, version.slow_share, version.slow_factor))
+
+
+def _model(world: World, version: Version, runtime: Runtime, progress: Progress) -> Model:
+    trained = ensure_model(world.config, world.data, progress, version.trees)
+    costs = world.costs(score_examples(trained, world.examples, progress), trained.threshold)
+    return Model(service_time(version, runtime), costs)
+
+
+def _mixture(mean: float, cv: float, share: float, factor: float) -> list[float]:
+    """Quantiles of a mixture of two log-normal distributions, found by inverting its distribution function."""
+    from scipy.stats import lognorm  # type: ignore[import-untyped]  # has no stubs
+
+    sigma = math.sqrt(math.log1p(cv * cv))
+    scale = mean * math.exp(-sigma * sigma / 2.0)
+    ends = lognorm.ppf([1e-6, 1.0 - 1e-5], sigma, scale=scale)
+    grid = np.geomspace(ends[0], ends[1] * factor, 20_000)
+    below = (1.0 - share) * lognorm.cdf(grid, sigma, scale=scale) + share * lognorm.cdf(grid / factor, sigma, scale=scale)
+    table: list[float] = np.interp(np.linspace(0.0, 1.0, SLOWNESS_POINTS), below, grid).tolist()
+    return table

@@ -6,12 +6,16 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from ...sandbox.model.actions import ACTIONS
+from ...sandbox.model.faults import CLIENTS_RETRY_STORM, FAULTS, RELEASE_SLOW_MODEL, TRAFFIC_SPIKE
+from ...sandbox.model.params import Params
+from ...sandbox.model.releases import deploy
 from ...sandbox.model.scenario import Scenario
-from ...sandbox.model.service import Change, ServiceSpec, with_fields
+from ...sandbox.model.service import Change, ServiceSpec, differences, with_fields
 from ...sandbox.model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault, Progress
 from ...sandbox.model.telemetry import SCRAPE_INTERVAL, Ledger, LogLine, Scrape, Telemetry
 from .fleet import CHAMPION, POOLS, Fleet
 from .scaler import Scaler
+from .plane import ClientPolicy
 from .traffic import Rate
 
 if TYPE_CHECKING:
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
     from .plane import Plane
     from .service import Service
 
-CAPABILITIES = Capabilities(faults=frozenset({"traffic.spike"}), actions=frozenset(ACTIONS), paced=False)
+CAPABILITIES = Capabilities(faults=frozenset(FAULTS), actions=frozenset(ACTIONS), paced=False)
 
 
 class SimStack:
@@ -40,7 +44,9 @@ class SimStack:
         import simpy
 
         from .metrics import Exporter
-        from .service import open_service
+        from .service import client_policy, open_service
+
+        self._faults: dict[str, str] = {}
 
         self._scenario = scenario
         self._spec: ServiceSpec = scenario.service
@@ -49,9 +55,10 @@ class SimStack:
         self._scrapes: list[Scrape] = []
         self._service: Service = open_service(scenario, seed, progress)
         self._plane: Plane = self._service.plane
+        self._usual_clients = client_policy(scenario.world.clients)
         self._rate = Rate(scenario.world.traffic)
         self._env: simpy.Environment = simpy.Environment(initial_time=-scenario.warmup)
-        self._fleet = Fleet(self._env, self._plane, scenario.runtime, self._log)
+        self._fleet = Fleet(self._env, self._plane, self._service.models, scenario.runtime, self._log)
         self._plane.set_gateway(self._spec.gateway, self._spec.fallback)
         for pool, workload in enumerate((self._spec.champion, self._spec.candidate, self._spec.shadow)):
             self._fleet.reconcile(pool, workload, at_once=True)
@@ -66,10 +73,11 @@ class SimStack:
     def apply(self, effect: Effect) -> None:
         """Put an effect into force now."""
         match effect:
-            case InjectFault(beat, "traffic.spike", params):
-                self._rate.begin_spike(beat, float(params["factor"]), float(params["ramp"]), self._env.now)
+            case InjectFault(beat, fault, params):
+                self._faults[beat] = fault
+                self._inject(beat, fault, params)
             case ClearFault(beat):
-                self._rate.end_spike(beat, self._env.now)
+                self._clear(beat, self._faults.pop(beat))
             case ApplySpec(_, changes):
                 for change in changes:
                     self._change(change)
@@ -105,6 +113,33 @@ class SimStack:
         self._paid_seconds += pods * (until - now)
         self._replica_seconds += pods * max(0.0, until - max(0.0, now))
 
+    def _inject(self, beat: str, fault: str, params: Params) -> None:
+        """Realise a fault by its mechanism."""
+        if fault == TRAFFIC_SPIKE.name:
+            self._rate.begin_spike(beat, float(params["factor"]), float(params["ramp"]), self._env.now)
+        elif fault == CLIENTS_RETRY_STORM.name:
+            usual = self._scenario.world.clients
+            timeout = float(params.get("timeout", usual.timeout))
+            self._plane.set_clients(
+                ClientPolicy(timeout, int(params["retries"]), float(params["backoff"]), usual.backoff_limit)
+            )
+        elif fault == RELEASE_SLOW_MODEL.name:
+            self._desire(deploy(self._spec, str(params["version"])), "release-pipeline")
+
+    def _clear(self, beat: str, fault: str) -> None:
+        """A fault ends by itself; a release stays until somebody rolls it back."""
+        if fault == TRAFFIC_SPIKE.name:
+            self._rate.end_spike(beat, self._env.now)
+        elif fault == CLIENTS_RETRY_STORM.name:
+            self._plane.set_clients(self._usual_clients)
+
+    def _desire(self, spec: ServiceSpec, by: str) -> None:
+        """A controller or a pipeline of the service changes the desired state."""
+        for change in differences(self._spec, spec, by):
+            self._changes.append(change)
+            self._log(by, "info", f"{change.field}: {change.before} -> {change.after}")
+            self._change(change)
+
     def _change(self, change: Change) -> None:
         """Put one changed field into force."""
         self._spec = with_fields(self._spec, {change.field: change.after})
@@ -114,6 +149,8 @@ class SimStack:
         elif f"model-{part}" in POOLS:
             pool = POOLS.index(f"model-{part}")
             workload = (self._spec.champion, self._spec.candidate, self._spec.shadow)[pool]
+            if name == "previous":
+                return
             if name == "restarted":
                 self._fleet.replace(pool, str(change.after).partition("#")[0], workload)
             else:
@@ -121,10 +158,7 @@ class SimStack:
 
     def _scaled(self, replicas: int) -> None:
         """The autoscaler changed the wanted number of replicas."""
-        change = Change("champion.replicas", self._spec.champion.replicas, replicas, "autoscaler")
-        self._changes.append(change)
-        self._log("autoscaler", "info", f"scale model-champion from {change.before} to {change.after} replicas")
-        self._change(change)
+        self._desire(with_fields(self._spec, {"champion.replicas": replicas}), "autoscaler")
 
     def _scrape(self) -> Generator[simpy.Event, None, None]:
         """Take a scrape at every multiple of the interval."""

@@ -19,7 +19,7 @@ from drillbox.sandbox.learning import store, training
 from drillbox.sandbox.learning.version import Lineage, ModelVersion, Quality
 from drillbox.sandbox.model.errors import UsageError
 
-LINEAGE = Lineage("data", "code", dt.datetime(2013, 1, 1), dt.datetime(2013, 2, 1), 0.25)
+LINEAGE = Lineage("data", "code", dt.datetime(2013, 1, 1), dt.datetime(2013, 2, 1), 0.25, 60)
 QUALITY = Quality(1000, 0.2, 0.2, 0.8, 0.13)
 
 
@@ -28,7 +28,7 @@ def model() -> training.Classifier:
     """A small trained pipeline."""
     generator = np.random.default_rng(1)
     features = generator.integers(0, 9, (1000, 14)).astype(float)
-    fitted = training.new_model()
+    fitted = training.new_model(60)
     fitted.fit(features, (features[:, 3] + generator.normal(size=1000) > 4).astype(np.uint8))
     return fitted
 

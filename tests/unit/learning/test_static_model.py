@@ -154,7 +154,7 @@ def test_scores_are_the_models_and_are_cached(winter: ModelVersion, warm_home: P
 
 
 def test_no_flights_no_scores(winter: ModelVersion) -> None:
-    assert training.score(training.new_model(), np.empty((0, 14))).shape == (0,)
+    assert training.score(training.new_model(60), np.empty((0, 14))).shape == (0,)
 
 
 WARM = """
