@@ -66,7 +66,8 @@ $(BIN)/python:
 		if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then python=$$candidate; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-		echo "drillbox needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo 'not there')." >&2; \
+		found=$$($(PYTHON) --version 2> /dev/null) || found='not there'; \
+		echo "drillbox needs Python 3.11 or newer; $(PYTHON) is $$found." >&2; \
 		echo "Install one, or name it: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; \
 	fi; \
 	if ! $$python -c 'import ensurepip, venv' 2> /dev/null; then \
