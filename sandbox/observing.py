@@ -8,15 +8,21 @@ from .engine import Readings
 from .model.scenario import Scenario
 from .model.telemetry import Scrape
 from .monitor.monitor import Monitor
+from .monitor.objectives import BURN_WINDOWS, SHORT_WINDOWS, BurnWindow
 from .monitor.thresholds import threshold_alerts
 from .session import Range
+
+
+def burn_windows(scenario: Scenario) -> tuple[BurnWindow, ...]:
+    """The windows of the burn-rate alerts: in the profile `short` only the fast page."""
+    return tuple(SHORT_WINDOWS if scenario.profile == "short" else BURN_WINDOWS)
 
 
 class BuiltInMonitor:
     """Evaluates the scenario's objectives at every scrape."""
 
     def __init__(self, scenario: Scenario) -> None:
-        self._monitor = Monitor(scenario.objectives, threshold_alerts())
+        self._monitor = Monitor(scenario.objectives, threshold_alerts(), burn_windows(scenario))
 
     def observe(self, scrape: Scrape) -> Readings:
         """What a scrape tells."""

@@ -6,7 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..model.errors import nearest
+from ..model.scenario import Objective
 from ..model.units import format_duration
+from ..monitor.objectives import alert_name
+from ..monitor.thresholds import threshold_alerts
 from .fields import Finding
 from .parts_drill import RunbookPart
 from .schema import ScenarioPart
@@ -44,6 +48,8 @@ def findings(part: ScenarioPart, profile: str) -> Iterator[Finding]:
     yield from _times(part, profile)
     yield from _runbooks(part, profile)
     yield from _answer(part)
+    yield from _versions(part)
+    yield from _alerts(part)
     if profile == SHORT:
         yield from _short(part)
     if profile == "" and SHORT not in part.profiles and set(part.stacks) - {"sim"}:
@@ -114,8 +120,8 @@ def runbook_findings(
             yield (*path, key), f"{format_duration(value)} is faster than people are: at least {format_duration(least)}"
     if not book.steps and not may_be_empty:
         yield (*path, "steps"), "is empty; at least one step is needed"
-    if book.steps and book.steps[0].at is None and book.steps[0].when is None:
-        yield (*path, "steps", 0), "when is the first step due? give at (a drill time) or when (a condition)"
+    if book.steps and not (book.steps[0].at is not None or book.steps[0].when or book.steps[0].alert or book.steps[0].log):
+        yield (*path, "steps", 0), "when is the first step due? give at (a drill time), when (a condition), alert or log"
     before = 0.0
     for index, step in enumerate(book.steps):
         if step.at is None:
@@ -138,6 +144,28 @@ def _answer(part: ScenarioPart) -> Iterator[Finding]:
         yield ("timeline",), "is empty; without a fault it is a control: set `control: true`"
     elif part.answer.cause not in causes:
         yield ("answer", "cause"), f"{part.answer.cause!r} is not in the timeline, which has {', '.join(sorted(set(causes)))}"
+
+
+def _versions(part: ScenarioPart) -> Iterator[Finding]:
+    known = {part.service.champion.version, *part.service.versions}
+    for index, beat in enumerate(part.timeline):
+        version = beat.with_.get("version")
+        if isinstance(version, str) and version not in known:
+            yield ("timeline", index, "with", "version"), f"unknown version {version[:60]!r}; {nearest(version[:60], known)}"
+
+
+def _alerts(part: ScenarioPart) -> Iterator[Finding]:
+    known = {alert_name(Objective(goal.id, goal.sli, goal.target)) for goal in part.objectives} | {rule.name for rule in threshold_alerts()}
+    named = [(("alerts", "forbid", index), name) for index, name in enumerate(part.alerts.forbid)]
+    for index, text in enumerate(part.alerts.expect):
+        named += [(("alerts", "expect", index), name) for name in text.split(" before ")]
+    books = {"reference": part.operators.reference} | part.operators.tempting
+    for name, book in books.items():
+        where = ("operators", "reference") if name == "reference" else ("operators", "tempting", name)
+        named += [((*where, "steps", place, "alert"), step.alert) for place, step in enumerate(book.steps) if step.alert]
+    for path, name in named:
+        if name not in known:
+            yield path, f"unknown alert {name[:60]!r}; {nearest(name[:60], known)}"
 
 
 def _short(part: ScenarioPart) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from ..model.scenario import (
     Beat,
     Clients,
     Debrief,
+    Expectations,
     Objective,
     Prices,
     Runbook,
@@ -22,11 +23,12 @@ from ..model.scenario import (
     Step,
     Traffic,
     Trigger,
+    Version,
     WorldConfig,
 )
 from ..model.service import Autoscaler, Fallback, Gateway, ServiceSpec, Workload
 from .checks import Timing, timing_of
-from .parts_drill import BeatPart, RunbookPart, StepPart, parse_all
+from .parts_drill import AlertsPart, BeatPart, RunbookPart, StepPart, parse_all
 from .parts_world import ServicePart, WorldPart
 from .schema import ScenarioPart
 
@@ -53,6 +55,8 @@ def scenario_of(part: ScenarioPart, profile: str, source: str) -> Scenario:
         reference=runbook_of("reference", part.operators.reference, timing, pace),
         tempting=tuple(runbook_of(name, book, timing, pace) for name, book in part.operators.tempting.items()),
         debrief=Debrief(part.debrief.story, part.debrief.sooner, tuple(part.debrief.sources)),
+        versions=tuple(Version(name, **own.model_dump()) for name, own in part.service.versions.items()),
+        alerts=_expectations(part.alerts),
         stacks=tuple(part.stacks),
         control=part.control,
         profile=profile,
@@ -97,6 +101,11 @@ def _service(part: ServicePart) -> ServiceSpec:
     )
 
 
+def _expectations(part: AlertsPart) -> Expectations:
+    pairs = [text.split(" before ") for text in part.expect]
+    return Expectations(tuple((first.strip(), second.strip()) for first, second in pairs), tuple(part.forbid))
+
+
 def _beat(part: BeatPart, pace: float) -> Beat:
     params, _ = parse_all(FAULTS[part.fault].params, part.with_, pace)
     return Beat(part.id, part.fault, params, part.at, part.when or "", part.by, part.for_)
@@ -115,4 +124,5 @@ def runbook_of(name: str, part: RunbookPart, timing: Timing, pace: float) -> Run
 
 def _step(part: StepPart, pace: float) -> Step:
     params, _ = parse_all(ACTIONS[part.do].params, part.with_, pace)
-    return Step(Trigger(part.at, part.when or "", part.for_ or 0.0), part.do, params, part.why)
+    trigger = Trigger(part.at, part.when or "", part.for_ or 0.0, part.alert or "", part.log or "")
+    return Step(trigger, part.do, params, part.why)

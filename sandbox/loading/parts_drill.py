@@ -12,7 +12,7 @@ from ..model.faults import FAULTS
 from ..model.params import Param, Value, parse_params
 from ..model.slis import LATENCY_BUCKETS, SLIS
 from ..model.units import format_duration
-from .fields import Condition, DrillTime, Duration, Finding, Located, Name, Part, Share, Text, drill_seconds, pace_of, short
+from .fields import Condition, DrillTime, Duration, Finding, Line, Located, Name, Part, Share, Text, drill_seconds, pace_of, short
 
 PartT = TypeVar("PartT")
 
@@ -112,6 +112,10 @@ class StepPart(Part):
     """Or: the symptom that it waits for, such as `saturation > 0.9`."""
     for_: DrillTime | None = Field(default=None, alias="for")
     """With `when`: how long the symptom must have held."""
+    alert: str | None = None
+    """And, or instead: an alert of this name fires, such as `AvailabilityBurnRate`."""
+    log: Line | None = None
+    """And, or instead: a log line has held this text."""
     do: str
     """The action, such as `shed`."""
     with_: dict[str, object] = Field(default_factory=dict, alias="with")
@@ -124,8 +128,8 @@ class StepPart(Part):
         problems: list[Finding] = []
         if self.at is not None and self.when is not None:
             problems.append((("when",), "give either at or when, not both"))
-        if self.for_ is not None and self.when is None:
-            problems.append((("for",), "goes with when: it is how long a symptom must have held"))
+        if self.for_ is not None and not (self.when or self.alert or self.log):
+            problems.append((("for",), "goes with when, alert or log: it is how long a symptom must have held"))
         if self.do not in ACTIONS:
             problems.append((("do",), f"unknown action {self.do[:60]!r}; {nearest(self.do[:60], ACTIONS)}"))
         else:
@@ -160,6 +164,24 @@ class OperatorsPart(Part):
     """What a good engineer does."""
     tempting: dict[Name, RunbookPart] = Field(default_factory=dict)
     """What seems right and is not, by name."""
+
+
+class AlertsPart(Part):
+    """What must hold of the alerts, on every stack."""
+
+    expect: list[Line] = Field(default_factory=list)
+    """Orders such as `LatencyBurnRate before AvailabilityBurnRate`: the first fires, and before the second if that fires."""
+    forbid: list[str] = Field(default_factory=list)
+    """Alerts that never fire."""
+
+    @model_validator(mode="after")
+    def _readable(self) -> AlertsPart:
+        problems: list[Finding] = [
+            (("expect", index), f"{text[:60]!r} is not an order: write `A before B` with the names of two alerts")
+            for index, text in enumerate(self.expect)
+            if len(text.split()) != 3 or text.split()[1] != "before"
+        ]
+        return _checked(self, problems)
 
 
 class DebriefPart(Part):

@@ -112,6 +112,17 @@ class ChampionPart(Part):
     """Requests that may wait at one replica; a full queue answers 503 at once."""
 
 
+class VersionPart(Part):
+    """A version of the model that can be deployed in the drill."""
+
+    trees: int = Field(default=60, ge=1, le=1000)
+    """Boosted trees of the model that is trained for it."""
+    slow_share: Share = 0.0
+    """Share of its answers that take longer."""
+    slow_factor: Number = Field(default=1.0, ge=1, le=1000)
+    """How many times as long these take."""
+
+
 class AutoscalerPart(Part):
     """Horizontal autoscaling with the HPA's algorithm."""
 
@@ -153,6 +164,8 @@ class ServicePart(Part):
     """Autoscaling; without it the number of replicas is fixed."""
     gateway: GatewayPart = GatewayPart()
     """Traffic policy."""
+    versions: dict[Line, VersionPart] = Field(default_factory=dict)
+    """Versions that differ from an ordinary one, by name."""
     fallback: str = Fallback.OFF.value
     """When rules answer in place of the model: off, overflow, always."""
 

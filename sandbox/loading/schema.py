@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from .fields import Difficulty, DrillTime, Line, Name, Part, StackName, Text
-from .parts_drill import AnswerPart, BeatPart, DebriefPart, ObjectivePart, OperatorsPart
+from .parts_drill import AlertsPart, AnswerPart, BeatPart, DebriefPart, ObjectivePart, OperatorsPart
 from .parts_world import RuntimePart, ServicePart, WorldPart
 
 
@@ -57,6 +57,8 @@ class ScenarioPart(Part):
     """What goes wrong, and when."""
     objectives: list[ObjectivePart] = Field(min_length=1)
     """What must hold."""
+    alerts: AlertsPart = AlertsPart()
+    """What must hold of the alerts."""
     answer: AnswerPart
     """What it was."""
     operators: OperatorsPart
