@@ -7,7 +7,7 @@ from pathlib import Path
 from ..model.scenario import Runbook, Scenario
 from .library import Entry, Library, Listing, find_scenario
 
-__all__ = ["Entry", "Library", "Listing", "find_scenario", "load_runbook", "load_scenario"]
+__all__ = ["Entry", "Library", "Listing", "find_scenario", "load_runbook", "load_scenario", "load_scenario_text"]
 
 
 def load_scenario(path: Path | str, profile: str = "") -> Scenario:
@@ -24,6 +24,19 @@ def load_scenario(path: Path | str, profile: str = "") -> Scenario:
     from .loader import load  # imports pydantic: the listing does without
 
     return load(Path(path), profile)
+
+
+def load_scenario_text(text: str, name: str, profile: str = "") -> Scenario:
+    """The scenario of a text such as a journal keeps; `name` is for messages.
+
+    Raises:
+        InvalidScenarioError: the text is not a valid scenario.
+        UsageError: it has no such profile.
+    """
+    from .document import parse_document
+    from .loader import scenario_from  # imports pydantic: the listing does without
+
+    return scenario_from(parse_document(text, name), profile)
 
 
 def load_runbook(path: Path | str, scenario: Scenario) -> Runbook:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..model.events import (
     Accepted,
+    Alerted,
     Changed,
     Cleared,
     Completed,
@@ -53,6 +54,7 @@ class Record:
     changes: list[tuple[float, Changed]] = field(default_factory=list)
     faults: list[tuple[float, Injected]] = field(default_factory=list)
     cleared: list[tuple[float, str]] = field(default_factory=list)
+    alerts: list[tuple[float, Alerted]] = field(default_factory=list)
     logs: list[Logged] = field(default_factory=list)
     ledger: Mapping[str, float] = field(default_factory=dict)
     ended: str = ""
@@ -92,6 +94,8 @@ def record_of(events: Iterable[Event]) -> Record:
                 record.faults.append((event.at, event.body))
             case Cleared(beat):
                 record.cleared.append((event.at, beat))
+            case Alerted():
+                record.alerts.append((event.at, event.body))
             case Logged():
                 record.logs.append(event.body)
             case Ended(reason):

@@ -1,0 +1,5 @@
+"""`python -m drillbox` is the command."""
+
+from .wiring import main
+
+main()

@@ -1,0 +1,109 @@
+"""The only place that wires the rooms together: which stacks there are, and how a session on one is made."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .sandbox.cli.wiring import SessionMaker
+    from .sandbox.drill import Result
+    from .sandbox.loading import Library
+    from .sandbox.model.scenario import Scenario
+    from .sandbox.model.stack import Capabilities, Stack
+    from .sandbox.session import DrillSession, Sink
+
+
+def _sim() -> Stack:
+    from .stacks.sim.stack import SimStack
+
+    return SimStack()
+
+
+STACKS: Mapping[str, Callable[[], Stack]] = {"sim": _sim}
+"""Stacks by name; each is made for one drill."""
+
+
+class Wiring:
+    """What the command needs of the other rooms. Everything is imported when it is asked for."""
+
+    def library(self) -> Library:
+        """The scenarios that come with the package."""
+        from .sandbox.loading import Library
+
+        return Library.packaged()
+
+    def stacks(self) -> Mapping[str, Capabilities]:
+        """What each stack can realise."""
+        return {name: make().capabilities for name, make in STACKS.items()}
+
+    def session(self, scenario: Scenario, seed: int, stack: str, sinks: Iterable[Sink] = ()) -> DrillSession:
+        """A session on a new stack, not yet started.
+
+        Raises:
+            UsageError: there is no such stack.
+        """
+        from .sandbox.model.errors import UsageError, nearest
+        from .sandbox.observing import BuiltInMonitor
+        from .sandbox.session import DrillSession
+
+        if stack not in STACKS:
+            raise UsageError(f"unknown stack {stack!r}; {nearest(stack, STACKS)}")
+        return DrillSession(scenario, seed, STACKS[stack](), BuiltInMonitor(scenario), sinks)
+
+    def data_hash(self, progress: Callable[[str, float], None]) -> str:
+        """The hash of the world's data, which is read and cached the first time.
+
+        Raises:
+            UsageError: the data cannot be read or cached.
+        """
+        from .sandbox.world.cache import load_data
+
+        return load_data(progress).data_hash
+
+    def check_world(self, scenario: Scenario) -> None:
+        """What only the data can tell: calendar and prices.
+
+        Raises:
+            UsageError: the calendar leaves the data, or the prices make no sense for it.
+        """
+        from .sandbox.world.flights import open_world
+
+        open_world(scenario.world, scenario.duration, scenario.warmup, 0).validate_prices()
+
+
+def run_drill(
+    scenario: str | Path,
+    operator: str = "reference",
+    seed: int = 1,
+    *,
+    profile: str = "",
+    stack: str = "sim",
+    out: Path | None = None,
+) -> Result:
+    """Play a drill headless and judge it.
+
+    Args:
+        scenario: id, or path of a scenario file.
+        operator: `idle`, `reference`, another runbook of the scenario, or the path of a runbook file.
+        seed: of the random streams.
+        profile: of the scenario; empty for the full drill.
+        stack: where it runs.
+        out: folder for the journal; the state folder's `drills` if not given.
+
+    Raises:
+        DrillboxError: something about the request or the stack is wrong; the message says what.
+    """
+    from .sandbox.cli.playing import Request, play_headless
+
+    wiring: SessionMaker = Wiring()
+    return play_headless(wiring, Request(str(scenario), operator, seed, profile, stack, out))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    from .sandbox.cli.main import run
+
+    sys.exit(run(sys.argv[1:] if argv is None else argv, Wiring()))

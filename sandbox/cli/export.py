@@ -1,0 +1,49 @@
+"""`drillbox export`: what other tools read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..observing import burn_windows
+from .playing import find
+
+if TYPE_CHECKING:
+    from .wiring import SessionMaker
+
+
+@click.group("export")
+def export_group() -> None:
+    """Print what other tools read, on stdout."""
+
+
+@export_group.command("prometheus-rules")
+@click.argument("scenario")
+@click.option("--profile", default="", help="A profile of the scenario, such as short.")
+@click.pass_obj
+def rules_command(wiring: SessionMaker, scenario: str, profile: str) -> None:
+    """The recording and alerting rules of a scenario's objectives, as a Prometheus rule file.
+
+    \b
+    Example:
+      drillbox export prometheus-rules monday-rush > rules.yml && promtool check rules rules.yml
+    """
+    from ..monitor.export import prometheus_rules
+    from ..monitor.thresholds import threshold_alerts
+
+    found = find(wiring, scenario, profile)
+    click.echo(prometheus_rules(found.objectives, threshold_alerts(), burn_windows(found)), nl=False)
+
+
+@export_group.command("metrics")
+def metrics_command() -> None:
+    """The catalogue of SLIs as a Markdown table.
+
+    \b
+    Example:
+      drillbox export metrics > docs/metrics.md
+    """
+    from ..monitor.export import metrics_table
+
+    click.echo(metrics_table(), nl=False)

@@ -1,0 +1,71 @@
+"""`drillbox replay` and `report`: what can be done with a journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..drill import result_of
+from ..journal import encode, read_journal
+from ..loading import load_scenario_text
+from ..model.errors import Exit
+from ..paths import atomic_write
+from ..replaying import first_difference, replay
+from ..reports.markdown import debrief
+from .terminal import ConsoleProgress
+
+if TYPE_CHECKING:
+    from .wiring import SessionMaker
+
+
+@click.command("replay")
+@click.argument("journal", type=click.Path(path_type=Path))
+@click.pass_obj
+def replay_command(wiring: SessionMaker, journal: Path) -> int:
+    """Play a journal's commands again in the simulation and compare every event.
+
+    Exit code 0: identical, as far as the journal goes. 1: some event differs; the first one is named.
+
+    \b
+    Example:
+      drillbox replay ~/.local/share/drillbox/drills/monday-rush-reference-1.jsonl
+    """
+    old = read_journal(journal)
+    header = old.header
+    scenario = load_scenario_text(header.text, f"{journal} (its scenario)", header.profile)
+    progress = ConsoleProgress()
+    session = wiring.session(scenario, header.seed, "sim")
+    events = replay(session, old.events, progress)
+    progress.close()
+    if scenario.digest != header.digest:
+        click.echo("note: this version of drillbox reads the scenario differently", err=True)
+    different = first_difference(old, events)
+    if different is None:
+        end = " (the journal breaks off there)" if old.truncated or not old.complete else ""
+        click.echo(f"identical: {len(old.events)} events{end}")
+        return int(Exit.PASSED)
+    number, then, now = different
+    click.echo(f"event {number} differs:")
+    click.echo(f"  journal: {encode(then) if then else 'nothing'}")
+    click.echo(f"  replay:  {encode(now) if now else 'nothing'}")
+    return int(Exit.FAILED)
+
+
+@click.command("report")
+@click.argument("journal", type=click.Path(path_type=Path))
+@click.option("--md", "md_file", type=click.Path(path_type=Path), help="Write to a file; otherwise to stdout.")
+def report_command(journal: Path, md_file: Path | None) -> int:
+    """Write the debrief of a journal, as Markdown.
+
+    \b
+    Example:
+      drillbox report monday-rush-reference-1.jsonl --md debrief.md
+    """
+    text = debrief(result_of(read_journal(journal), journal))
+    if md_file is None:
+        click.echo(text)
+    else:
+        atomic_write(md_file, text.encode())
+    return int(Exit.PASSED)

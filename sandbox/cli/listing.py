@@ -1,0 +1,174 @@
+"""`drillbox list`, `show`, `validate`: the library."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from ..loading import Entry, find_scenario, load_scenario
+from ..model.errors import DrillboxError, Exit, InvalidScenarioError, nearest
+from ..model.units import format_duration, format_share
+
+if TYPE_CHECKING:
+    from ..model.scenario import Scenario
+    from .wiring import SessionMaker
+
+WIDTH = 100
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print an array of objects.")
+@click.option("--spoilers", is_flag=True, help="Add group, cause, and whether it is a control.")
+@click.option("--skill", help="Only those that practise a skill which contains this text.")
+@click.option("--difficulty", type=click.IntRange(1, 5), help="Only those of this difficulty.")
+@click.pass_obj
+def list_command(wiring: SessionMaker, as_json: bool, spoilers: bool, skill: str | None, difficulty: int | None) -> None:
+    """List the incidents.
+
+    \b
+    Examples:
+      drillbox list
+      drillbox list --skill overload --difficulty 1
+      drillbox list --json | jq -r '.[].id'
+    """
+    listing = wiring.library().listing()
+    for problem in listing.problems:
+        click.echo(f"left out: {problem}", err=True)
+    entries = [
+        entry
+        for entry in listing.entries
+        if (difficulty is None or entry.difficulty == difficulty)
+        and (skill is None or any(skill.lower() in one.lower() for one in entry.skills))
+    ]
+    if as_json:
+        click.echo(json.dumps([_plain(entry, spoilers) for entry in entries], indent=2, ensure_ascii=False))
+        return
+    rows = [["ID", "DIFFICULTY", "MINUTES", "STACKS", "TITLE"] + (["CAUSE"] if spoilers else [])]
+    for entry in entries:
+        row = [entry.id, _stars(entry.difficulty), f"{entry.minutes:g}", ",".join(entry.stacks), entry.title]
+        rows.append(row + ([entry.cause] if spoilers else []))
+    click.echo(table(rows))
+
+
+@click.command("show")
+@click.argument("scenario")
+@click.option("--profile", default="", help="A profile of the scenario, such as short.")
+@click.option("--spoilers", is_flag=True, help="Add what goes wrong, the answer and the scripted operators.")
+@click.pass_obj
+def show_command(wiring: SessionMaker, scenario: str, profile: str, spoilers: bool) -> None:
+    """Show an incident as the on-call meets it. SCENARIO is an id or a file.
+
+    \b
+    Examples:
+      drillbox show monday-rush
+      drillbox show ./mine.yaml --profile short --spoilers
+    """
+    found = load_scenario(find_scenario(scenario, wiring.library()), profile)
+    click.echo("\n".join(_sheet(found)))
+    if spoilers:
+        click.echo("\n".join(_spoilers(found)))
+
+
+@click.command("validate")
+@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
+@click.option("--json", "as_json", is_flag=True, help="Print an array of problems.")
+@click.pass_obj
+def validate_command(wiring: SessionMaker, scenarios: Sequence[str], as_json: bool) -> int:
+    """Check scenario files, ids or paths: every problem with its file, line and key.
+
+    \b
+    Examples:
+      drillbox validate mine.yaml
+      drillbox validate scenarios/*/*.yaml
+    """
+    problems: list[dict[str, object]] = []
+    for name in scenarios:
+        try:
+            scenario = load_scenario(find_scenario(name, wiring.library()))
+            wiring.check_world(scenario)
+            if not as_json:
+                click.echo(f"{name}: valid")
+        except InvalidScenarioError as error:
+            for problem in error.problems:
+                place = problem.place
+                problems.append(
+                    {"file": place.file, "line": place.line, "column": place.column, "key": place.key, "message": problem.message}
+                )
+                click.echo(str(problem), err=True)
+        except DrillboxError as error:
+            problems.append({"file": name, "line": None, "column": None, "key": "", "message": str(error)})
+            click.echo(f"{name}: {error}", err=True)
+    if as_json:
+        click.echo(json.dumps(problems, indent=2, ensure_ascii=False))
+    return int(Exit.USAGE if problems else Exit.PASSED)
+
+
+def choose(names: Sequence[str], known: Sequence[str], what: str) -> None:
+    """Refuse names that are not known.
+
+    Raises:
+        click.UsageError: with the nearest known name.
+    """
+    for name in names:
+        if name not in known:
+            raise click.UsageError(f"unknown {what} {name!r}; {nearest(name, known)}")
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns; the first row is the heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def _stars(difficulty: int) -> str:
+    return "*" * difficulty
+
+
+def _plain(entry: Entry, spoilers: bool) -> dict[str, object]:
+    data: dict[str, object] = {
+        "id": entry.id,
+        "title": entry.title,
+        "difficulty": entry.difficulty,
+        "skills": list(entry.skills),
+        "minutes": entry.minutes,
+        "stacks": list(entry.stacks),
+    }
+    if spoilers:
+        data |= {"group": entry.group, "cause": entry.cause, "control": entry.control}
+    return data
+
+
+def _sheet(scenario: Scenario) -> list[str]:
+    spec, goals = scenario.service, scenario.objectives
+    scaler = f"{spec.autoscaler.minimum} to {spec.autoscaler.maximum}" if spec.autoscaler.enabled else "off"
+    lines = [
+        f"{scenario.title}  ({scenario.id})",
+        "",
+        textwrap.indent(scenario.pager.strip(), "  "),
+        "",
+        f"difficulty   {_stars(scenario.difficulty)}",
+        f"skills       {', '.join(scenario.skills)}",
+        f"duration     {format_duration(scenario.duration)} of drill time; stacks: {', '.join(scenario.stacks)}",
+        f"service      {spec.champion.replicas} replicas of {spec.champion.version}, {spec.champion.concurrency} slots and a queue of "
+        f"{spec.champion.queue} each; autoscaler {scaler}",
+        f"gateway      timeout {format_duration(spec.gateway.timeout)}, {spec.gateway.retries} retries",
+    ]
+    for goal in goals:
+        bound = f" within {format_duration(goal.bound)}" if goal.bound is not None else ""
+        lines.append(f"objective    {goal.id}: {format_share(goal.target)} of the requests answered{bound}")
+    return lines
+
+
+def _spoilers(scenario: Scenario) -> list[str]:
+    lines = ["", "SPOILERS", f"cause        {scenario.answer.cause} at {scenario.answer.component} ({scenario.group})"]
+    for beat in scenario.timeline:
+        when = f"at {format_duration(beat.at)}" if beat.at is not None else f"when {beat.when}"
+        lines.append(f"beat         {beat.id}: {beat.fault} {when}")
+    for book in scenario.runbooks.values():
+        lines += ["", f"operator     {book.id}", textwrap.fill(book.why.strip(), WIDTH, initial_indent="  ", subsequent_indent="  ")]
+        lines += [f"  - {step.action} {dict(step.params) or ''}".rstrip() for step in book.steps]
+    return lines

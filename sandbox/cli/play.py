@@ -1,0 +1,195 @@
+"""`drillbox play`: a drill in plain lines, with a person at the controls, or the reference where there is no terminal."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..clock import Pacer, WallClock
+from ..drill import Result, result_of
+from ..engine import STEP
+from ..journal import read_journal
+from ..model.errors import Exit
+from ..model.events import Audience, Began, Event, Observed
+from ..paths import atomic_write
+from ..reports.markdown import debrief
+from ..reports.plain import STATUS_EVERY, event_line, result_line, status_line
+from .orders import Order, OrderError, parse_order
+from .playing import Prepared, Request, play_headless, prepare
+from .terminal import ConsoleProgress
+
+if TYPE_CHECKING:
+    from .wiring import SessionMaker
+
+LONGEST_WAIT = 0.1
+"""Seconds of the wall clock that the loop waits at most for a typed line."""
+FASTEST = 600.0
+
+
+def parse_speed(_ctx: click.Context | None, _param: click.Parameter | None, raw: str) -> float:
+    """`10x` or `10`, from 1x to 600x."""
+    try:
+        speed = float(raw.strip().lower().removesuffix("x"))
+    except ValueError:
+        raise click.BadParameter(f"{raw!r} is not a speed: write 1x to 600x") from None
+    if not 1.0 <= speed <= FASTEST:
+        raise click.BadParameter(f"{raw!r} is out of bounds: 1x to 600x")
+    return speed
+
+
+@click.command("play")
+@click.argument("scenario")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Seed of the random streams.")
+@click.option("--speed", default="10x", show_default=True, callback=parse_speed, help="Drill time over wall time, 1x to 600x.")
+@click.option("--profile", default="", help="A profile of the scenario, such as short.")
+@click.option("--stack", default="sim", show_default=True, help="Where it runs.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for journal and debrief.")
+@click.pass_obj
+def play_command(
+    wiring: SessionMaker, scenario: str, seed: int, speed: float, profile: str, stack: str, out: Path | None
+) -> int:
+    """Take charge of an incident. SCENARIO is an id or a file.
+
+    In a terminal the drill goes on at the given speed while you type: `help` lists the commands. Without a terminal the
+    reference plays, unpaced.
+
+    \b
+    Examples:
+      drillbox play monday-rush
+      drillbox play monday-rush --speed 30x --seed 7
+    """
+    progress = ConsoleProgress()
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        prepared = prepare(wiring, Request(scenario, "", seed, profile, stack, out), progress, printer(click.echo))
+        result = _interactive(prepared, speed, progress)
+    else:
+        request = Request(scenario, "reference", seed, profile, stack, out)
+        result = play_headless(wiring, request, progress, printer(click.echo))
+    progress.close()
+    _conclude(result)
+    return int(result.exit_code)
+
+
+def printer(echo: Callable[[str], object]) -> Callable[[Event], None]:
+    """Prints what an on-call may see: events as they come, and a status line now and then."""
+    last = [-STATUS_EVERY]
+
+    def show(event: Event) -> None:
+        if event.audience is not Audience.ALL:
+            return
+        if isinstance(event.body, Observed):
+            if event.at - last[0] >= STATUS_EVERY:
+                last[0] = event.at
+                echo(status_line(event))
+            return
+        line = event_line(event)
+        if line is not None:
+            echo(line)
+        if isinstance(event.body, Began):
+            echo("")
+
+    return show
+
+
+def _interactive(prepared: Prepared, speed: float, progress: ConsoleProgress) -> Result:
+    session = prepared.session
+    lines: queue.Queue[str | None] = queue.Queue()
+    try:
+        session.start(progress)
+        progress.close()
+        click.echo(f"The clock runs at {speed:g}x. Type `help` for what you can do.\n")
+        threading.Thread(target=_read_lines, args=(lines,), daemon=True).start()
+        Loop(prepared, speed, lines).run()
+    except KeyboardInterrupt:
+        session.end("interrupted")
+        raise
+    finally:
+        prepared.journal.close()
+        click.echo(f"journal: {prepared.journal.path}", err=True)
+    path = prepared.journal.path
+    return result_of(read_journal(path), path, prepared.scenario)
+
+
+class Loop:
+    """Plays steps when they are due and typed lines as they come."""
+
+    def __init__(self, prepared: Prepared, speed: float, lines: queue.Queue[str | None]) -> None:
+        self._session = prepared.session
+        self._lines = lines
+        self._pacer = Pacer(WallClock(), speed)
+        self._pacer.delay(self._session.now)
+        self._paused = False
+        self._session.control(speed=speed)
+
+    def run(self) -> None:
+        """Until the drill is over."""
+        while not self._session.over:
+            delay = LONGEST_WAIT if self._paused else self._pacer.delay(self._session.now + STEP)
+            line = self._next(min(delay, LONGEST_WAIT))
+            if line is not None:
+                self._obey(line)
+            elif not self._paused and delay <= LONGEST_WAIT:
+                self._session.advance()
+
+    def _next(self, wait: float) -> str | None:
+        try:
+            return self._lines.get(timeout=wait) if wait > 0 else self._lines.get_nowait()
+        except queue.Empty:
+            return None
+
+    def _obey(self, line: str) -> None:
+        try:
+            order = parse_order(line, self._session.catalogue().actions)
+        except OrderError as error:
+            click.echo(f"  ? {error}")
+            return
+        self._do(order)
+
+    def _do(self, order: Order) -> None:
+        session = self._session
+        if order.action:
+            session.submit(order.action, order.params)
+        elif order.word in ("pause", "resume"):
+            self._paused = order.word == "pause"
+            session.control(pause=self._paused)
+            self._pacer.restart()
+            click.echo(f"  {order.word}d")
+        elif order.word == "speed":
+            try:
+                speed = parse_speed(None, None, order.text)
+            except click.BadParameter as error:
+                click.echo(f"  ? {error.message}")
+                return
+            self._pacer.set_speed(speed)
+            session.control(speed=speed)
+            click.echo(f"  {speed:g}x")
+        elif order.word == "quit":
+            session.end("aborted")
+        elif order.text:
+            click.echo(order.text)
+
+
+def _read_lines(lines: queue.Queue[str | None]) -> None:
+    for line in sys.stdin:
+        lines.put(line)
+
+
+def _conclude(result: Result) -> None:
+    """The verdict, and where to read more."""
+    click.echo("")
+    click.echo(result_line(result))
+    for one in result.judgement.objectives:
+        value = "no data" if one.value is None else f"{one.value:.2%}"
+        click.echo(f"  {'met   ' if one.met else 'MISSED'}  {one.objective.id}: {value} (target {one.objective.target:.2%})")
+    if result.journal is not None:
+        where = result.journal.with_suffix(".md")
+        atomic_write(where, debrief(result).encode())
+        click.echo(f"  journal  {result.journal}\n  debrief  {where}")
+    if result.exit_code is Exit.ABORTED:
+        click.echo("  The drill was not played to its end.")

@@ -1,0 +1,47 @@
+"""Progress on stderr: a bar in a terminal, plain lines for long steps otherwise."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from ..clock import Clock, WallClock
+
+LONG = 1.0
+"""Seconds after which a step is worth a line where there is no terminal."""
+_WIDTH = 24
+
+
+class ConsoleProgress:
+    """Call it as `model.stack.Progress`; `close` clears the bar."""
+
+    def __init__(self, stream: TextIO | None = None, clock: Clock | None = None, *, quiet: bool = False) -> None:
+        self._stream = stream or sys.stderr
+        self._clock = clock or WallClock()
+        self._terminal = self._stream.isatty()
+        self._quiet = quiet
+        self._step = ""
+        self._since = 0.0
+        self._shown = False
+
+    def __call__(self, step: str, done: float) -> None:
+        """A step has come to `done`, from 0 to 1."""
+        if self._quiet:
+            return
+        if step != self._step:
+            self._step, self._since, self._shown = step, self._clock.now(), False
+        if self._terminal:
+            filled = round(_WIDTH * min(1.0, max(0.0, done)))
+            self._stream.write(f"\r\x1b[K{step} [{'#' * filled}{'.' * (_WIDTH - filled)}] {done:4.0%}")
+            self._stream.flush()
+        elif not self._shown and (done <= 0.0 or self._clock.now() - self._since > LONG):
+            self._shown = True
+            self._stream.write(f"{step} ...\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Clear the bar."""
+        if self._terminal and self._step:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+        self._step = ""

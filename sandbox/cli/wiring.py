@@ -1,0 +1,31 @@
+"""What the command needs of the other rooms; `drillbox.wiring` provides it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ..loading import Library
+    from ..model.scenario import Scenario
+    from ..model.stack import Capabilities
+    from ..session import DrillSession, Sink
+
+
+class SessionMaker(Protocol):
+    """Makes sessions, and knows the world behind them."""
+
+    def library(self) -> Library:
+        """The scenarios."""
+
+    def stacks(self) -> Mapping[str, Capabilities]:
+        """What each stack can realise."""
+
+    def session(self, scenario: Scenario, seed: int, stack: str, sinks: Iterable[Sink] = ()) -> DrillSession:
+        """A session on a new stack, not yet started."""
+
+    def data_hash(self, progress: Callable[[str, float], None]) -> str:
+        """The hash of the world's data, read and cached the first time."""
+
+    def check_world(self, scenario: Scenario) -> None:
+        """Raise a UsageError for what only the data can tell."""

@@ -1,0 +1,46 @@
+"""Replay: a journal's commands once more, at the same drill times, and the first event that differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .journal import Journal, encode
+from .model.events import Accepted, Ended, Event, Rejected, Role
+from .model.stack import Progress
+from .session import DrillSession
+
+
+def replay(session: DrillSession, events: Sequence[Event], progress: Progress) -> Sequence[Event]:
+    """Play the commands of `events` on a new session of the same scenario and seed, as far as the events go.
+
+    Returns:
+        All events of the new drill.
+    """
+    commands = [(event.at, event.body) for event in events if isinstance(event.body, Accepted | Rejected)]
+    reason = events[-1].body.reason if events and isinstance(events[-1].body, Ended) else ""
+    last = events[-1].at if events else 0.0
+    session.start(progress)
+    place = 0
+    while not session.over and (reason == "finished" or session.now < last):
+        while place < len(commands) and commands[place][0] <= session.now:
+            body = commands[place][1]
+            session.submit(body.action, body.params, body.actor)
+            place += 1
+        session.advance()
+    if not session.over:
+        session.end(reason or "interrupted")
+    return session.events(role=Role.FACILITATOR)
+
+
+def first_difference(old: Journal, new: Sequence[Event]) -> tuple[int, Event | None, Event | None] | None:
+    """The first event that differs, as (number, in the journal, in the replay); None if all are equal.
+
+    A journal that breaks off is compared as far as it goes.
+    """
+    for number, then in enumerate(old.events):
+        now = new[number] if number < len(new) else None
+        if now is None or encode(then) != encode(now):
+            return number, then, now
+    if old.complete and len(new) > len(old.events):
+        return len(old.events), None, new[len(old.events)]
+    return None

@@ -1,0 +1,134 @@
+"""A drill in plain lines: events as they come, a status line, a result. Nothing here is shown by colour alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..drill import Result
+from ..model.actions import ACTIONS
+from ..model.events import (
+    Accepted,
+    Alerted,
+    Began,
+    Changed,
+    Cleared,
+    Completed,
+    Ended,
+    Event,
+    Failed,
+    Injected,
+    Logged,
+    Observed,
+    Rejected,
+)
+from ..model.params import Value
+from ..model.units import format_clock, format_duration, format_share
+
+STATUS_EVERY = 30.0
+"""Seconds of drill time between two status lines."""
+_LOUD = ("warning", "error")
+
+
+def event_line(event: Event) -> str | None:
+    """One line for an event that an on-call wants to see; None for the others."""
+    text = _text(event)
+    return None if text is None else f"[{format_clock(event.at)}] {text}"
+
+
+def status_line(event: Event) -> str:
+    """One line for an observation."""
+    if not isinstance(event.body, Observed):
+        raise TypeError("a status line is that of an observation")
+    slis = event.body.slis
+    parts = [
+        f"{_number(slis, 'request_rate', '{:.0f}')}/s",
+        f"answered {_share(slis, 'availability')}",
+        f"in time {_share(slis, 'latency')}",
+        f"p95 {_time(slis, 'latency_p95')}",
+        f"busy {_share(slis, 'saturation')}",
+        f"queue {_number(slis, 'queue_length', '{:.0f}')}",
+        f"replicas {_number(slis, 'replicas', '{:.0f}')}/{_number(slis, 'replicas_wanted', '{:.0f}')}",
+    ]
+    return f"[{format_clock(event.at)}]   " + "  ".join(parts)
+
+
+def params_text(action: str, params: Mapping[str, object]) -> str:
+    """Parameters as a person would write them."""
+    declared = {param.name: param for param in ACTIONS[action].params} if action in ACTIONS else {}
+    parts = []
+    for name, value in params.items():
+        known = declared.get(name)
+        shown = known.format(value) if known is not None and isinstance(value, bool | int | float | str) else str(value)
+        parts.append(f"{name}={shown}")
+    return " ".join(parts)
+
+
+def result_line(result: Result) -> str:
+    """One line for a drill: verdict, who played it, what it cost, why."""
+    reasons = "; ".join((*result.judgement.reasons, *(f"alerts: {text}" for text in result.unmet)))
+    who = f"{result.scenario.id} {result.operator} seed {result.seed}"
+    return f"{result.judgement.verdict.value.upper():8} {who}  harm ${result.harm.total:,.2f}" + (f"  ({reasons})" if reasons else "")
+
+
+def result_data(result: Result) -> dict[str, object]:
+    """A drill's result as JSON data."""
+    return {
+        "scenario": result.scenario.id,
+        "profile": result.scenario.profile,
+        "operator": result.operator,
+        "seed": result.seed,
+        "stack": result.stack,
+        "verdict": result.judgement.verdict.value,
+        "reasons": list(result.judgement.reasons),
+        "objectives": [
+            {"id": one.objective.id, "target": one.objective.target, "value": one.value, "requests": one.events, "met": one.met}
+            for one in result.judgement.objectives
+        ],
+        "harm": {**result.harm.parts(), "total": result.harm.total},
+        "alerts_unmet": list(result.unmet),
+        "declared_at": result.record.first("declare"),
+        "journal": str(result.journal) if result.journal else None,
+    }
+
+
+def _text(event: Event) -> str | None:
+    match event.body:
+        case Began(_, title, pager):
+            return f"{title}\n\n{pager.strip()}\n"
+        case Accepted(actor, _, action, params):
+            return f"{actor}: {action} {params_text(action, params)}".rstrip()
+        case Rejected(actor, _, action, params, reason):
+            return f"{actor}: {action} {params_text(action, params)}".rstrip() + f" - REJECTED: {reason}"
+        case Failed(actor, _, action, reason):
+            return f"{actor}: {action} - FAILED: {reason}"
+        case Completed(_, _, action) if action in ACTIONS and ACTIONS[action].duration > 0:
+            return f"{action}: done"
+        case Changed(field, before, after, by):
+            return f"change: {field} {_value(before)} -> {_value(after)} ({by})"
+        case Alerted(name, labels, _, state, _, summary, told) if state in ("firing", "resolved") and told:
+            return f"{labels.get('severity', 'alert').upper()} {state}: {name}" + (f" - {summary}" if summary else "")
+        case Logged(_, component, severity, text) if severity in _LOUD:
+            return f"log: {component} {severity}: {text}"
+        case Injected(beat, fault, params):
+            return f"fault: {fault} ({beat}) {dict(params)}"
+        case Cleared(beat):
+            return f"fault over: {beat}"
+        case Ended(reason):
+            return f"the drill is over: {reason}"
+    return None
+
+
+def _value(value: Value) -> str:
+    return "none" if value == "" else str(value)
+
+
+def _number(slis: Mapping[str, float], name: str, form: str) -> str:
+    return form.format(slis[name]) if name in slis else "-"
+
+
+def _share(slis: Mapping[str, float], name: str) -> str:
+    return format_share(round(slis[name], 3)) if name in slis else "-"
+
+
+def _time(slis: Mapping[str, float], name: str) -> str:
+    return format_duration(round(slis[name], 3)) if name in slis else "-"
