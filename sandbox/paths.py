@@ -83,7 +83,7 @@ def atomic_write(path: Path, content: bytes | Callable[[BinaryIO], None]) -> Non
                 file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):

@@ -21,9 +21,10 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 
 
 def _new_home(folder: Path) -> Path:
-    """A state folder with nothing in it but the shared cache."""
-    SHARED_CACHE.mkdir(parents=True, exist_ok=True)
-    (folder / "cache").symlink_to(SHARED_CACHE, target_is_directory=True)
+    """A state folder with nothing in it but the shared cache and the models trained so far."""
+    for name in ("cache", "models"):
+        (SHARED_CACHE / name).mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(SHARED_CACHE / name, target_is_directory=True)
     return folder
 
 

@@ -65,7 +65,9 @@ def decide(candidate: Tally, champion: Tally, weight: float, steps: tuple[float,
     if candidate.requests < MIN_REQUESTS:
         return Decision(Move.HOLD, weight, f"{candidate.requests} requests, {MIN_REQUESTS} are needed")
     if worse((candidate.failed, candidate.requests), (champion.failed, champion.requests)):
-        return Decision(Move.ABORT, 0.0, f"{_share(candidate.failed, candidate)} failed against {_share(champion.failed, champion)}")
+        return Decision(
+            Move.ABORT, 0.0, f"{_share(candidate.failed, candidate)} failed against {_share(champion.failed, champion)}"
+        )
     if worse((candidate.slow, candidate.requests), (champion.slow, champion.requests)):
         return Decision(Move.ABORT, 0.0, f"{_share(candidate.slow, candidate)} slow against {_share(champion.slow, champion)}")
     ahead = [step for step in steps if step > weight]

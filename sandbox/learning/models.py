@@ -22,9 +22,7 @@ from .version import TREES, Lineage, ModelVersion, Quality, lineage
 Floats = NDArray[np.float64]
 
 
-def ensure_model(
-    config: WorldConfig, data: FlightData, progress: Progress | None = None, trees: int = TREES
-) -> ModelVersion:
+def ensure_model(config: WorldConfig, data: FlightData, progress: Progress | None = None, trees: int = TREES) -> ModelVersion:
     """The model that serves at the start of a drill, or a larger one: from the store, or trained (about a second) and stored.
 
     Raises:

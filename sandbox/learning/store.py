@@ -6,7 +6,6 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from pathlib import Path
@@ -90,7 +89,7 @@ def save(model: Classifier, lineage: Lineage, quality: Quality) -> ModelVersion:
     try:
         atomic_write(temporary / MODEL, content)
         atomic_write(temporary / META, meta)
-        os.rename(temporary, target)
+        temporary.rename(target)
     except OSError as error:
         if target.exists() and (other := find(version.id)) is not None:
             return other

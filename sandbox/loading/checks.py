@@ -155,7 +155,9 @@ def _versions(part: ScenarioPart) -> Iterator[Finding]:
 
 
 def _alerts(part: ScenarioPart) -> Iterator[Finding]:
-    known = {alert_name(Objective(goal.id, goal.sli, goal.target)) for goal in part.objectives} | {rule.name for rule in threshold_alerts()}
+    known = {alert_name(Objective(goal.id, goal.sli, goal.target)) for goal in part.objectives} | {
+        rule.name for rule in threshold_alerts()
+    }
     named = [(("alerts", "forbid", index), name) for index, name in enumerate(part.alerts.forbid)]
     for index, text in enumerate(part.alerts.expect):
         named += [(("alerts", "expect", index), name) for name in text.split(" before ")]

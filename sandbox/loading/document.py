@@ -6,7 +6,6 @@ not a number. Tags, aliases, anchors and merge keys are refused: a scenario is r
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ Keys = tuple[str | int, ...]
 _LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
-_WORDS: dict[str, None | bool] = {
+_WORDS: dict[str, bool | None] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
@@ -215,7 +214,7 @@ def _position(event: yaml.Event) -> tuple[int, int]:
 def _neighbour(path: Path) -> str:
     """A hint with the nearest name in the same folder."""
     try:
-        names = [name for name in os.listdir(path.parent) if name.endswith((".yaml", ".yml"))]
+        names = [one.name for one in path.parent.iterdir() if one.suffix in {".yaml", ".yml"}]
     except (OSError, ValueError):
         return ""
     return f"; {nearest(path.name, names)}" if names else ""

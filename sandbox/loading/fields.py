@@ -44,7 +44,7 @@ class Context:
     pace: float
 
 
-class Located(ValueError):
+class LocatedError(ValueError):
     """Problems within a part of the file, each with the keys below that part."""
 
     def __init__(self, *problems: Finding) -> None:
@@ -80,12 +80,12 @@ def _quantity(parse: Callable[[object], float]) -> Callable[[object], float]:
     return lambda raw: parse(short(raw))
 
 
-def pace_of(info: ValidationInfo) -> float:
+def pace_of(info: ValidationInfo[Context | None]) -> float:
     """The pace of the world that is being validated."""
     return info.context.pace if isinstance(info.context, Context) else 1.0
 
 
-def _drill_time(raw: object, info: ValidationInfo) -> float:
+def _drill_time(raw: object, info: ValidationInfo[Context | None]) -> float:
     return drill_seconds(raw, pace_of(info))
 
 

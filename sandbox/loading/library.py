@@ -145,7 +145,17 @@ def _entry(document: Document, path: Path) -> Entry:
             bool(),
         ):
             return Entry(
-                name, title, pager.strip(), difficulty, _words(data.get("skills")), _minutes(document), _words(stacks), group, cause, control, path
+                name,
+                title,
+                pager.strip(),
+                difficulty,
+                _words(data.get("skills")),
+                _minutes(document),
+                _words(stacks),
+                group,
+                cause,
+                control,
+                path,
             )
     from .loader import scenario_from  # pydantic is slow to import, and needed only to say what is wrong
 

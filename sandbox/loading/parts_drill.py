@@ -12,7 +12,22 @@ from ..model.faults import FAULTS
 from ..model.params import Param, Value, parse_params
 from ..model.slis import LATENCY_BUCKETS, SLIS
 from ..model.units import format_duration
-from .fields import Condition, DrillTime, Duration, Finding, Line, Located, Name, Part, Share, Text, drill_seconds, pace_of, short
+from .fields import (
+    Condition,
+    Context,
+    DrillTime,
+    Duration,
+    Finding,
+    Line,
+    LocatedError,
+    Name,
+    Part,
+    Share,
+    Text,
+    drill_seconds,
+    pace_of,
+    short,
+)
 
 PartT = TypeVar("PartT")
 
@@ -36,7 +51,7 @@ class BeatPart(Part):
     """The fault's parameters."""
 
     @model_validator(mode="after")
-    def _complete(self, info: ValidationInfo) -> BeatPart:
+    def _complete(self, info: ValidationInfo[Context | None]) -> BeatPart:
         problems = _either(self.at, self.when)
         if self.when is not None and self.at is None and self.by is None:
             problems.append((("when",), "a beat on a condition needs a latest time: add by, such as `by: 5m`"))
@@ -96,10 +111,12 @@ class AnswerPart(Part):
         if self.cause == "none" and self.component == "none":
             return self
         if self.cause not in FAULTS:
-            raise Located((("cause",), f"unknown cause {self.cause[:60]!r}; {nearest(self.cause[:60], FAULTS)}"))
+            raise LocatedError((("cause",), f"unknown cause {self.cause[:60]!r}; {nearest(self.cause[:60], FAULTS)}"))
         component = FAULTS[self.cause].component
         if self.component != component:
-            raise Located((("component",), f"{self.component[:60]!r} is not the component of {self.cause}: that is {component!r}"))
+            raise LocatedError(
+                (("component",), f"{self.component[:60]!r} is not the component of {self.cause}: that is {component!r}")
+            )
         return self
 
 
@@ -124,7 +141,7 @@ class StepPart(Part):
     """The reasoning, for the debrief."""
 
     @model_validator(mode="after")
-    def _complete(self, info: ValidationInfo) -> StepPart:
+    def _complete(self, info: ValidationInfo[Context | None]) -> StepPart:
         problems: list[Finding] = []
         if self.at is not None and self.when is not None:
             problems.append((("when",), "give either at or when, not both"))
@@ -195,9 +212,7 @@ class DebriefPart(Part):
     """Where it has happened: post-mortems, papers, issues."""
 
 
-def parse_all(
-    declared: tuple[Param, ...], raw: dict[str, object], pace: float
-) -> tuple[dict[str, Value], list[Finding]]:
+def parse_all(declared: tuple[Param, ...], raw: dict[str, object], pace: float) -> tuple[dict[str, Value], list[Finding]]:
     """All parameters in base units, and every problem with them. Durations may be given in calendar time."""
     problems: list[Finding] = []
     names = [param.name for param in declared]
@@ -230,5 +245,5 @@ def _either(at: float | None, when: str | None) -> list[Finding]:
 
 def _checked(part: PartT, problems: list[Finding]) -> PartT:
     if problems:
-        raise Located(*problems)
+        raise LocatedError(*problems)
     return part

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ..model.errors import nearest
 from ..model.service import Fallback
-from .fields import Date, Duration, Line, Located, Number, Part, Rate, Share
+from .fields import Date, Duration, Line, LocatedError, Number, Part, Rate, Share
 
 WORLDS = ("flights",)
 
@@ -50,7 +50,9 @@ class PricesPart(Part):
     @model_validator(mode="after")
     def _sane(self) -> PricesPart:
         if self.slow > self.failed:
-            raise Located((("slow",), f"a slow answer ({self.slow:g}) must not cost more than none at all ({self.failed:g})"))
+            raise LocatedError(
+                (("slow",), f"a slow answer ({self.slow:g}) must not cost more than none at all ({self.failed:g})")
+            )
         return self
 
 
@@ -93,9 +95,11 @@ class WorldPart(Part):
         if self.train is None:
             return self
         if self.train.until > self.start:
-            raise Located((("train", "until"), f"must not be after the world's start, {self.start.isoformat()}: that leaks the future"))
+            raise LocatedError(
+                (("train", "until"), f"must not be after the world's start, {self.start.isoformat()}: that leaks the future")
+            )
         if self.train.from_ >= self.train.until:
-            raise Located((("train", "from"), f"must be before until, {self.train.until.isoformat()}"))
+            raise LocatedError((("train", "from"), f"must be before until, {self.train.until.isoformat()}"))
         return self
 
 
@@ -138,7 +142,7 @@ class AutoscalerPart(Part):
     @model_validator(mode="after")
     def _bounds(self) -> AutoscalerPart:
         if self.minimum > self.maximum:
-            raise Located((("minimum",), f"{self.minimum} is above maximum, {self.maximum}"))
+            raise LocatedError((("minimum",), f"{self.minimum} is above maximum, {self.maximum}"))
         return self
 
 
@@ -181,7 +185,7 @@ class ServicePart(Part):
     def _within_bounds(self) -> ServicePart:
         scaler = self.autoscaler
         if scaler and scaler.enabled and not scaler.minimum <= self.champion.replicas <= scaler.maximum:
-            raise Located(
+            raise LocatedError(
                 (
                     ("champion", "replicas"),
                     f"{self.champion.replicas} is outside the autoscaler's bounds, {scaler.minimum} to {scaler.maximum}",

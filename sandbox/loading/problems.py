@@ -12,7 +12,7 @@ from ..model.errors import Place, Problem, nearest
 from ..model.expr import ExpressionError
 from ..model.units import UnitError, format_duration, format_share, parse_duration, parse_rate
 from .document import Keys, dotted
-from .fields import Finding, Located, Part
+from .fields import Finding, LocatedError, Part
 from .profiles import Variant
 from .schema import ScenarioPart
 
@@ -60,7 +60,7 @@ def _problems(detail: ErrorDetails, variant: Variant, root: type[Part]) -> Itera
     kind, ctx = detail["type"], detail.get("ctx", {})
     raw = detail["input"] if detail["loc"][-1:] == ("[key]",) else variant.written(path, detail["input"])
     error = ctx.get("error")
-    if kind == "value_error" and isinstance(error, Located):
+    if kind == "value_error" and isinstance(error, LocatedError):
         for below, message in error.problems:
             yield _at(variant, (*path, *below), message, of_key=len(below) > 1 and message.startswith("unknown parameter"))
     elif kind == "value_error" and isinstance(error, Exception):
@@ -68,7 +68,12 @@ def _problems(detail: ErrorDetails, variant: Variant, root: type[Part]) -> Itera
     elif kind == "missing":
         yield _at(variant, path, f"is missing{_description(root, path)}")
     elif kind == "extra_forbidden":
-        yield _at(variant, path, f"unknown key {str(path[-1])[:60]!r}; {nearest(str(path[-1])[:60], _keys_at(root, path[:-1]))}", of_key=True)
+        yield _at(
+            variant,
+            path,
+            f"unknown key {str(path[-1])[:60]!r}; {nearest(str(path[-1])[:60], _keys_at(root, path[:-1]))}",
+            of_key=True,
+        )
     else:
         yield _at(variant, path, _message(kind, raw, ctx, detail["msg"]), of_key=detail["loc"][-1:] == ("[key]",))
 

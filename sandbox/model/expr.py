@@ -181,7 +181,7 @@ class _Compiler:
     def _column(self, offset: int) -> int:
         """The column in the text of what stands at `offset` in the rewritten text."""
         known = [start for start in self.columns if start <= offset]
-        if not known or offset > max(self.columns) and offset not in self.columns:
+        if not known or (offset > max(self.columns) and offset not in self.columns):
             return len(self.text.rstrip()) + 1
         return self.columns[max(known)]
 
@@ -249,7 +249,9 @@ class _Compiler:
     def _binary(self, node: ast.expr, op: ast.operator, left: _Arithmetic, right: _Arithmetic) -> _Arithmetic:
         if isinstance(op, (ast.Add, ast.Sub)):
             unit = self._common(node, left, right)
-            return _Arithmetic(_binary(operator.add if isinstance(op, ast.Add) else operator.sub, left.number, right.number), unit)
+            return _Arithmetic(
+                _binary(operator.add if isinstance(op, ast.Add) else operator.sub, left.number, right.number), unit
+            )
         if isinstance(op, ast.Mult):
             unit = left.unit if right.literal is not None or right.unit is Unit.SHARE else None
             unit = right.unit if left.literal is not None or left.unit is Unit.SHARE else unit

@@ -107,8 +107,11 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """When a runbook's step is due: at a drill time, when an expression over SLIs has held for `hold` seconds, while an alert of
-    that name fires, or once a log line has held that text. Without any it follows the step before."""
+    """When a runbook's step is due.
+
+    At a drill time, when an expression over SLIs has held for `hold` seconds, while an alert of that name fires, or once a log line
+    has held that text. Without any it follows the step before.
+    """
 
     at: float | None = None
     metric: str = ""

@@ -34,8 +34,11 @@ class Harm:
 
 
 def harm_of(ledger: Mapping[str, float], prices: Prices) -> Harm:
-    """The harm of a ledger: each logical request is exactly one of failed, slow, ok, at its price; an answered one adds the cost
-    of its prediction under the true label."""
+    """The harm of a ledger.
+
+    Each logical request is exactly one of failed, slow, ok, at its price; an answered one adds the cost of its prediction under the
+    true label.
+    """
     return Harm(
         failed=ledger["failed"] * prices.failed,
         slow=ledger["slow"] * prices.slow,

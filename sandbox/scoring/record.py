@@ -71,33 +71,46 @@ def record_of(events: Iterable[Event]) -> Record:
     under_way: dict[tuple[str, int], CommandRecord] = {}
     for event in events:
         record.until = event.at
-        match event.body:
-            case Observed(slis, counts, ledger):
-                record.points.append(Point(event.at, slis, counts, ledger))
-                record.ledger = ledger
-            case Settled(ledger):
-                record.ledger = ledger
-            case Accepted(actor, number, action, params):
-                command = CommandRecord(event.at, actor, number, action, params)
-                under_way[actor, number] = command
-                record.commands.append(command)
-            case Rejected(actor, number, action, params, reason):
-                record.commands.append(CommandRecord(event.at, actor, number, action, params, "rejected", reason))
-            case Completed(actor, number):
-                under_way.pop((actor, number)).outcome = "completed"
-            case Failed(actor, number, _, reason):
-                command = under_way.pop((actor, number))
-                command.outcome, command.reason = "failed", reason
-            case Changed():
-                record.changes.append((event.at, event.body))
-            case Injected():
-                record.faults.append((event.at, event.body))
-            case Cleared(beat):
-                record.cleared.append((event.at, beat))
-            case Alerted():
-                record.alerts.append((event.at, event.body))
-            case Logged():
-                record.logs.append(event.body)
-            case Ended(reason):
-                record.ended = reason
+        if not _fold_command(record, event, under_way):
+            _fold_fact(record, event)
     return record
+
+
+def _fold_command(record: Record, event: Event, under_way: dict[tuple[str, int], CommandRecord]) -> bool:
+    """Take in what became of a command; whether the event was about one."""
+    match event.body:
+        case Accepted(actor, number, action, params):
+            under_way[actor, number] = CommandRecord(event.at, actor, number, action, params)
+            record.commands.append(under_way[actor, number])
+        case Rejected(actor, number, action, params, reason):
+            record.commands.append(CommandRecord(event.at, actor, number, action, params, "rejected", reason))
+        case Completed(actor, number):
+            under_way.pop((actor, number)).outcome = "completed"
+        case Failed(actor, number, _, reason):
+            command = under_way.pop((actor, number))
+            command.outcome, command.reason = "failed", reason
+        case _:
+            return False
+    return True
+
+
+def _fold_fact(record: Record, event: Event) -> None:
+    """Take in what happened to the service, and what was seen of it."""
+    match event.body:
+        case Observed(slis, counts, ledger):
+            record.points.append(Point(event.at, slis, counts, ledger))
+            record.ledger = ledger
+        case Settled(ledger):
+            record.ledger = ledger
+        case Changed():
+            record.changes.append((event.at, event.body))
+        case Injected():
+            record.faults.append((event.at, event.body))
+        case Cleared(beat):
+            record.cleared.append((event.at, beat))
+        case Alerted():
+            record.alerts.append((event.at, event.body))
+        case Logged():
+            record.logs.append(event.body)
+        case Ended(reason):
+            record.ended = reason

@@ -76,7 +76,7 @@ class FlightData:
         """The number of hours that `weather` spans."""
         return int(self.weather.shape[1])
 
-    def features(self, rows: Rows, weather_hours: NDArray[np.integer]) -> NDArray[np.float64]:
+    def features(self, rows: Rows, weather_hours: NDArray[np.int32] | NDArray[np.int64]) -> NDArray[np.float64]:
         """Feature matrix [n, len(FEATURES)] of flights with the weather at their origin in the given hours.
 
         An hour outside the data, such as -1, has no weather: NaN.

@@ -24,7 +24,7 @@ FEWEST = 20
 _HOUR = 60
 
 
-def candidates(data: FlightData, minutes: NDArray[np.integer]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def candidates(data: FlightData, minutes: NDArray[np.int32] | NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """First row and number of the flights that may be asked about at whole calendar minutes; rows are consecutive."""
     first = np.searchsorted(data.departure, minutes)
     number = np.maximum(np.searchsorted(data.departure, minutes + HORIZON) - first, np.minimum(FEWEST, len(data) - first))

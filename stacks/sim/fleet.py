@@ -58,9 +58,7 @@ class Pod:
 class Fleet:
     """All pods of the three deployments."""
 
-    def __init__(
-        self, env: simpy.Environment, plane: Plane, models: Mapping[str, int], runtime: Runtime, log: Log
-    ) -> None:
+    def __init__(self, env: simpy.Environment, plane: Plane, models: Mapping[str, int], runtime: Runtime, log: Log) -> None:
         self._env = env
         self._models = models
         self._plane = plane

@@ -45,8 +45,6 @@ class Scaler:
         """Ready pods and their mean utilisation; pods that were not ready a period ago have no metrics yet."""
         ready = self._fleet.ready(CHAMPION)
         busy = {pod.name: self._plane.busy_seconds(pod.slot) for pod in ready}
-        shares = [
-            (busy[name] - self._busy[name]) / (autoscaler.PERIOD * max(1, slots)) for name in busy if name in self._busy
-        ]
+        shares = [(busy[name] - self._busy[name]) / (autoscaler.PERIOD * max(1, slots)) for name in busy if name in self._busy]
         self._busy = busy
         return len(ready), sum(shares) / len(shares) if shares else None

@@ -13,9 +13,9 @@ from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.service import Change, ServiceSpec, differences, with_fields
 from ...sandbox.model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault, Progress
 from ...sandbox.model.telemetry import SCRAPE_INTERVAL, Ledger, LogLine, Scrape, Telemetry
-from .fleet import CHAMPION, POOLS, Fleet
-from .scaler import Scaler
+from .fleet import POOLS, Fleet
 from .plane import ClientPolicy
+from .scaler import Scaler
 from .traffic import Rate
 
 if TYPE_CHECKING:
@@ -120,9 +120,7 @@ class SimStack:
         elif fault == CLIENTS_RETRY_STORM.name:
             usual = self._scenario.world.clients
             timeout = float(params.get("timeout", usual.timeout))
-            self._plane.set_clients(
-                ClientPolicy(timeout, int(params["retries"]), float(params["backoff"]), usual.backoff_limit)
-            )
+            self._plane.set_clients(ClientPolicy(timeout, int(params["retries"]), float(params["backoff"]), usual.backoff_limit))
         elif fault == RELEASE_SLOW_MODEL.name:
             self._desire(deploy(self._spec, str(params["version"])), "release-pipeline")
 
@@ -144,7 +142,7 @@ class SimStack:
         """Put one changed field into force."""
         self._spec = with_fields(self._spec, {change.field: change.after})
         part, _, name = change.field.partition(".")
-        if part == "gateway" or part == "fallback":
+        if part in {"gateway", "fallback"}:
             self._plane.set_gateway(self._spec.gateway, self._spec.fallback)
         elif f"model-{part}" in POOLS:
             pool = POOLS.index(f"model-{part}")

@@ -38,8 +38,10 @@ def test_state_is_in_a_temporary_folder(session_home: Path) -> None:
 
 def test_each_test_can_have_a_new_home_with_the_shared_cache(drillbox_home: Path, session_home: Path, root: Path) -> None:
     assert Path(os.environ["DRILLBOX_HOME"]) == drillbox_home != session_home
-    assert [path.name for path in drillbox_home.iterdir()] == ["cache"]
-    assert (drillbox_home / "cache").resolve() == (session_home / "cache").resolve() == root / ".cache" / "drillbox-tests"
+    assert [path.name for path in sorted(drillbox_home.iterdir())] == ["cache", "models"]
+    assert (
+        (drillbox_home / "cache").resolve() == (session_home / "cache").resolve() == root / ".cache" / "drillbox-tests" / "cache"
+    )
 
 
 @pytest.mark.skipif("HYPOTHESIS_PROFILE" in os.environ, reason="another profile was asked for")

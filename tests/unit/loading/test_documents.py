@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,7 +60,7 @@ def test_file_of_100_mb_is_refused_unread(tmp_path: Path, monkeypatch: pytest.Mo
 def test_file_that_grows_while_it_is_read(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is read is limited as well, whatever the size was before."""
     path = write("x" * (MAX_BYTES + 1))
-    small = os.stat(Path(__file__))
+    small = Path(__file__).stat()
     monkeypatch.setattr(Path, "stat", lambda *_args, **_keywords: small)
     assert "more than 1 MiB" in str(refused(path))
 

@@ -108,7 +108,9 @@ def test_errors_have_a_column(text: str, column: int, message: str) -> None:
     assert raised.value.column == column
 
 
-@pytest.mark.parametrize("text", ["-" * 390 + "1 > 0", "(" * 190 + "1" + ")" * 190 + " > 0", "(" * 399, "not " * 98 + "1 > 0", "1" + " > 1" * 90])
+@pytest.mark.parametrize(
+    "text", ["-" * 390 + "1 > 0", "(" * 190 + "1" + ")" * 190 + " > 0", "(" * 399, "not " * 98 + "1 > 0", "1" + " > 1" * 90]
+)
 def test_nesting_never_overflows_a_stack(text: str) -> None:
     """The parser's own limits are errors of the expression as well."""
     try:
@@ -120,7 +122,9 @@ def test_nesting_never_overflows_a_stack(text: str) -> None:
 @settings(derandomize=True, deadline=None, max_examples=150)
 @given(
     st.lists(
-        st.sampled_from([*SLIS, "and", "or", "not", "(", ")", "<", ">=", "==", "+", "-", "*", "/", "5%", "800ms", "120/s", "0.9", "x", "."]),
+        st.sampled_from(
+            [*SLIS, "and", "or", "not", "(", ")", "<", ">=", "==", "+", "-", "*", "/", "5%", "800ms", "120/s", "0.9", "x", "."]
+        ),
         max_size=12,
     )
 )

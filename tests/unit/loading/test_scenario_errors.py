@@ -14,11 +14,29 @@ Problems = Callable[..., tuple[Problem, ...]]
 
 CASES: list[tuple[str, str, int, str, str]] = [
     # old text, new text, line, key, part of the message
-    ("fault: traffic.spike\n    with", "fault: trafic.spike\n    with", 26, "timeline[0].fault", "unknown fault 'trafic.spike'; did you mean 'traffic.spike'?"),
+    (
+        "fault: traffic.spike\n    with",
+        "fault: trafic.spike\n    with",
+        26,
+        "timeline[0].fault",
+        "unknown fault 'trafic.spike'; did you mean 'traffic.spike'?",
+    ),
     ("do: shed", "do: sched", 37, "operators.reference.steps[0].do", "unknown action 'sched'; did you mean 'shed'?"),
     ("sli: availability", "sli: availabilty", 29, "objectives[0].sli", "unknown SLI 'availabilty'; did you mean 'availability'?"),
-    ("sli: availability", "sli: saturation", 29, "objectives[0].sli", "does not count good events; choose one of availability, latency"),
-    ("{factor: 4, ramp", "{facter: 4, factor: 4, ramp", 27, "timeline[0].with.facter", "unknown parameter 'facter'; did you mean 'factor'?"),
+    (
+        "sli: availability",
+        "sli: saturation",
+        29,
+        "objectives[0].sli",
+        "does not count good events; choose one of availability, latency",
+    ),
+    (
+        "{factor: 4, ramp",
+        "{facter: 4, factor: 4, ramp",
+        27,
+        "timeline[0].with.facter",
+        "unknown parameter 'facter'; did you mean 'factor'?",
+    ),
     ("{factor: 4, ramp: 30s}\nobj", "{ramp: 30s}\nobj", 27, "timeline[0].with", "parameter 'factor' is missing"),
     ("{factor: 4, ramp", "{factor: 0.5, ramp", 27, "timeline[0].with.factor", "out of bounds: between 1 and 100"),
     ("ramp: 30s", "ramp: 30", 27, "timeline[0].with.ramp", "30 is not a duration: write a number and its unit"),
@@ -32,11 +50,23 @@ CASES: list[tuple[str, str, int, str, str]] = [
     ("title: Quiet hours", "title:", 3, "title", "nothing is not text"),
     ("id: quiet-hours", "id: Quiet Hours", 2, "id", "write it in small letters and digits, joined by hyphens"),
     ("schema: 1", "schema: 2", 1, "schema", "2 is out of bounds"),
-    ("traffic: {rate: 120/s}", "traffic: {rate: 120}", 13, "world.traffic.rate", "120 is not a rate: write a number and its unit"),
+    (
+        "traffic: {rate: 120/s}",
+        "traffic: {rate: 120}",
+        13,
+        "world.traffic.rate",
+        "120 is not a rate: write a number and its unit",
+    ),
     ("traffic: {rate: 120/s}", "traffic: {rate: 0/s}", 13, "world.traffic.rate", "'0/s' is out of bounds: it must be above 0/s"),
     ("runtime: {service_time: 50ms}", "runtime: {service_time: 50%}", 21, "runtime.service_time", "'50%' is not a duration"),
     ("runtime: {service_time: 50ms}", "runtime: {service_time: 2h}", 21, "runtime.service_time", "must be at most 1m"),
-    ("runtime: {service_time: 50ms}", "runtime: {servicetime: 50ms}", 21, "runtime.servicetime", "unknown key 'servicetime'; did you mean 'service_time'?"),
+    (
+        "runtime: {service_time: 50ms}",
+        "runtime: {servicetime: 50ms}",
+        21,
+        "runtime.servicetime",
+        "unknown key 'servicetime'; did you mean 'service_time'?",
+    ),
     ("runtime: {service_time: 50ms}", "runtime: 50ms", 21, "runtime", "'50ms' is not a mapping"),
     ("pager: Something is wrong.\n", "", 1, "pager", "is missing: what the pager says"),
     ("  pace: 12\n", "", 9, "world.pace", "is missing: calendar seconds per second of drill time"),
@@ -48,7 +78,13 @@ CASES: list[tuple[str, str, int, str, str]] = [
     ("slow: 0.03", "slow: 0.3", 14, "world.prices.slow", "must not cost more than none at all"),
     ("failed: 0.1,", "failed: 0,", 14, "world.prices.failed", "must be above 0"),
     ("{minimum: 3, maximum: 4", "{minimum: 5, maximum: 4", 18, "service.autoscaler.minimum", "5 is above maximum, 4"),
-    ("champion: {replicas: 3", "champion: {replicas: 6", 17, "service.champion.replicas", "outside the autoscaler's bounds, 3 to 4"),
+    (
+        "champion: {replicas: 3",
+        "champion: {replicas: 6",
+        17,
+        "service.champion.replicas",
+        "outside the autoscaler's bounds, 3 to 4",
+    ),
     ("fallback: off", "fallback: sometimes", 20, "service.fallback", "unknown value 'sometimes'"),
     ("timeout: 1s, retries", "timeout: 10ms, retries", 19, "service.gateway.timeout", "must be at least 50ms"),
     ("at: 3m\n", "at: 25m\n", 24, "timeline[0].at", "25m is after the end of the drill, 20m"),
@@ -63,22 +99,82 @@ CASES: list[tuple[str, str, int, str, str]] = [
     ("target: 99%", "target: 100%", 29, "objectives[0].target", "leaves no error budget"),
     ("target: 99%", "target: 99", 29, "objectives[0].target", "99 is not a share"),
     (", bound: 300ms", "", 30, "objectives[1]", "a latency objective needs its bound"),
-    ("bound: 300ms", "bound: 320ms", 30, "objectives[1].bound", "320ms is not a bound of the latency histogram; the nearest is 300ms"),
+    (
+        "bound: 300ms",
+        "bound: 320ms",
+        30,
+        "objectives[1].bound",
+        "320ms is not a bound of the latency histogram; the nearest is 300ms",
+    ),
     ("target: 99%}", "target: 99%, bound: 1s}", 29, "objectives[0].bound", "only a latency objective has a bound"),
     ("component: clients", "component: gateway", 31, "answer.component", "that is 'clients'"),
-    ("cause: traffic.spike", "cause: traffic.spik", 31, "answer.cause", "unknown cause 'traffic.spik'; did you mean 'traffic.spike'?"),
-    ("when: saturation > 0.9", "when: saturtion > 0.9", 35, "operators.reference.steps[0].when", "unknown SLI 'saturtion'; did you mean 'saturation'?"),
+    (
+        "cause: traffic.spike",
+        "cause: traffic.spik",
+        31,
+        "answer.cause",
+        "unknown cause 'traffic.spik'; did you mean 'traffic.spike'?",
+    ),
+    (
+        "when: saturation > 0.9",
+        "when: saturtion > 0.9",
+        35,
+        "operators.reference.steps[0].when",
+        "unknown SLI 'saturtion'; did you mean 'saturation'?",
+    ),
     ("error_ratio > 5%", "error_ratio", 35, "operators.reference.steps[0].when", "a condition is needed"),
-    ("when: saturation > 0.9 and error_ratio > 5%\n        for: 10s", "for: 10s", 35, "operators.reference.steps[0].for", "goes with when"),
-    ("when: saturation > 0.9 and error_ratio > 5%\n        for: 10s\n        do", "do", 35, "operators.reference.steps[0]", "when is the first step due?"),
+    (
+        "when: saturation > 0.9 and error_ratio > 5%\n        for: 10s",
+        "for: 10s",
+        35,
+        "operators.reference.steps[0].for",
+        "goes with when",
+    ),
+    (
+        "when: saturation > 0.9 and error_ratio > 5%\n        for: 10s\n        do",
+        "do",
+        35,
+        "operators.reference.steps[0]",
+        "when is the first step due?",
+    ),
     ("- at: 4m", "- at: 40m", 44, "operators.tempting.wait-longer.steps[0].at", "40m is after the end of the drill"),
-    ("- do: set-autoscaler", "- at: 1m\n        for: 10s\n        do: set-autoscaler", 40, "operators.reference.steps[1].for", "goes with when"),
-    ("    wait-longer:\n      steps:\n        - at: 4m", "    idle:\n      steps:\n        - at: 1m", 42, "operators.tempting.idle", "the name of another operator"),
-    ("    wait-longer:\n      steps", "    Wait longer:\n      steps", 42, "operators.tempting.Wait longer", "write it in small letters"),
+    (
+        "- do: set-autoscaler",
+        "- at: 1m\n        for: 10s\n        do: set-autoscaler",
+        40,
+        "operators.reference.steps[1].for",
+        "goes with when",
+    ),
+    (
+        "    wait-longer:\n      steps:\n        - at: 4m",
+        "    idle:\n      steps:\n        - at: 1m",
+        42,
+        "operators.tempting.idle",
+        "the name of another operator",
+    ),
+    (
+        "    wait-longer:\n      steps",
+        "    Wait longer:\n      steps",
+        42,
+        "operators.tempting.Wait longer",
+        "write it in small letters",
+    ),
     ("reference:\n    steps", "reference:\n    notice: 10s\n    steps", 34, "operators.reference.notice", "at least 1m"),
-    ("reference:\n    steps", "reference:\n    step: 5s\n    steps", 34, "operators.reference.step", "faster than people are: at least 30s"),
+    (
+        "reference:\n    steps",
+        "reference:\n    step: 5s\n    steps",
+        34,
+        "operators.reference.step",
+        "faster than people are: at least 30s",
+    ),
     ("duration: 20m", "duration: 20m\nverdict_window: 21m", 9, "verdict_window", "21m, is longer than the drill, 20m"),
-    ("duration: 20m", "duration: 20m\nstacks: [sim, local, kind, simm]", 9, "stacks[3]", "unknown value 'simm'; did you mean 'sim'?"),
+    (
+        "duration: 20m",
+        "duration: 20m\nstacks: [sim, local, kind, simm]",
+        9,
+        "stacks[3]",
+        "unknown value 'simm'; did you mean 'sim'?",
+    ),
     ("duration: 20m", "duration: 20m\nstacks: [sim, sim]", 9, "stacks[1]", "stands here twice"),
     ("duration: 20m", "duration: 20m\ncontrol: true", 32, "answer.cause", "component and cause are `none`"),
     ("duration: 20m", "duration: 20m\ndifficult: 1", 9, "difficult", "unknown key 'difficult'; did you mean 'difficulty'?"),
@@ -113,7 +209,12 @@ def test_names_do_not_tell_the_cause(problems: Problems, old: str, new: str, key
 
 def test_beats_have_unique_ids(problems: Problems) -> None:
     """Two beats of one name."""
-    (found,) = problems(("timeline:\n  - id: crowd\n    at", "timeline:\n  - {id: crowd, at: 1m, fault: traffic.spike, with: {factor: 2}}\n  - id: crowd\n    at"))
+    (found,) = problems(
+        (
+            "timeline:\n  - id: crowd\n    at",
+            "timeline:\n  - {id: crowd, at: 1m, fault: traffic.spike, with: {factor: 2}}\n  - id: crowd\n    at",
+        )
+    )
     assert (found.place.line, found.place.key) == (24, "timeline[1].id")
     assert "'crowd' is the id of timeline[0] already" in found.message
 
@@ -174,5 +275,9 @@ def test_a_flood_of_mistakes_is_cut_off(problems: Problems) -> None:
 
 def test_long_values_are_cut_off(problems: Problems) -> None:
     """A message fits in a terminal."""
-    for old, new in (("difficulty: 2", "difficulty: " + "x" * 5000), ("do: shed", "do: " + "y" * 5000), ("at: 3m\n", "at: '" + "1" * 500_000 + "'\n")):
+    for old, new in (
+        ("difficulty: 2", "difficulty: " + "x" * 5000),
+        ("do: shed", "do: " + "y" * 5000),
+        ("at: 3m\n", "at: '" + "1" * 500_000 + "'\n"),
+    ):
         assert all(len(problem.message) < 320 for problem in problems((old, new)))

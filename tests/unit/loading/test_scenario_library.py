@@ -32,8 +32,20 @@ def shelf(tmp_path: Path, valid: str) -> Callable[..., Path]:
 def test_entry_tells_what_a_listing_shows(shelf: Callable[..., Path]) -> None:
     """Spoilers are there, too; whoever prints it decides."""
     (entry,) = Library([shelf("one")]).entries()
-    assert (entry.id, entry.title, entry.pager, entry.difficulty, entry.skills) == ("one", "Quiet hours", "Something is wrong.", 2, ("patience",))
-    assert (entry.minutes, entry.stacks, entry.group, entry.cause, entry.control) == (20.0, ("sim",), "traffic", "traffic.spike", False)
+    assert (entry.id, entry.title, entry.pager, entry.difficulty, entry.skills) == (
+        "one",
+        "Quiet hours",
+        "Something is wrong.",
+        2,
+        ("patience",),
+    )
+    assert (entry.minutes, entry.stacks, entry.group, entry.cause, entry.control) == (
+        20.0,
+        ("sim",),
+        "traffic",
+        "traffic.spike",
+        False,
+    )
     assert entry.path.name == "one.yaml"
 
 

@@ -40,7 +40,11 @@ def test_values_are_in_base_units(load: Callable[..., Scenario], valid: str) -> 
     assert (beat.at, beat.lasts, dict(beat.params)) == (180.0, 900.0, {"factor": 4.0, "ramp": 30.0})
     assert scenario.latency_bound() == 0.3
     first, second = scenario.reference.steps
-    assert (first.trigger.metric, first.trigger.hold, dict(first.params)) == ("saturation > 0.9 and error_ratio > 5%", 10.0, {"share": 0.5})
+    assert (first.trigger.metric, first.trigger.hold, dict(first.params)) == (
+        "saturation > 0.9 and error_ratio > 5%",
+        10.0,
+        {"share": 0.5},
+    )
     assert (second.trigger.at, second.trigger.metric, dict(second.params)) == (None, "", {"maximum": 10})
     assert (scenario.reference.notice, scenario.reference.step) == (60.0, 30.0)
     assert list(scenario.runbooks) == ["reference", "wait-longer"]
@@ -48,7 +52,11 @@ def test_values_are_in_base_units(load: Callable[..., Scenario], valid: str) -> 
 
 def test_calendar_time_is_divided_by_the_pace(load: Callable[..., Scenario], valid: str) -> None:
     """Six hours at pace 12 are 30 minutes of drill time, for moments of the drill and for a fault's durations."""
-    text = valid.replace("at: 3m\n", "at: {cal: 1h}\n").replace("ramp: 30s", "ramp: {cal: 6m}").replace("duration: 20m", "duration: {cal: 4h}")
+    text = (
+        valid.replace("at: 3m\n", "at: {cal: 1h}\n")
+        .replace("ramp: 30s", "ramp: {cal: 6m}")
+        .replace("duration: 20m", "duration: {cal: 4h}")
+    )
     scenario = load(text)
     assert scenario.duration == 1200.0
     assert scenario.timeline[0].at == 300.0
@@ -95,7 +103,13 @@ def test_unknown_profile_names_the_nearest(load: Callable[..., Scenario], valid:
         ("duration: 4m", "duration: 4m\n    verdict_window: 2m", 52, "profiles.short.verdict_window", "it is 1m"),
         ("at: 20s", "at: 30s", 53, "profiles.short.timeline[0]", "the first fault begins by 20s"),
         ("{notice: 20s}", "{notice: 5s}", 55, "profiles.short.operators.reference.notice", "at least 20s"),
-        ("{notice: 20s}", "{notic: 20s}", 55, "profiles.short.operators.reference.notic", "unknown key 'notic'; did you mean 'notice'?"),
+        (
+            "{notice: 20s}",
+            "{notic: 20s}",
+            55,
+            "profiles.short.operators.reference.notic",
+            "unknown key 'notic'; did you mean 'notice'?",
+        ),
         ("duration: 4m", "duration: 4m\n    title: 5", 52, "profiles.short.title", "5 is not text"),
         ("duration: 4m", "duration: 4m\n    id: other", 52, "profiles.short.id", "a profile cannot change 'id'"),
         ("duration: 4m", "duration: 4m\n    world: {start: now}", 52, "profiles.short.world.start", "'now' is not a date"),
@@ -123,7 +137,9 @@ def test_digest_follows_content_not_form(load: Callable[..., Scenario], valid: s
     """Comments, quoting, order of keys and units change nothing; a value does, and so does a profile."""
     digest = load(valid).digest
     assert len(digest) == 64
-    same = valid.replace("duration: 20m", "duration: 1200s  # twenty minutes").replace("title: Quiet hours", "title: 'Quiet hours'")
+    same = valid.replace("duration: 20m", "duration: 1200s  # twenty minutes").replace(
+        "title: Quiet hours", "title: 'Quiet hours'"
+    )
     same = same.replace("id: quiet-hours\n", "").replace("group: traffic\n", "group: traffic\nid: quiet-hours\n")
     assert load(same).digest == digest
     assert load(valid.replace("rate: 120/s", "rate: 121/s")).digest != digest
@@ -134,7 +150,9 @@ def test_control_needs_no_fault(load: Callable[..., Scenario], valid: str) -> No
     """Nothing is wrong, and the reference does nothing."""
     start, end = valid.index("timeline:"), valid.index("objectives:")
     text = valid[:start] + "timeline: []\n" + valid[end : valid.index("operators:")]
-    text = text.replace("{component: clients, cause: traffic.spike}", "{component: none, cause: none}").replace("duration:", "control: true\nduration:")
+    text = text.replace("{component: clients, cause: traffic.spike}", "{component: none, cause: none}").replace(
+        "duration:", "control: true\nduration:"
+    )
     scenario = load(text + "operators: {reference: {steps: []}}\ndebrief: {story: It was fine.}\n")
     assert scenario.control
     assert scenario.timeline == ()
@@ -145,5 +163,7 @@ def test_every_key_is_described() -> None:
     """The JSON schema, and with it the docs, has a description for every key."""
     schema = ScenarioPart.model_json_schema()
     parts = [schema, *schema["$defs"].values()]
-    missing = [f"{part['title']}.{key}" for part in parts for key, entry in part["properties"].items() if not entry.get("description")]
+    missing = [
+        f"{part['title']}.{key}" for part in parts for key, entry in part["properties"].items() if not entry.get("description")
+    ]
     assert missing == []

@@ -19,7 +19,10 @@ JUNK = [
     "{cal: []}", "&a", "*a", "!!x", "<<: {}", "---", "...", "%", "@", "'", '"', "|", ">", "#", "é", "\u2028", "🛫", "x" * 400, "2013-02-30", "~", "? ",
 ]  # fmt: skip
 MUTATION = st.tuples(
-    st.sampled_from(["delete", "repeat", "replace", "swap", "cut"]), st.integers(0, 999), st.integers(0, 999), st.sampled_from(JUNK)
+    st.sampled_from(["delete", "repeat", "replace", "swap", "cut"]),
+    st.integers(0, 999),
+    st.integers(0, 999),
+    st.sampled_from(JUNK),
 )
 
 
@@ -85,12 +88,18 @@ def test_random_bytes(drill: Path, valid: str, at: int, length: int, junk: bytes
 
 @settings(derandomize=True, deadline=None, max_examples=150)
 @given(
-    path=st.sampled_from(["world", "service", "timeline", "objectives", "operators", "profiles", "answer", "skills", "duration", "pager"]),
+    path=st.sampled_from(
+        ["world", "service", "timeline", "objectives", "operators", "profiles", "answer", "skills", "duration", "pager"]
+    ),
     value=st.recursive(
         st.one_of(st.sampled_from(JUNK), st.integers(), st.floats(), st.booleans(), st.text(max_size=6)),
         lambda inner: st.one_of(
             st.lists(inner, max_size=3),
-            st.dictionaries(st.sampled_from(["id", "at", "when", "for", "with", "short", "reference", "steps", "cal", "pace"]), inner, max_size=3),
+            st.dictionaries(
+                st.sampled_from(["id", "at", "when", "for", "with", "short", "reference", "steps", "cal", "pace"]),
+                inner,
+                max_size=3,
+            ),
         ),
         max_leaves=6,
     ),

@@ -18,9 +18,9 @@ def test_any_slices_in_any_order_equal_the_whole(slices: list[tuple[bool, int, i
     uniform, exponential = Stream(7, "a").uniform(0, WHOLE), Stream(7, "a").exponential(0, WHOLE)
     stream = Stream(7, "a")
     for is_uniform, start, n in slices:
-        n = min(n, WHOLE - start)
-        got = stream.uniform(start, n) if is_uniform else stream.exponential(start, n)
-        assert np.array_equal(got, (uniform if is_uniform else exponential)[start : start + n])
+        count = min(n, WHOLE - start)
+        got = stream.uniform(start, count) if is_uniform else stream.exponential(start, count)
+        assert np.array_equal(got, (uniform if is_uniform else exponential)[start : start + count])
 
 
 def test_caller_may_change_what_it_got() -> None:
