@@ -1,7 +1,7 @@
 """Canary analysis: the candidate against the champion over the same minutes; pure decisions.
 
-The error rates are compared with a one-sided two-proportion z-test (pooled), so that a few unlucky requests abort nothing; the same
-test compares the shares of slow answers. Source: any statistics textbook; Kayenta and Argo Rollouts follow the same outline.
+The error rates are compared with a one-sided two-proportion z-test (pooled), so that a few unlucky requests abort nothing; the
+same test compares the shares of slow answers. Source: any statistics textbook; Kayenta and Argo Rollouts follow the same outline.
 """
 
 from __future__ import annotations

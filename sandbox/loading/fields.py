@@ -1,7 +1,8 @@
 """The types of YAML values: quantities with units, names, dates, expressions. Each has one clear message when it is wrong.
 
-A duration is drill time (`5m`). Where a field is a moment or a span of the drill (`DrillTime`), it may also be given in calendar time
-as `{cal: 6h}`; it is then divided by the world's pace. Durations of the service's own behaviour (`Duration`) are always drill time.
+A duration is drill time (`5m`). Where a field is a moment or a span of the drill (`DrillTime`), it may also be given in calendar
+time as `{cal: 6h}`; it is then divided by the world's pace. Durations of the service's own behaviour (`Duration`) are always
+drill time.
 """
 
 from __future__ import annotations

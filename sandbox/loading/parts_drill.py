@@ -121,7 +121,7 @@ class AnswerPart(Part):
 
 
 class StepPart(Part):
-    """One step of a runbook: at a drill time (`at`), when an expression (`when`) has held `for` a while, or after the step before."""
+    """One step of a runbook: at a drill time (`at`), on a symptom that has held `for` a while, or after the step before."""
 
     at: DrillTime | None = None
     """When the step is due."""
@@ -216,9 +216,8 @@ def parse_all(declared: tuple[Param, ...], raw: dict[str, object], pace: float) 
     """All parameters in base units, and every problem with them. Durations may be given in calendar time."""
     problems: list[Finding] = []
     names = [param.name for param in declared]
-    for name in raw:
-        if name not in names:
-            problems.append((("with", name), f"unknown parameter {name[:60]!r}; {nearest(name[:60], names)}"))
+    unknown = [name for name in raw if name not in names]
+    problems += [(("with", name), f"unknown parameter {name[:60]!r}; {nearest(name[:60], names)}") for name in unknown]
     values: dict[str, Value] = {}
     for param in declared:
         try:

@@ -1,8 +1,8 @@
 """The scenario file, key by key: pydantic models that mirror the YAML. Unknown keys are errors; quantities carry their unit.
 
-What one part of the file can tell by itself is checked in the parts (names, parameters, units, contradictions within a part), so that
-all such problems of a file are reported together; what needs several parts is checked in `checks`. The text beneath each key is its
-description in the JSON schema.
+What one part of the file can tell by itself is checked in the parts (names, parameters, units, contradictions within a part), so
+that all such problems of a file are reported together; what needs several parts is checked in `checks`. The text beneath each
+key is its description in the JSON schema.
 """
 
 from __future__ import annotations

@@ -72,8 +72,8 @@ class Runtime:
 class Version:
     """A version of the model that can be deployed in the drill.
 
-    `trees` is the size of the real model that is trained for it. `slow_share` of its answers take `slow_factor` times as long: those
-    that the small model of a cascade is unsure of.
+    `trees` is the size of the real model that is trained for it. `slow_share` of its answers take `slow_factor` times as long:
+    those that the small model of a cascade is unsure of.
     """
 
     name: str
@@ -109,8 +109,8 @@ class Objective:
 class Trigger:
     """When a runbook's step is due.
 
-    At a drill time, when an expression over SLIs has held for `hold` seconds, while an alert of that name fires, or once a log line
-    has held that text. Without any it follows the step before.
+    At a drill time, when an expression over SLIs has held for `hold` seconds, while an alert of that name fires, or once a log
+    line has held that text. Without any it follows the step before.
     """
 
     at: float | None = None
@@ -137,7 +137,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Runbook:
-    """A scripted operator, no faster than people: `notice` from the first trigger to the first command, `step` between commands."""
+    """A scripted operator, no faster than people: `notice` from first symptom to first command, `step` between commands."""
 
     id: str
     steps: tuple[Step, ...]
@@ -165,7 +165,7 @@ class Debrief:
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What must hold of the alerts: for each pair the first fires before the second does, if that fires at all; others never fire."""
+    """What must hold of the alerts: of each pair the first fires before the second, if that fires; others never fire."""
 
     order: tuple[tuple[str, str], ...] = ()
     forbidden: tuple[str, ...] = ()

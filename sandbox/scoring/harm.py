@@ -36,8 +36,8 @@ class Harm:
 def harm_of(ledger: Mapping[str, float], prices: Prices) -> Harm:
     """The harm of a ledger.
 
-    Each logical request is exactly one of failed, slow, ok, at its price; an answered one adds the cost of its prediction under the
-    true label.
+    Each logical request is exactly one of failed, slow, ok, at its price; an answered one adds the cost of its prediction under
+    the true label.
     """
     return Harm(
         failed=ledger["failed"] * prices.failed,
