@@ -1,4 +1,4 @@
-"""The catalogue of actions: what an operator can do. Each is declared once, with the fields of `ServiceSpec` that it may change."""
+"""The catalogue of actions: what an operator can do. Each is declared once, with the `ServiceSpec` fields that it may change."""
 
 from __future__ import annotations
 
