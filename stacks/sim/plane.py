@@ -5,91 +5,47 @@
     slot = plane.add_replica(pool=0, model=0, concurrency=4, queue=40)
     plane.set_ready(slot, True)
     plane.advance(1.0, times, first, examples)
+    plane.finish()
 
-The clock only goes forward. Operations take effect at the present time, `plane.now`.
+- The clock only goes forward (`advance`). Operations take effect at the present time, `plane.now`.
+- Policy: `set_clients(ClientPolicy)`, `set_gateway(Gateway, Fallback)`; both at any time.
+- Replicas: `add_replica(pool, model, concurrency, queue) -> slot`, `set_ready`, `drain_replica`, `kill_replica`,
+  `remove_replica`, `set_capacity`, `set_slowness`, `is_empty`. Pools: 0 champion, 1 candidate, 2 shadow (`POOLS`).
+- Results: `counts()` is the exact ledger of requests scheduled at t >= 0; `state` holds the counters (columns named in `layout`);
+  `busy_seconds`, `answers_by_example`, `in_flight`, `decided`.
+
+How it behaves. A client's attempt fails by an answer other than 200 or by its timeout; it then comes back after a back-off with
+full jitter until its retries are used up. The gateway's timeout covers all tries of one attempt (504). It tries again, at once
+and at another pick, after a 503 of a replica or a broken connection, within its retry budget, which clients' retries use as
+well: one beyond it gets 503 at once. Without a ready replica the answer is 503 at once. With fallback `overflow` a replica with
+a full queue answers from rules in `rules_time`, beside its slots; with `always` rules take the model's place in the slots. A
+mirrored copy loads the shadow pool and answers nobody. Random draws are keyed by (stream, request, attempt): the luck of one
+request never depends on what happens to others.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...sandbox.model.service import Fallback, Gateway
 from . import layout as lay
-from .layout import Floats, State
+from .layout import Floats, Ints, State
+from .plane_types import NO_COSTS, ClientPolicy, Counts, Model, ServiceTime
 
-_NO_EXAMPLES = np.zeros(1)
 _NO_TIMES = np.empty(0)
 _NO_REQUESTS = np.empty(0, np.int32)
-
-
-@dataclass(frozen=True, slots=True)
-class ClientPolicy:
-    """How clients behave: seconds and counts; the back-off doubles from `backoff` to `limit`, with full jitter."""
-
-    timeout: float = math.inf
-    retries: int = 0
-    backoff: float = 0.2
-    limit: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceTime:
-    """How long a server takes for one request, in seconds, as a distribution."""
-
-    kind: int
-    a: float
-    b: float = 0.0
-    table: tuple[float, ...] = ()
-
-    @classmethod
-    def constant(cls, seconds: float) -> ServiceTime:
-        """Always the same."""
-        return cls(0, seconds)
-
-    @classmethod
-    def exponential(cls, mean: float) -> ServiceTime:
-        """Exponential."""
-        return cls(1, mean)
-
-    @classmethod
-    def lognormal(cls, mean: float, cv: float) -> ServiceTime:
-        """Log-normal, by its mean and coefficient of variation."""
-        variance = math.log1p(cv * cv)
-        return cls(2, math.log(mean) - variance / 2.0, math.sqrt(variance))
-
-    @classmethod
-    def quantiles(cls, table: Sequence[float]) -> ServiceTime:
-        """Measured: evenly spaced quantiles from the smallest to the largest value, linear in between."""
-        return cls(3, 0.0, 0.0, tuple(table))
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What a replica can serve: its speed, and the cost in dollars of its answer to each example."""
-
-    service: ServiceTime
-    costs: Floats = field(default_factory=lambda: _NO_EXAMPLES)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Decided logical requests that were scheduled at t >= 0, and the cost of their predictions."""
-
-    failed: int
-    slow: int
-    ok: int
-    prediction_cost: float
+_FALLBACKS = {Fallback.OFF: 0, Fallback.OVERFLOW: 1, Fallback.ALWAYS: 2}
 
 
 class Plane:
     """Clients, gateway and replicas. Importing this module is cheap; the kernel is loaded when a plane is made."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all by name
         self,
         *,
         seed: int,
@@ -98,7 +54,7 @@ class Plane:
         slow_bound: float,
         clients: ClientPolicy,
         models: Sequence[Model],
-        rules_costs: Floats = _NO_EXAMPLES,
+        rules_costs: Floats = NO_COSTS,
         rules_time: float = 0.004,
         cancel_on_timeout: bool = False,
         count_answers: bool = False,
@@ -120,12 +76,22 @@ class Plane:
             count_answers: whether to count answers per model and example (`answers_by_example`).
             record: how many requests and jobs to record one by one, for tests.
             room: first size of the arrays for what is in flight; they grow.
+
+        Raises:
+            ValueError: the bounds do not rise, there is no model, or costs have another number of examples than the rules'.
         """
         from . import kernel  # compiles or loads the kernel: only drills pay for it
 
+        if not all(low < high for low, high in pairwise(latency_bounds)):
+            raise ValueError("bounds of latency rise")
+        if not models:
+            raise ValueError("a plane has at least one model")
         self._kernel = kernel
-        self._s = _new_state(seed, start, latency_bounds, models, rules_costs, count_answers, record, room)
-        self._addresses = lay.addresses(self._s)
+        self._s = _new_state(seed, latency_bounds, models, rules_costs, record, max(room, 16))
+        if count_answers:
+            self._s = self._s._replace(log=np.zeros(self._s.costs.shape, np.int32))
+        self._table = lay.addresses(self._s)
+        self._s.f[lay.F_NOW] = start
         self._s.c[lay.C_RULES_TIME], self._s.c[lay.C_SLOW] = rules_time, slow_bound
         self._s.i[lay.I_CANCEL] = cancel_on_timeout
         self.set_clients(clients)
@@ -136,26 +102,54 @@ class Plane:
         """Drill time in seconds."""
         return float(self._s.f[lay.F_NOW])
 
+    # ------------------------------------------------------------------------------------------------------------- policies
+
     def set_clients(self, policy: ClientPolicy) -> None:
         """Clients behave like this from now on; attempts under way keep their deadlines."""
-        self._s.c[lay.C_CLIENT_TIMEOUT] = policy.timeout
-        self._s.c[lay.C_CLIENT_BACKOFF], self._s.c[lay.C_CLIENT_LIMIT] = policy.backoff, policy.limit
-        self._s.i[lay.I_CLIENT_RETRIES] = policy.retries
+        c, i = self._s.c, self._s.i
+        c[lay.C_TIMEOUT], c[lay.C_BACKOFF], c[lay.C_LIMIT] = policy.timeout, policy.backoff, policy.limit
+        i[lay.I_CLIENT_RETRIES], i[lay.I_RETRY_REFUSED] = policy.retries, policy.retry_refused
 
     def set_gateway(self, gateway: Gateway, fallback: Fallback) -> None:
-        """The gateway's traffic policy and the servers' fallback from now on."""
+        """The gateway's traffic policy and the servers' fallback from now on; attempts under way keep their deadlines.
+
+        Raises:
+            ValueError: the timeout is not positive, or the budget not a number.
+        """
+        if not (gateway.timeout > 0.0 and gateway.retry_budget >= 0.0):
+            raise ValueError(f"not a policy of a gateway: {gateway}")
+        g, i = self._s.g, self._s.i
+        g[lay.G_TIMEOUT], g[lay.G_BUDGET], g[lay.G_SHED] = gateway.timeout, gateway.retry_budget, gateway.shed
+        g[lay.G_CANARY], g[lay.G_SHADOW] = gateway.canary_weight, gateway.shadow_share
+        i[lay.I_GATEWAY_RETRIES], i[lay.I_FALLBACK] = gateway.retries, _FALLBACKS[fallback]
+
+    def add_model(self, model: Model) -> int:
+        """One more model that replicas can serve; its index."""
         s = self._s
-        s.g[lay.G_TIMEOUT], s.g[lay.G_BUDGET], s.g[lay.G_SHED] = gateway.timeout, gateway.retry_budget, gateway.shed
-        s.g[lay.G_CANARY], s.g[lay.G_SHADOW] = gateway.canary_weight, gateway.shadow_share
-        s.i[lay.I_GATEWAY_RETRIES] = gateway.retries
-        s.i[lay.I_FALLBACK] = list(Fallback).index(fallback)
+        kinds, tables, costs = _of_models([model], s.costs.shape[1], s.tables.shape[1])
+        new = len(s.models)
+        grown = np.zeros((new + 1, tables.shape[1]))
+        grown[:new, : s.tables.shape[1]], grown[new] = s.tables, tables[0]
+        self._s = s._replace(
+            models=np.vstack([s.models, kinds]),
+            tables=grown,
+            costs=np.vstack([s.costs[:-1], costs, s.costs[-1:]]),
+            log=np.insert(s.log, new, 0, axis=0),
+        )
+        self._table = lay.addresses(self._s)
+        return new
+
+    # ------------------------------------------------------------------------------------------------------------- replicas
 
     def add_replica(self, pool: int, model: int, concurrency: int, queue: int) -> int:
         """A new replica, not ready; its slot. Counters begin at zero.
 
         Raises:
-            ValueError: all slots are taken.
+            ValueError: all slots are taken, or a value is out of range.
         """
+        if not (0 <= pool < lay.POOLS and 0 <= model < len(self._s.models)):
+            raise ValueError(f"there is no pool {pool} or no model {model}")
+        _check_capacity(concurrency, queue)
         free = np.flatnonzero(self._s.r[:, lay.R_USED] == 0)
         if not len(free):
             raise ValueError(f"more than {lay.MAX_REPLICAS} replicas")
@@ -170,25 +164,16 @@ class Plane:
 
     def set_ready(self, slot: int, ready: bool) -> None:
         """Whether the gateway sends requests to a replica."""
-        self._s.r[slot, lay.R_READY] = ready
+        self._replica(slot)[lay.R_READY] = ready
         self._route()
 
-    def set_capacity(self, slot: int, concurrency: int, queue: int) -> None:
-        """Change the number of slots and the queue's bound; what waits beyond it stays."""
-        row = self._s.r[slot]
-        if (row[lay.R_CONCURRENCY], row[lay.R_QUEUE]) != (concurrency, queue):
-            row[lay.R_CONCURRENCY], row[lay.R_QUEUE] = concurrency, queue
-            self._reserve()
-            self._operate(self._kernel.REFILL, slot)
-
-    def set_slowness(self, slot: int, factor: float) -> None:
-        """Work that starts from now on takes so many times as long."""
-        self._s.rf[slot, lay.RF_SLOWNESS] = factor
+    def drain_replica(self, slot: int) -> None:
+        """No more requests for a replica; it finishes what it has (`is_empty`)."""
+        self.set_ready(slot, False)
 
     def kill_replica(self, slot: int) -> None:
         """Everything in service and waiting there breaks; it is not ready any more."""
         self.set_ready(slot, False)
-        self._reserve()
         self._operate(self._kernel.KILL, slot)
 
     def remove_replica(self, slot: int) -> None:
@@ -196,9 +181,34 @@ class Plane:
         self.kill_replica(slot)
         self._s.r[slot, lay.R_USED] = 0
 
+    def set_capacity(self, slot: int, concurrency: int, queue: int) -> None:
+        """Change the number of slots and the queue's bound: work in slots and places beyond them stays until it is done.
+
+        Raises:
+            ValueError: a value is out of range.
+        """
+        _check_capacity(concurrency, queue)
+        row = self._replica(slot)
+        row[lay.R_CONCURRENCY], row[lay.R_QUEUE] = concurrency, queue
+        self._operate(self._kernel.REFILL, slot)
+
+    def set_slowness(self, slot: int, factor: float) -> None:
+        """Work that starts from now on takes so many times as long.
+
+        Raises:
+            ValueError: the factor is not positive and finite.
+        """
+        if not 0.0 < factor < math.inf:
+            raise ValueError(f"not a factor: {factor}")
+        self._replica(slot)
+        self._s.rf[slot, lay.RF_SLOWNESS] = factor
+
     def is_empty(self, slot: int) -> bool:
         """Whether nothing is in service or waiting."""
-        return not self._s.r[slot, lay.R_BUSY] and not self._s.r[slot, lay.R_WAITING]
+        row = self._replica(slot)
+        return not row[lay.R_BUSY] and not row[lay.R_WAITING]
+
+    # ----------------------------------------------------------------------------------------------------------------- time
 
     def advance(
         self, until: float, times: Floats | None = None, first: int = 0, examples: NDArray[np.int32] | None = None
@@ -207,21 +217,25 @@ class Plane:
 
         Args:
             until: seconds; not before now.
-            times: when logical requests arrive, rising, from now to `until`.
+            times: when logical requests arrive, in seconds, not falling, from now to `until`.
             first: index of the first of them, the key of its luck.
             examples: what each asks for; 0 if not given.
 
         Raises:
-            ValueError: time would go backwards.
+            ValueError: time would go backwards, or an arrival or example is out of range.
         """
-        if until < self.now:
-            raise ValueError(f"time goes forward: {until} is before {self.now}")
-        times = _NO_TIMES if times is None else times
-        examples = np.zeros(len(times), np.int32) if examples is None else examples
-        begin = 0
+        if not self.now <= until < math.inf:
+            raise ValueError(f"time goes forward: {until} is not after {self.now}")
+        if times is None or not len(times):
+            times, examples = _NO_TIMES, _NO_REQUESTS
+        else:
+            times = np.ascontiguousarray(times, np.float64)
+            examples = np.zeros(len(times), np.int32) if examples is None else np.ascontiguousarray(examples, np.int32)
+            self._check(until, times, examples)
+        index, begin = np.uint64(first), 0
         while True:
             status, begin = self._kernel.run(
-                self._addresses, self._kernel.ADVANCE, until, times, np.uint64(first), examples, begin, 0
+                self._table.ctypes.data, self._kernel.ADVANCE, float(until), times, index, examples, begin, 0
             )
             if status == self._kernel.DONE:
                 return
@@ -232,6 +246,8 @@ class Plane:
         end = self.now + limit
         while self.in_flight and self.now < end:
             self.advance(min(end, self.now + step))
+
+    # -------------------------------------------------------------------------------------------------------------- results
 
     def busy_seconds(self, slot: int) -> float:
         """Busy slot-seconds of a replica up to now."""
@@ -250,96 +266,110 @@ class Plane:
     def counts(self) -> Counts:
         """The outcome so far of the requests scheduled at t >= 0."""
         i = self._s.i
-        return Counts(int(i[lay.I_FAILED]), int(i[lay.I_SLOW]), int(i[lay.I_OK]), float(self._s.f[lay.F_COST]))
+        return Counts(int(i[lay.I_FAILED]), int(i[lay.I_SLOW]), int(i[lay.I_OK]), float(self._s.spent.sum()))
+
+    @property
+    def answers_by_example(self) -> NDArray[np.int32]:
+        """Answers per model (the last row: rules) and example, the warm-up's included; no columns unless asked for."""
+        return self._s.log
 
     @property
     def state(self) -> State:
-        """The arrays, for reading: `layout` names the columns."""
+        """The arrays, for reading: `layout` names the columns. Valid until the next operation."""
         return self._s
 
     @property
     def records(self) -> Floats:
-        """Decided requests one by one: index, arrival, end, outcome (0 failed, 1 slow, 2 ok), attempts; [n, 5]."""
-        return self._s.record[: self._s.i[lay.I_RECORDED]]
+        """The first `record` decided requests one by one: [n, REQUEST_COLUMNS]; outcome 0 failed, 1 slow, 2 ok."""
+        return self._s.requests[: self._s.i[lay.I_RECORDED]]
 
     @property
     def jobs(self) -> Floats:
-        """Finished jobs one by one: index of the request, replica, arrival, start, finish; [n, 5]."""
-        return self._s.jobs[1 : 1 + int(self._s.jobs[0, 0])] if len(self._s.jobs) else self._s.jobs
+        """Jobs that left their replica one by one: [n, JOB_COLUMNS].
+
+        Columns: request's index, try (client's attempt * 65536 + gateway's try), slot, arrival, start (inf if never), end, and
+        how it left (0 served, 1 broken, 2 given up, 3 answered from rules beside a full queue).
+        """
+        return self._s.jobs[: self._s.i[lay.I_JOBS_RECORDED]]
+
+    # ------------------------------------------------------------------------------------------------------------- own work
+
+    def _replica(self, slot: int) -> Ints:
+        row: Ints = self._s.r[slot]
+        if slot < 0 or not row[lay.R_USED]:
+            raise ValueError(f"no replica in slot {slot}")
+        return row
+
+    def _check(self, until: float, times: Floats, examples: NDArray[np.int32]) -> None:
+        """What the kernel relies on: it looks nowhere else."""
+        if not (self.now <= times[0] and times[-1] <= until and (times[1:] >= times[:-1]).all()):
+            raise ValueError(f"arrivals rise from {self.now} to {until}")
+        if len(examples) != len(times):
+            raise ValueError(f"{len(times)} arrivals ask for {len(examples)} examples")
+        if not (examples.min() >= 0 and examples.max() < self._s.costs.shape[1]):
+            raise ValueError(f"examples count from 0 to {self._s.costs.shape[1] - 1}")
 
     def _operate(self, operation: int, slot: int) -> None:
-        self._kernel.run(self._addresses, operation, self.now, _NO_TIMES, np.uint64(0), _NO_REQUESTS, 0, slot)
-
-    def _reserve(self) -> None:
-        """Room for all jobs of one replica to fail at once."""
+        """An operation on one replica, with room for all its jobs to end or begin at once."""
         i = self._s.i
-        while i[lay.I_NRETRY] + 2 * i[lay.I_JOBS] + 8 >= len(self._s.retry_times) or i[lay.I_RING_LEN] + 2 * i[
-            lay.I_JOBS
-        ] + 8 >= len(self._s.ring_times):
+        memory = i[[lay.I_REQUESTS, lay.I_JOBS, lay.I_NFINISH, lay.I_NEARLY, lay.I_RING_LEN]]
+        while memory.max() + i[lay.I_JOBS] + self._kernel.MARGIN > self._s.i[lay.I_ROOM]:
             self._grow()
+        self._kernel.run(self._table.ctypes.data, operation, self.now, _NO_TIMES, np.uint64(0), _NO_REQUESTS, 0, slot)
 
     def _grow(self) -> None:
         self._s = lay.grow(self._s)
-        self._addresses = lay.addresses(self._s)
+        self._table = lay.addresses(self._s)
 
     def _route(self) -> None:
+        """Tell the gateway which replicas are ready."""
+        rows = self._s.r
         for pool in range(lay.POOLS):
-            rows = self._s.r
             slots = np.flatnonzero((rows[:, lay.R_USED] == 1) & (rows[:, lay.R_READY] == 1) & (rows[:, lay.R_POOL] == pool))
             self._s.nready[pool] = len(slots)
             self._s.ready[pool, : len(slots)] = slots
 
 
-def _new_state(
-    seed: int,
-    start: float,
-    bounds: Sequence[float],
-    models: Sequence[Model],
-    rules_costs: Floats,
-    count_answers: bool,
-    record: int,
-    room: int,
-) -> State:
-    points = max(2, *(len(model.service.table) for model in models))
-    costs = np.vstack([*(np.broadcast_to(model.costs, rules_costs.shape) for model in models), rules_costs])
+def _check_capacity(concurrency: int, queue: int) -> None:
+    if concurrency < 1 or queue < 0:
+        raise ValueError(f"a replica has at least one slot, and no queue of {queue}")
+
+
+def _of_models(models: Sequence[Model], examples: int, points: int = 2) -> tuple[Floats, Floats, Floats]:
+    """Kinds [models, N_M], tables of quantiles [models, points or more], costs [models, examples]."""
+    tables = np.zeros((len(models), max(points, *(len(model.service.table) for model in models), 2)))
+    for row, model in zip(tables, models, strict=True):
+        row[: len(model.service.table)] = model.service.table
+    kinds = np.array([[model.service.kind, model.service.a, model.service.b] for model in models])
+    return kinds, tables, np.array([np.broadcast_to(model.costs, examples) for model in models], np.float64)
+
+
+def _new_state(seed: int, bounds: Sequence[float], models: Sequence[Model], rules_costs: Floats, record: int, room: int) -> State:
+    kinds, tables, costs = _of_models(models, len(rules_costs))
     state = State(
+        **lay.in_flight(room),
         c=np.zeros(lay.N_C),
         g=np.zeros(lay.N_G),
         f=np.zeros(lay.N_F),
         i=np.zeros(lay.N_I, np.int64),
-        keys=np.random.SeedSequence([seed, 0x706C616E]).generate_state(lay.N_S, np.uint64),
-        q=np.zeros((room, lay.N_Q), np.int64),
-        qf=np.zeros((room, lay.N_QF)),
-        request_index=np.zeros(room, np.uint64),
-        j=np.zeros((room, lay.N_J), np.int64),
-        jf=np.zeros((room, lay.N_JF)),
-        indices=np.zeros(room, np.uint64),
+        keys=np.random.SeedSequence([seed, 0x706C616E]).generate_state(lay.N_S, np.uint64).astype(np.uint64),
         r=np.zeros((lay.MAX_REPLICAS, lay.N_R), np.int64),
         rf=np.zeros((lay.MAX_REPLICAS, lay.N_RF)),
-        models=np.array([[m.service.kind, m.service.a, m.service.b] for m in models]),
-        tables=np.array([m.service.table or np.zeros(points) for m in models], np.float64),
-        costs=np.ascontiguousarray(costs),
-        answers=np.zeros(len(models) + 1, np.int64),
-        log=np.zeros((len(models) + 1, costs.shape[1] if count_answers else 0), np.int32),
+        models=kinds,
+        tables=tables,
+        costs=np.vstack([costs, rules_costs]),
+        log=np.zeros((len(models) + 1, 0), np.int32),
+        answered=np.zeros((lay.POOLS, len(lay.SOURCES)), np.int64),
+        spent=np.zeros((lay.POOLS, len(lay.SOURCES))),
         ready=np.zeros((lay.POOLS, lay.MAX_REPLICAS), np.int64),
         nready=np.zeros(lay.POOLS, np.int64),
         bounds=np.array(bounds, np.float64),
         histogram=np.zeros((len(lay.CLASSES), len(bounds) + 1), np.int64),
         latency_sum=np.zeros(len(lay.CLASSES)),
-        finish_times=np.zeros(room),
-        finish=np.zeros((room, 3), np.int64),
-        retry_times=np.zeros(room),
-        retry=np.zeros((room, 3), np.int64),
-        late_times=np.zeros(room),
-        late=np.zeros((room, 3), np.int64),
-        ring_times=np.zeros(room),
-        ring=np.zeros((room, 2), np.int64),
-        record=np.zeros((record, 5)),
-        jobs=np.zeros((record + 1 if record else 0, 5)),
+        requests=np.zeros((record, len(lay.REQUEST_COLUMNS))),
+        jobs=np.zeros((record, len(lay.JOB_COLUMNS))),
     )
-    state.f[lay.F_NOW] = start
-    lay.chain(state.q, lay.Q_NEXT, 0)
-    lay.chain(state.j, lay.J_NEXT, 0)
+    state.i[lay.I_ROOM] = room
     return state
 
 
