@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import os
 import types
 import typing
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from .model.errors import UsageError
 from .model.events import BODIES, Audience, Body, Event
+from .paths import folder, unwritable
 
 SCHEMA = 1
 
@@ -50,40 +54,89 @@ class Journal:
 
 
 class JournalWriter:
-    """Appends events to a file; each is flushed before the next."""
+    """Appends events to a file; each is with the operating system before the next."""
 
     def __init__(self, path: Path, header: Header) -> None:
-        """Create the file.
+        """Create the file, header included; it never exists with half a header.
 
         Raises:
-            UsageError: it cannot be written.
+            UsageError: it cannot be written, or is there already.
         """
         self.path = path
+        folder(path.parent)
+        first = _line({"header": dataclasses.asdict(header)})
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
+        file: BinaryIO | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[str] = path.open("x", encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise UsageError(f"cannot write the journal {path}: {error.strerror}") from None
-        self._line({"header": dataclasses.asdict(header)})
+            file = temporary.open("xb", buffering=0)  # unbuffered: nothing is left to flush, and to fail, at the end
+            _write(file, first)
+            _claim(path, temporary)
+        except BaseException as error:
+            if file is not None:
+                file.close()
+            if isinstance(error, FileExistsError):
+                raise UsageError(f"cannot write the journal {path}: there is a file already; choose another name") from None
+            if isinstance(error, OSError):
+                raise unwritable(path, error) from None
+            raise
+        finally:
+            temporary.unlink(missing_ok=True)
+        self._file = file
+        self._size = len(first)
 
     def append(self, event: Event) -> None:
-        """Write one event.
+        """Write one event. If that fails, the events before it stay readable.
 
         Raises:
             UsageError: the disk is full or the file is gone.
         """
-        self._line(encode(event))
+        line = _line(encode(event))
+        try:
+            _write(self._file, line)
+        except OSError as error:
+            self._take_back()
+            raise unwritable(self.path, error) from None
+        self._size += len(line)
 
     def close(self) -> None:
         """Close the file; more than once does no harm."""
         self._file.close()
 
-    def _line(self, value: object) -> None:
+    def _take_back(self) -> None:
+        """Remove what was written of a line that did not fit."""
         try:
-            self._file.write(json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_plain) + "\n")
-            self._file.flush()
-        except OSError as error:
-            raise UsageError(f"cannot write the journal {self.path}: {error.strerror}") from None
+            self._file.truncate(self._size)
+            self._file.seek(self._size)
+        except OSError:
+            pass  # a reader leaves half a last line out
+
+
+def _claim(path: Path, temporary: Path) -> None:
+    """Give the temporary file its name, unless there is one of that name; a rename would replace it."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise FileExistsError(path) from None
+        temporary.rename(path)
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    """Write all of it: a raw file may take less at once."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _line(value: object) -> bytes:
+    """One line of JSON. Half a surrogate pair, which UTF-8 cannot hold, is escaped."""
+    dump = functools.partial(json.dumps, separators=(",", ":"), allow_nan=False, default=_plain)
+    try:
+        return (dump(value, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:
+        return (dump(value) + "\n").encode()
 
 
 def encode(event: Event) -> dict[str, object]:
@@ -101,8 +154,7 @@ def decode(data: Mapping[str, object]) -> Event:
     """
     try:
         kind = BODIES[str(data["is"])]
-        hints = typing.get_type_hints(kind)
-        values = {field.name: _restore(data[field.name], hints[field.name]) for field in dataclasses.fields(kind)}
+        values = {name: _restore(data[name], hint) for name, hint in _hints(kind).items()}
         body = typing.cast("Body", kind(**values))  # type: ignore[arg-type]  # checked field by field
         return Event(_integer(data["n"]), _number(data["t"]), Audience(str(data["to"])), body)
     except KeyError as error:
@@ -143,7 +195,7 @@ def _events(lines: list[bytes], name: str) -> Iterator[Event]:
             if not isinstance(data, dict):
                 raise ValueError("not an event")
             event = decode(data)
-        except (ValueError, TypeError) as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{name}:{index + 2}: the journal is damaged here: {error}") from None
         if event.number != index:
             raise UsageError(f"{name}:{index + 2}: the journal is damaged here: event {event.number} where {index} should be")
@@ -155,8 +207,8 @@ def _header(line: bytes, name: str) -> Header:
         data = json.loads(line)["header"]
         if data.get("schema") != SCHEMA:
             raise UsageError(f"{name} has journal schema {data.get('schema')}; this drillbox reads schema {SCHEMA}")
-        return Header(**data)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return Header(**{field: _restore(data[field], hint) for field, hint in _hints(Header).items()})  # type: ignore[arg-type]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UsageError(f"{name} is not a drillbox journal: its first line is no header") from None
 
 
@@ -168,24 +220,51 @@ def _plain(value: object) -> object:
     raise TypeError(f"cannot write {type(value).__name__} to the journal")
 
 
+@functools.cache
+def _hints(kind: type) -> Mapping[str, object]:
+    """Types of a dataclass's fields by name, in order."""
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
 def _restore(value: object, hint: object) -> object:
-    """JSON data in the types of an event's field: lists become tuples, floats stay floats."""
-    origin = typing.get_origin(hint)
+    """JSON data in the type of an event's field: pairs become tuples, floats stay floats.
+
+    The numbers of a mapping stay as they were written, so that an event is written again as the same bytes.
+    """
     if hint is float:
         return _number(value)
     if hint is int:
         return _integer(value)
+    if hint is bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"{value!r} is neither true nor false")
+        return value
     if hint is str:
         if not isinstance(value, str):
             raise ValueError(f"{value!r} is not text")
         return value
-    if origin in (typing.Union, types.UnionType):
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
         if not isinstance(value, (bool, int, float, str)):
             raise ValueError(f"{value!r} is not a plain value")
         return value
     if not isinstance(value, dict):
         raise ValueError(f"{value!r} is not a mapping")
-    return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+    inner = typing.get_args(hint)[1]
+    return {key: _restore_item(item, inner) for key, item in value.items()}
+
+
+def _restore_item(item: object, hint: object) -> object:
+    if hint is object:
+        return item
+    if hint is float:
+        _number(item)
+        return item
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(item, list) or len(item) != len(typing.get_args(hint)):
+            raise ValueError(f"{item!r} is not a pair")
+        return tuple(_restore_item(part, part_hint) for part, part_hint in zip(item, typing.get_args(hint), strict=True))
+    return _restore(item, hint)
 
 
 def _number(value: object) -> float:
