@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..model.errors import nearest
+from ..model.errors import UsageError, nearest
 from ..model.scenario import Objective
 from ..model.units import format_duration
 from ..monitor.objectives import alert_name
 from ..monitor.thresholds import threshold_alerts
+from ..world.calendar import validate_calendar, validate_window
 from .fields import Finding
 from .parts_drill import RunbookPart
 from .schema import ScenarioPart
@@ -46,6 +47,7 @@ def findings(part: ScenarioPart, profile: str) -> Iterator[Finding]:
     yield from _spoilers(part)
     yield from _names(part)
     yield from _times(part, profile)
+    yield from _calendar(part, profile)
     yield from _runbooks(part, profile)
     yield from _answer(part)
     yield from _versions(part)
@@ -97,6 +99,21 @@ def _times(part: ScenarioPart, profile: str) -> Iterator[Finding]:
         for key, value in (("at", beat.at), ("by", beat.by)):
             if value is not None and value >= part.duration:
                 yield ("timeline", index, key), _late(value, part.duration)
+
+
+def _calendar(part: ScenarioPart, profile: str) -> Iterator[Finding]:
+    """The world's data must cover the warm-up, the drill and the training window."""
+    world = part.world
+    warmup = part.warmup if part.warmup is not None else timing_of(profile).warmup
+    try:
+        validate_calendar(world.start, world.pace, part.duration, warmup)
+    except UsageError as error:
+        yield ("world", "start"), str(error)
+    if world.train is not None:
+        try:
+            validate_window(world.train.from_, world.train.until)
+        except UsageError as error:
+            yield ("world", "train"), str(error)
 
 
 def _late(value: float, duration: float) -> str:

@@ -37,13 +37,13 @@ class PodState(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Pod:
-    """One replica. `slot` is its place in the data plane; `restarts` counts those of its container."""
+    """One replica. `ordinal` counts creations, `slot` is its place in the data plane; `restarts` are those of its container."""
 
     name: str
+    ordinal: int
     pool: int
     slot: int
     version: str
-    born: float
     state: PodState = PodState.STARTING
     restarts: int = 0
     backoff: backoff.State = field(default_factory=backoff.State)
@@ -65,7 +65,7 @@ class Fleet:
         self._runtime = runtime
         self._log = log
         self._pods: list[Pod] = []
-        self._born = dict.fromkeys(range(len(POOLS)), 0)
+        self._created = dict.fromkeys(range(len(POOLS)), 0)
         self._wanted: dict[int, Workload] = {}
         self._rolling: set[int] = set()
         self.revision = 0
@@ -136,6 +136,7 @@ class Fleet:
         self._plane.kill_replica(pod.slot)
         delay, pod.backoff = backoff.decide(pod.backoff, self._env.now)
         pod.restarts += 1
+        pod.state = PodState.BACKING_OFF if delay else PodState.STARTING
         self._interrupt(pod)
         pod.life = self._env.process(self._come_up(pod, delay))
 
@@ -146,9 +147,9 @@ class Fleet:
             self._remove(pod)
 
     def _create(self, pool: int, workload: Workload, *, at_once: bool) -> None:
-        self._born[pool] += 1
+        self._created[pool] += 1
         slot = self._plane.add_replica(pool, self._models[workload.version], workload.concurrency, workload.queue)
-        pod = Pod(f"{POOLS[pool]}-{self._born[pool]}", pool, slot, workload.version, self._env.now)
+        pod = Pod(f"{POOLS[pool]}-{self._created[pool]}", self._created[pool], pool, slot, workload.version)
         self._pods.append(pod)
         self.revision += 1
         if at_once:
@@ -205,4 +206,4 @@ def _ready(pods: list[Pod]) -> int:
 
 def _victims(pods: list[Pod]) -> list[Pod]:
     """Who goes first, as the ReplicaSet controller decides: those that are not ready, then the youngest."""
-    return sorted(pods, key=lambda pod: (pod.state is PodState.READY, -pod.born, pod.name))
+    return sorted(pods, key=lambda pod: (pod.state is PodState.READY, -pod.ordinal))

@@ -14,6 +14,22 @@ Problems = Callable[..., tuple[Problem, ...]]
 
 CASES: list[tuple[str, str, int, str, str]] = [
     # old text, new text, line, key, part of the message
+    ("start: 2013-07-08T06:00", "start: 2014-07-08T06:00", 11, "world.start", "the calendar leaves the data"),
+    ("from: 2013-05-20", "from: 2012-05-20", 15, "world.train", "the training window leaves the data"),
+    (
+        "answer: {component",
+        "alerts: {forbid: [AvailableBurnRat]}\nanswer: {component",
+        31,
+        "alerts.forbid[0]",
+        "unknown alert 'AvailableBurnRat'; did you mean 'AvailableBurnRate'?",
+    ),
+    (
+        "answer: {component",
+        "alerts: {expect: [A after B]}\nanswer: {component",
+        31,
+        "alerts.expect[0]",
+        "is not an order: write `A before B`",
+    ),
     (
         "fault: traffic.spike\n    with",
         "fault: trafic.spike\n    with",
@@ -281,3 +297,13 @@ def test_long_values_are_cut_off(problems: Problems) -> None:
         ("at: 3m\n", "at: '" + "1" * 500_000 + "'\n"),
     ):
         assert all(len(problem.message) < 320 for problem in problems((old, new)))
+
+
+def test_release_of_an_unknown_version(problems: Problems) -> None:
+    """The version that a fault rolls out must be described, or be the one that serves."""
+    found = problems(
+        ("fault: traffic.spike\n    with: {factor: 4, ramp: 30s}", "fault: release.slow_model\n    with: {version: v9}"),
+        ("answer: {component: clients, cause: traffic.spike}", "answer: {component: model-server, cause: release.slow_model}"),
+    )
+    assert (found[0].place.line, found[0].place.key) == (27, "timeline[0].with.version")
+    assert "unknown version 'v9'; did you mean 'v1'?" in found[0].message
