@@ -8,9 +8,10 @@ from enum import StrEnum
 from typing import Protocol
 
 from .engine import STEP, Engine, Readings
+from .logbook import ChangeEntry, changes_of, logs_of
 from .model.actions import ACTIONS, Action
 from .model.errors import StackError
-from .model.events import Audience, Command, Event, Role
+from .model.events import Audience, Command, Event, Logged, Role
 from .model.params import Params
 from .model.scenario import Scenario
 from .model.service import ServiceSpec
@@ -77,6 +78,12 @@ class Session(Protocol):
     def query(self, expr: str, start: float, end: float, step: float = SCRAPE_INTERVAL) -> Range:
         """A metric or an arithmetic expression over metrics, in drill seconds."""
 
+    def logs(self, component: str = "", text: str = "", severity: str = "") -> Sequence[Logged]:
+        """Log lines: of components whose name begins so, that contain a text, of that severity or a graver one."""
+
+    def changes(self, field: str = "", by: str = "") -> Sequence[ChangeEntry]:
+        """Changes of the service's desired state: of fields whose name begins so, by somebody."""
+
     def control(self, *, pause: bool | None = None, speed: float | None = None) -> None:
         """Pause or resume, or change the speed."""
 
@@ -116,6 +123,8 @@ class DrillSession:
         self._phase = Phase.NEW
         self._speed = 0.0
         self._fresh_logs: list[str] = []
+        self.last_scrape: Scrape | None = None
+        """What a Prometheus would find now; for `exposition`."""
 
     @property
     def now(self) -> float:
@@ -218,6 +227,14 @@ class DrillSession:
         """A metric over time."""
         return self._monitor.query(expr, start, end, step)
 
+    def logs(self, component: str = "", text: str = "", severity: str = "") -> Sequence[Logged]:
+        """Log lines since t = 0; see `logbook.logs_of`."""
+        return logs_of(self._events, component, text, severity)
+
+    def changes(self, field: str = "", by: str = "") -> Sequence[ChangeEntry]:
+        """Changes since t = 0; see `logbook.changes_of`."""
+        return changes_of(self._events, field, by)
+
     def control(self, *, pause: bool | None = None, speed: float | None = None) -> None:
         """Note a pause or a speed for whoever drives this session."""
         if speed is not None:
@@ -243,6 +260,8 @@ class DrillSession:
     def _read(self, telemetry: Telemetry) -> Readings | None:
         """The last scrape's readings, with the transitions of all scrapes since the last step."""
         readings = [self._monitor.observe(scrape) for scrape in telemetry.scrapes]
+        if telemetry.scrapes:
+            self.last_scrape = telemetry.scrapes[-1]
         if not readings:
             return None
         transitions = tuple(transition for reading in readings for transition in reading.transitions)

@@ -14,6 +14,7 @@ from ...sandbox.model.service import Change, ServiceSpec, differences, with_fiel
 from ...sandbox.model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault, Progress
 from ...sandbox.model.telemetry import SCRAPE_INTERVAL, Ledger, LogLine, Scrape, Telemetry
 from .fleet import POOLS, Fleet
+from .logs import GATEWAY, Watch, shedding
 from .plane import ClientPolicy
 from .scaler import Scaler
 from .traffic import Rate
@@ -66,6 +67,7 @@ class SimStack:
         self._exporter: Exporter = Exporter(self._plane, self._fleet, scenario.world.prices)
         self._env.process(scaler.run())
         self._env.process(self._scrape())
+        self._env.process(Watch(self._env, self._plane, self._fleet, self._log).run())
         self._paid_seconds = 0.0  # of replicas, the warm-up's included
         self._replica_seconds = 0.0  # from t = 0
         self._up = True
@@ -142,6 +144,8 @@ class SimStack:
         """Put one changed field into force."""
         self._spec = with_fields(self._spec, {change.field: change.after})
         part, _, name = change.field.partition(".")
+        if change.field == "gateway.shed":
+            self._log(GATEWAY, "warning", shedding(float(change.before), float(change.after)))
         if part in {"gateway", "fallback"}:
             self._plane.set_gateway(self._spec.gateway, self._spec.fallback)
         elif f"model-{part}" in POOLS:
@@ -171,6 +175,6 @@ class SimStack:
         """What has come together since the last step."""
         counted = self._plane.counts()
         ledger = Ledger(counted.failed, counted.slow, counted.ok, counted.prediction_cost, self._replica_seconds)
-        telemetry = Telemetry(at, tuple(self._scrapes), tuple(self._logs), tuple(self._changes), ledger)
+        telemetry = Telemetry(at, tuple(self._scrapes), tuple(self._logs), tuple(self._changes), ledger, self._fleet.names())
         self._scrapes, self._logs, self._changes = [], [], []
         return telemetry
