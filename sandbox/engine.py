@@ -91,6 +91,8 @@ class Engine:
         self._conditions = {beat.id: Expression(beat.when) for beat in scenario.timeline if beat.when}
         self._clearing: list[tuple[float, str]] = []
         self._commands = 0
+        self._versions = tuple(dict.fromkeys([scenario.service.champion.version, *(one.name for one in scenario.versions)]))
+        self._replicas: tuple[str, ...] = ()
 
     def begin(self) -> tuple[Event, ...]:
         """The first event, at t = 0."""
@@ -118,6 +120,7 @@ class Engine:
     def observe(self, telemetry: Telemetry, readings: Readings | None) -> tuple[Event, ...]:
         """Facts from the stack since the last step; `readings` is given whenever there was a scrape."""
         self.now = telemetry.at
+        self._replicas = telemetry.replicas
         events: list[Event] = []
         for change in telemetry.changes:
             self._record(change, events)
@@ -189,9 +192,21 @@ class Engine:
         if action.name not in self._capabilities.actions:
             raise InapplicableError(f"this stack cannot do {action.name!r}")
         params = parse_params(action.params, command.params, base_units=True)
+        self._check_names(params)
         if action.plan is not None:
             action.plan(self.spec, params, self._commands)
         return action, params
+
+    def _check_names(self, params: Params) -> None:
+        """Names of versions and replicas must be known.
+
+        Raises:
+            InapplicableError: there is none of that name.
+        """
+        for what, known in (("version", self._versions), ("replica", (*self._replicas, "all"))):
+            name = params.get(what)
+            if isinstance(name, str) and name not in known:
+                raise InapplicableError(f"unknown {what} {name!r}; {nearest(name, known)}")
 
     def _complete(self, pending: _Pending, effects: list[Effect], events: list[Event]) -> None:
         action = pending.action

@@ -77,10 +77,11 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What was observed since the last step."""
+    """What was observed since the last step. `replicas` are the names of all that exist now."""
 
     at: float
     scrapes: tuple[Scrape, ...] = ()
     logs: tuple[LogLine, ...] = ()
     changes: tuple[Change, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
+    replicas: tuple[str, ...] = ()

@@ -75,6 +75,10 @@ class Fleet:
         """Pods that exist, oldest first."""
         return [pod for pod in self._pods if pool is None or pod.pool == pool]
 
+    def names(self) -> tuple[str, ...]:
+        """Names of all pods."""
+        return tuple(pod.name for pod in self._pods)
+
     def ready(self, pool: int) -> list[Pod]:
         """Pods that take requests."""
         return [pod for pod in self.alive(pool) if pod.state is PodState.READY]

@@ -40,7 +40,7 @@ M_KIND, M_A, M_B, N_M = range(4)
 S_SERVICE, S_BACKOFF, S_PICK, S_ROUTE, S_SHED, S_SHADOW, N_S = range(7)
 
 POOLS = 3
-MAX_REPLICAS = 64
+MAX_REPLICAS = 256  # scaling goes to 64; rollouts surge, and drained pods take a while to go
 ENTITY_BITS = 24
 ENTITY = (1 << ENTITY_BITS) - 1
 """Bits of a place in the arrays of what is in flight: 16 million requests."""

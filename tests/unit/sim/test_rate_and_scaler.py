@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ def test_cuts_never_change_the_rate_at_any_moment(cuts: list[float]) -> None:
     rate = spiked(5.0, 7.0)
     rate.end_spike("crowd", 20.0)
     edges = [8.0, *sorted(cuts), 30.0]
-    pieces = [piece for start, end in zip(edges, edges[1:], strict=False) if start < end for piece in rate.pieces(start, end)]
+    pieces = [piece for start, end in itertools.pairwise(edges) if start < end for piece in rate.pieces(start, end)]
     whole = rate.pieces(8.0, 30.0)
     for start, end, value in pieces:
         middle = (start + end) / 2
