@@ -45,8 +45,10 @@ STEP = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What the monitor makes of the telemetry: SLIs by name, cumulative (good, total) events per objective, and the alerts whose
-    state changed."""
+    """What the monitor makes of the telemetry.
+
+    SLIs by name, cumulative (good, total) events per objective, and the alerts whose state changed.
+    """
 
     slis: Mapping[str, float] = field(default_factory=dict)
     counts: Mapping[str, tuple[float, float]] = field(default_factory=dict)

@@ -32,7 +32,7 @@ def gamers(scenario: Scenario, alerts: Iterable[str]) -> tuple[Operator, ...]:
 
 
 class Shotgun:
-    """Every mitigating action once from the first alert on, `step` apart, in alphabetical order, with default or lowest parameters."""
+    """Every mitigating action once from the first alert on, `step` apart, alphabetical, with default or lowest parameters."""
 
     name = SHOTGUN
 
