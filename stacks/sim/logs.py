@@ -1,4 +1,4 @@
-"""What gateway and model servers write to their logs under load: at most one line per component in 10 s, from their own counters."""
+"""What gateway and model servers log under load: one line per component in 10 s at most, from their own counters."""
 
 from __future__ import annotations
 
