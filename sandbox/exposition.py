@@ -1,7 +1,7 @@
 """`/metrics` of a drill: the last scrape in Prometheus's text format, under the producers' own names, on loopback only.
 
-A real Prometheus that scrapes a drill paced at 1x measures what the built-in monitor does. At another pace its rates are per second
-of the wall clock, so they are higher by the drill's speed.
+A real Prometheus that scrapes a drill paced at 1x measures what the built-in monitor does. At another pace its rates are per
+second of the wall clock, so they are higher by the drill's speed.
 """
 
 from __future__ import annotations

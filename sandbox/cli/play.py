@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import queue
+import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..clock import Pacer, WallClock
-from ..drill import Result, result_of
+from ..drill import Result, operator_for, result_of
 from ..engine import STEP
 from ..journal import read_journal
 from ..model.errors import Exit
-from ..model.events import Audience, Began, Event, Observed
+from ..model.events import Audience, Began, Event, Logged, Observed
+from ..operators import Operator
 from ..paths import atomic_write
 from ..reports.markdown import debrief
 from ..reports.plain import STATUS_EVERY, event_line, result_line, status_line
 from .orders import Order, OrderError, parse_order
-from .playing import Prepared, Request, play_headless, prepare
+from .playing import Prepared, Request, find, play_headless, prepare
 from .terminal import ConsoleProgress
 
 if TYPE_CHECKING:
+    from ..model.telemetry import Scrape
+    from ..session import DrillSession
     from .wiring import SessionMaker
 
 LONGEST_WAIT = 0.1
@@ -50,27 +55,42 @@ def parse_speed(_ctx: click.Context | None, _param: click.Parameter | None, raw:
 @click.option("--profile", default="", help="A profile of the scenario, such as short.")
 @click.option("--stack", default="sim", show_default=True, help="Where it runs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for journal and debrief.")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve /metrics on this port of 127.0.0.1, for a Prometheus.")
 @click.pass_obj
 def play_command(
-    wiring: SessionMaker, scenario: str, seed: int, speed: float, profile: str, stack: str, out: Path | None
+    wiring: SessionMaker,
+    scenario: str,
+    seed: int,
+    speed: float,
+    profile: str,
+    stack: str,
+    out: Path | None,
+    metrics_port: int | None,
 ) -> int:
     """Take charge of an incident. SCENARIO is an id or a file.
 
     In a terminal the drill goes on at the given speed while you type: `help` lists the commands. Without a terminal the
-    reference plays, unpaced.
+    reference plays, unpaced. With a port for metrics it is paced, too: at 1x a Prometheus measures what the monitor does.
 
     \b
     Examples:
       drillbox play monday-rush
       drillbox play monday-rush --speed 30x --seed 7
+      drillbox play monday-rush --speed 1x --metrics-port 9464
     """
     progress = ConsoleProgress()
-    if sys.stdin.isatty() and sys.stdout.isatty():
-        prepared = prepare(wiring, Request(scenario, "", seed, profile, stack, out), progress, printer(click.echo))
-        result = _interactive(prepared, speed, progress)
+    person = sys.stdin.isatty() and sys.stdout.isatty()
+    request = Request(scenario, "" if person else "reference", seed, profile, stack, out)
+    show = printer(click.echo)
+    if not person and metrics_port is None:
+        result = play_headless(wiring, request, progress, show)
     else:
-        request = Request(scenario, "reference", seed, profile, stack, out)
-        result = play_headless(wiring, request, progress, printer(click.echo))
+        # The port and the operator first: what the user got wrong must leave no journal behind.
+        operator = None if person else operator_for(request.operator, find(wiring, scenario, profile))
+        with _metrics(metrics_port) as sessions:
+            prepared = prepare(wiring, request, progress, show)
+            sessions.append(prepared.session)
+            result = _paced(prepared, speed, progress, operator)
     progress.close()
     _conclude(result)
     return int(result.exit_code)
@@ -79,9 +99,20 @@ def play_command(
 def printer(echo: Callable[[str], object]) -> Callable[[Event], None]:
     """Prints what an on-call may see: events as they come, and a status line now and then."""
     last = [-STATUS_EVERY]
+    said: dict[str, float] = {}
+
+    def again(event: Event) -> bool:
+        """Whether a log line says, but for its numbers, what one said a moment ago: a busy service would drown the screen."""
+        if not isinstance(event.body, Logged):
+            return False
+        what = re.sub(r"\d+", "0", f"{event.body.component} {event.body.text}")
+        repeated = event.at - said.get(what, -STATUS_EVERY) < STATUS_EVERY
+        if not repeated:
+            said[what] = event.at
+        return repeated
 
     def show(event: Event) -> None:
-        if event.audience is not Audience.ALL:
+        if event.audience is not Audience.ALL or again(event):
             return
         if isinstance(event.body, Observed):
             if event.at - last[0] >= STATUS_EVERY:
@@ -97,15 +128,34 @@ def printer(echo: Callable[[str], object]) -> Callable[[Event], None]:
     return show
 
 
-def _interactive(prepared: Prepared, speed: float, progress: ConsoleProgress) -> Result:
+@contextmanager
+def _metrics(port: int | None) -> Iterator[list[DrillSession]]:
+    """Serve the metrics of the session that is put into the list, if a port was asked for."""
+    sessions: list[DrillSession] = []
+    if port is None:
+        yield sessions
+        return
+    from ..exposition import serve
+
+    def latest() -> Scrape | None:
+        return sessions[0].last_scrape if sessions else None
+
+    with serve(latest, port) as exposition:
+        click.echo(f"metrics: {exposition.url}", err=True)
+        yield sessions
+
+
+def _paced(prepared: Prepared, speed: float, progress: ConsoleProgress, operator: Operator | None = None) -> Result:
+    """Play at a speed, with a person who types or with a scripted operator."""
     session = prepared.session
     lines: queue.Queue[str | None] = queue.Queue()
     try:
         session.start(progress)
         progress.close()
-        click.echo(f"The clock runs at {speed:g}x. Type `help` for what you can do.\n")
-        threading.Thread(target=_read_lines, args=(lines,), daemon=True).start()
-        Loop(prepared, speed, lines).run()
+        if operator is None:
+            click.echo(f"The clock runs at {speed:g}x. Type `help` for what you can do.\n")
+            threading.Thread(target=_read_lines, args=(lines,), daemon=True).start()
+        Loop(prepared, speed, lines, operator).run()
     except KeyboardInterrupt:
         session.end("interrupted")
         raise
@@ -119,8 +169,11 @@ def _interactive(prepared: Prepared, speed: float, progress: ConsoleProgress) ->
 class Loop:
     """Plays steps when they are due and typed lines as they come."""
 
-    def __init__(self, prepared: Prepared, speed: float, lines: queue.Queue[str | None]) -> None:
+    def __init__(
+        self, prepared: Prepared, speed: float, lines: queue.Queue[str | None], operator: Operator | None = None
+    ) -> None:
         self._session = prepared.session
+        self._operator = operator
         self._lines = lines
         self._pacer = Pacer(WallClock(), speed)
         self._pacer.delay(self._session.now)
@@ -135,7 +188,7 @@ class Loop:
             if line is not None:
                 self._obey(line)
             elif not self._paused and delay <= LONGEST_WAIT:
-                self._session.advance()
+                self._session.advance(self._operator)
 
     def _next(self, wait: float) -> str | None:
         try:
