@@ -22,13 +22,15 @@ MOST = Runbook(
     (Step(_START, "set-autoscaler", {"enabled": False}), Step(Trigger(), "scale", {"replicas": MOST_REPLICAS})),
 )
 ROLL_BACK_AT_ONCE = Runbook("roll-back-at-once", (Step(_START, "roll-back", {}),))
+PLAIN = (SHED_EVERYTHING, FALLBACK_FOR_EVER, SCALE_TO_ZERO, MOST, ROLL_BACK_AT_ONCE)
 SHOTGUN = "shotgun"
+MAY_BE_RIGHT = tuple(book.id for book in PLAIN)
+"""Gamers that a scenario may list as `also_right`; the shotgun never is."""
 
 
 def gamers(scenario: Scenario, alerts: Iterable[str]) -> tuple[Operator, ...]:
     """All of them for a scenario; `alerts` are the names whose first firing sets the shotgun off."""
-    plain = (SHED_EVERYTHING, FALLBACK_FOR_EVER, SCALE_TO_ZERO, MOST, ROLL_BACK_AT_ONCE)
-    return (*(Scripted(book) for book in plain), Shotgun(scenario, alerts))
+    return (*(Scripted(book) for book in PLAIN), Shotgun(scenario, alerts))
 
 
 class Shotgun:

@@ -1,4 +1,4 @@
-"""The journal: one header line and one line of JSON per event, appended and flushed. A kill at any byte loses at most the last event."""
+"""The journal: a header line and a line of JSON per event, each flushed. A kill at any byte loses at most the last event."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a drill is a function of. `text` is the scenario file as it was; no wall-clock time, so that equal drills are equal bytes."""
+    """What a drill is a function of. `text` is the scenario file as it was; no wall-clock time: equal drills are equal bytes."""
 
     scenario: str
     digest: str
@@ -155,7 +155,7 @@ def decode(data: Mapping[str, object]) -> Event:
     try:
         kind = BODIES[str(data["is"])]
         values = {name: _restore(data[name], hint) for name, hint in _hints(kind).items()}
-        body = typing.cast("Body", kind(**values))  # type: ignore[arg-type]  # checked field by field
+        body = kind(**values)  # type: ignore[arg-type]  # checked field by field
         return Event(_integer(data["n"]), _number(data["t"]), Audience(str(data["to"])), body)
     except KeyError as error:
         raise ValueError(f"{error.args[0]!r} is missing or unknown") from None
@@ -220,11 +220,15 @@ def _plain(value: object) -> object:
     raise TypeError(f"cannot write {type(value).__name__} to the journal")
 
 
-@functools.cache
-def _hints(kind: type) -> Mapping[str, object]:
-    """Types of a dataclass's fields by name, in order."""
-    hints = typing.get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+_HINTS: dict[str, Mapping[str, object]] = {}
+
+
+def _hints(kind: type[Body | Header]) -> Mapping[str, object]:
+    """Types of a dataclass's fields by name, in order; they take a while to find out."""
+    if kind.__name__ not in _HINTS:
+        hints = typing.get_type_hints(kind)
+        _HINTS[kind.__name__] = {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+    return _HINTS[kind.__name__]
 
 
 def _restore(value: object, hint: object) -> object:

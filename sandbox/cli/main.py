@@ -24,6 +24,7 @@ COMMANDS = {
     "validate": "listing:validate_command",
     "play": "play:play_command",
     "run": "run:run_command",
+    "prove": "prove:prove_command",
     "replay": "journals:replay_command",
     "report": "journals:report_command",
     "export": "export:export_group",

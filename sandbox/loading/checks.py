@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..gamers import MAY_BE_RIGHT
 from ..model.errors import UsageError, nearest
 from ..model.scenario import Objective
 from ..model.units import format_duration
@@ -52,6 +53,9 @@ def findings(part: ScenarioPart, profile: str) -> Iterator[Finding]:
     yield from _answer(part)
     yield from _versions(part)
     yield from _alerts(part)
+    for name in part.also_right:
+        if name not in MAY_BE_RIGHT:
+            yield ("also_right", name), f"unknown gamer {name[:60]!r}; {nearest(name[:60], MAY_BE_RIGHT)}"
     if profile == SHORT:
         yield from _short(part)
     if profile == "" and SHORT not in part.profiles and set(part.stacks) - {"sim"}:

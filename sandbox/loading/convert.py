@@ -57,6 +57,8 @@ def scenario_of(part: ScenarioPart, profile: str, source: str) -> Scenario:
         debrief=Debrief(part.debrief.story, part.debrief.sooner, tuple(part.debrief.sources)),
         versions=tuple(Version(name, **own.model_dump()) for name, own in part.service.versions.items()),
         alerts=_expectations(part.alerts),
+        also_right=next(iter(part.also_right), ""),
+        also_right_because=next(iter(part.also_right.values()), ""),
         stacks=tuple(part.stacks),
         control=part.control,
         profile=profile,

@@ -59,6 +59,8 @@ class ScenarioPart(Part):
     """What must hold."""
     alerts: AlertsPart = AlertsPart()
     """What must hold of the alerts."""
+    also_right: dict[str, Text] = Field(default_factory=dict, max_length=1)
+    """The one generic gamer that may win this incident, with the reason: `maximum-replicas: why`."""
     answer: AnswerPart
     """What it was."""
     operators: OperatorsPart

@@ -195,6 +195,8 @@ class Scenario:
     debrief: Debrief
     versions: tuple[Version, ...] = ()
     alerts: Expectations = field(default_factory=Expectations)
+    also_right: str = ""  # the one generic gamer that may win, with its reason beside it
+    also_right_because: str = ""
     stacks: tuple[str, ...] = ("sim",)
     control: bool = False
     profile: str = ""

@@ -51,7 +51,7 @@ class Capabilities:
 class Progress(Protocol):
     """Told of each step while a stack comes up or goes down."""
 
-    def __call__(self, step: str, done: float) -> None:
+    def __call__(self, step: str, done: float, /) -> None:
         """`done` is the share of the step that is finished, 0 to 1."""
 
 

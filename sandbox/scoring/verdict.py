@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..model.scenario import Objective, Scenario
+from .impact import PASSING, PASSING_CONTROL
 from .record import Point, Record
 
 MIN_EVENTS = 200
@@ -44,8 +45,12 @@ class Judgement:
     reasons: tuple[str, ...]
 
 
-def judge(record: Record, scenario: Scenario) -> Judgement:
-    """Judge a drill by its record: DESIGN's rule on objectives; an unfinished drill is aborted."""
+def judge(record: Record, scenario: Scenario, impact: float | None = None) -> Judgement:
+    """Judge a drill by its record.
+
+    Passed means: each objective met over the verdict window, no page firing at the end, and, where the impact is known, enough of
+    it. An unfinished drill is aborted.
+    """
     results = tuple(_result(goal, record, scenario) for goal in scenario.objectives)
     reasons = tuple(reason for result in results if (reason := _reason(result)))
     if record.ended != "finished":
@@ -53,7 +58,23 @@ def judge(record: Record, scenario: Scenario) -> Judgement:
         return Judgement(Verdict.ABORTED, results, (reason, *reasons))
     if any(result.value is None for result in results):
         return Judgement(Verdict.NO_DATA, results, reasons)
+    reasons += tuple(f"{name} is still firing" for name in pages_firing(record))
+    least = PASSING_CONTROL if scenario.control else PASSING
+    if impact is not None and impact < least:
+        reasons += (f"impact {impact:.0f}, at least {least:.0f} is needed",)
     return Judgement(Verdict.FAILED if reasons else Verdict.PASSED, results, reasons)
+
+
+def pages_firing(record: Record) -> tuple[str, ...]:
+    """Names of the pages that fire at the end of the record."""
+    firing: dict[tuple[str, ...], str] = {}
+    for _, alert in record.alerts:
+        key = (alert.name, *sorted(f"{name}={value}" for name, value in alert.labels.items()))
+        if alert.state == "firing" and alert.labels.get("severity") == "page":
+            firing[key] = alert.name
+        else:
+            firing.pop(key, None)
+    return tuple(dict.fromkeys(firing.values()))
 
 
 def _result(goal: Objective, record: Record, scenario: Scenario) -> ObjectiveResult:
