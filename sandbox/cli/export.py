@@ -38,12 +38,13 @@ def rules_command(wiring: SessionMaker, scenario: str, profile: str) -> None:
 
 @export_group.command("metrics")
 def metrics_command() -> None:
-    """The catalogue of SLIs as a Markdown table.
+    """The catalogue of SLIs and alerts, as the page docs/metrics.md.
 
     \b
     Example:
       drillbox export metrics > docs/metrics.md
     """
-    from ..monitor.export import metrics_table
+    from ..monitor.export import metrics_page
+    from ..monitor.thresholds import threshold_alerts
 
-    click.echo(metrics_table(), nl=False)
+    click.echo(metrics_page(threshold_alerts()), nl=False)
