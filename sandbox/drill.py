@@ -58,7 +58,9 @@ def operator_for(name: str, scenario: Scenario) -> Operator:
         return Scripted(scenario.runbooks[name])
     if Path(name).suffix in (".yaml", ".yml"):
         return Scripted(load_runbook(name, scenario))
-    raise UsageError(f"unknown operator {name!r} of {scenario.id}; {nearest(name, ('idle', *scenario.runbooks))}, or give a YAML file")
+    raise UsageError(
+        f"unknown operator {name!r} of {scenario.id}; {nearest(name, ('idle', *scenario.runbooks))}, or give a YAML file"
+    )
 
 
 def header_of(scenario: Scenario, text: str, seed: int, stack: str, operator: str, data: str) -> Header:

@@ -146,12 +146,14 @@ def encode(event: Event) -> dict[str, object]:
     return {"n": event.number, "t": event.at, "to": event.audience.value, "is": type(body).__name__, **fields}
 
 
-def decode(data: Mapping[str, object]) -> Event:
+def decode(data: object) -> Event:
     """The event of `encode`.
 
     Raises:
         ValueError: the data are not those of an event.
     """
+    if not isinstance(data, Mapping):
+        raise ValueError("not an event")
     try:
         kind = BODIES[str(data["is"])]
         values = {name: _restore(data[name], hint) for name, hint in _hints(kind).items()}
@@ -191,10 +193,7 @@ def parse_journal(raw: bytes, name: str) -> Journal:
 def _events(lines: list[bytes], name: str) -> Iterator[Event]:
     for index, line in enumerate(lines):
         try:
-            data = json.loads(line)
-            if not isinstance(data, dict):
-                raise ValueError("not an event")
-            event = decode(data)
+            event = decode(json.loads(line))
         except (ValueError, RecursionError) as error:
             raise UsageError(f"{name}:{index + 2}: the journal is damaged here: {error}") from None
         if event.number != index:

@@ -43,7 +43,7 @@ class Idle:
 
     name = "idle"
 
-    def decide(self, view: View) -> tuple[Ask, ...]:
+    def decide(self, view: View) -> tuple[Ask, ...]:  # noqa: ARG002  # an operator is asked with what there is to see
         """Nothing, whatever there is to see."""
         return ()
 
@@ -59,7 +59,9 @@ class Scripted:
         self.name = runbook.id
         self._runbook = runbook
         self._steps = list(runbook.steps)
-        self._expressions = {step.trigger.metric: Expression(step.trigger.metric) for step in runbook.steps if step.trigger.metric}
+        self._expressions = {
+            step.trigger.metric: Expression(step.trigger.metric) for step in runbook.steps if step.trigger.metric
+        }
         self._texts = {step.trigger.log for step in runbook.steps if step.trigger.log}
         self._logged: set[str] = set()
         self._held_since: float | None = None

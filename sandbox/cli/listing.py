@@ -153,8 +153,8 @@ def _sheet(scenario: Scenario) -> list[str]:
         f"difficulty   {_stars(scenario.difficulty)}",
         f"skills       {', '.join(scenario.skills)}",
         f"duration     {format_duration(scenario.duration)} of drill time; stacks: {', '.join(scenario.stacks)}",
-        f"service      {spec.champion.replicas} replicas of {spec.champion.version}, {spec.champion.concurrency} slots and a queue of "
-        f"{spec.champion.queue} each; autoscaler {scaler}",
+        f"service      {spec.champion.replicas} replicas of {spec.champion.version}; autoscaler {scaler}",
+        f"replica      {spec.champion.concurrency} slots, queue of {spec.champion.queue}",
         f"gateway      timeout {format_duration(spec.gateway.timeout)}, {spec.gateway.retries} retries",
     ]
     for goal in goals:
@@ -169,6 +169,10 @@ def _spoilers(scenario: Scenario) -> list[str]:
         when = f"at {format_duration(beat.at)}" if beat.at is not None else f"when {beat.when}"
         lines.append(f"beat         {beat.id}: {beat.fault} {when}")
     for book in scenario.runbooks.values():
-        lines += ["", f"operator     {book.id}", textwrap.fill(book.why.strip(), WIDTH, initial_indent="  ", subsequent_indent="  ")]
+        lines += [
+            "",
+            f"operator     {book.id}",
+            textwrap.fill(book.why.strip(), WIDTH, initial_indent="  ", subsequent_indent="  "),
+        ]
         lines += [f"  - {step.action} {dict(step.params) or ''}".rstrip() for step in book.steps]
     return lines

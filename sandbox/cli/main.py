@@ -35,11 +35,11 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """Imports a subcommand when it is called; suggests the nearest name for an unknown one."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's interface
         """Names in the order of use."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's interface
         """The subcommand of a name."""
         if cmd_name not in COMMANDS:
             return None
@@ -100,7 +100,7 @@ def run(argv: Sequence[str], wiring: SessionMaker) -> int:
     except OSError as error:
         click.echo(f"drillbox: {error.filename or 'output'}: {error.strerror}", err=True)
         return int(Exit.USAGE)
-    except Exception as error:  # the last resort: a bug of ours must not look like the user's
+    except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours must not look like the user's
         return _bug(error)
 
 

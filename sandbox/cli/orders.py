@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +13,10 @@ from ..model.params import ParamError, parse_params
 
 WORDS = {
     "help": "this list; help ACTION tells more",
+    "status": "the last observation once more",
+    "alerts": "what is firing",
+    "logs": "the last log lines; logs TEXT filters",
+    "changes": "what was changed, by whom",
     "pause": "stop the clock",
     "resume": "let it run again",
     "speed": "change the pace: speed 30x",
@@ -90,5 +96,11 @@ def _help(words: Sequence[str], known: Mapping[str, Action]) -> str:
         lines = [f"  {action.help}", f"  {usage(action)}"]
         return "\n".join(lines + [f"    {param.name}: {param.help}" for param in action.params])
     width = max(map(len, (*known, *WORDS)))
-    lines = [f"  {name:{width}}  {action.help}" for name, action in known.items()]
-    return "\n".join(lines + [""] + [f"  {name:{width}}  {text}" for name, text in WORDS.items()])
+    rows = [(name, action.help) for name, action in known.items()] + [("", "")] + list(WORDS.items())
+    columns = shutil.get_terminal_size((100, 30)).columns
+    return "\n".join(_entry(name, text, width, columns) for name, text in rows)
+
+
+def _entry(name: str, text: str, width: int, columns: int) -> str:
+    """A name and its help, wrapped beside it."""
+    return textwrap.fill(text, columns, initial_indent=f"  {name:{width}}  ", subsequent_indent=" " * (width + 4)) or ""

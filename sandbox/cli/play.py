@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..clock import Pacer, WallClock
 from ..drill import Result, operator_for, result_of
-from ..engine import STEP
 from ..journal import read_journal
 from ..model.errors import Exit
 from ..model.events import Audience, Began, Event, Logged, Observed
@@ -23,7 +21,7 @@ from ..operators import Operator
 from ..paths import atomic_write
 from ..reports.markdown import debrief
 from ..reports.plain import STATUS_EVERY, event_line, result_line, status_line
-from .orders import Order, OrderError, parse_order
+from .loop import Loop, parse_speed
 from .playing import Prepared, Request, find, play_headless, prepare
 from .terminal import ConsoleProgress
 
@@ -31,21 +29,6 @@ if TYPE_CHECKING:
     from ..model.telemetry import Scrape
     from ..session import DrillSession
     from .wiring import SessionMaker
-
-LONGEST_WAIT = 0.1
-"""Seconds of the wall clock that the loop waits at most for a typed line."""
-FASTEST = 600.0
-
-
-def parse_speed(_ctx: click.Context | None, _param: click.Parameter | None, raw: str) -> float:
-    """`10x` or `10`, from 1x to 600x."""
-    try:
-        speed = float(raw.strip().lower().removesuffix("x"))
-    except ValueError:
-        raise click.BadParameter(f"{raw!r} is not a speed: write 1x to 600x") from None
-    if not 1.0 <= speed <= FASTEST:
-        raise click.BadParameter(f"{raw!r} is out of bounds: 1x to 600x")
-    return speed
 
 
 @click.command("play")
@@ -164,68 +147,6 @@ def _paced(prepared: Prepared, speed: float, progress: ConsoleProgress, operator
         click.echo(f"journal: {prepared.journal.path}", err=True)
     path = prepared.journal.path
     return result_of(read_journal(path), path, prepared.scenario)
-
-
-class Loop:
-    """Plays steps when they are due and typed lines as they come."""
-
-    def __init__(
-        self, prepared: Prepared, speed: float, lines: queue.Queue[str | None], operator: Operator | None = None
-    ) -> None:
-        self._session = prepared.session
-        self._operator = operator
-        self._lines = lines
-        self._pacer = Pacer(WallClock(), speed)
-        self._pacer.delay(self._session.now)
-        self._paused = False
-        self._session.control(speed=speed)
-
-    def run(self) -> None:
-        """Until the drill is over."""
-        while not self._session.over:
-            delay = LONGEST_WAIT if self._paused else self._pacer.delay(self._session.now + STEP)
-            line = self._next(min(delay, LONGEST_WAIT))
-            if line is not None:
-                self._obey(line)
-            elif not self._paused and delay <= LONGEST_WAIT:
-                self._session.advance(self._operator)
-
-    def _next(self, wait: float) -> str | None:
-        try:
-            return self._lines.get(timeout=wait) if wait > 0 else self._lines.get_nowait()
-        except queue.Empty:
-            return None
-
-    def _obey(self, line: str) -> None:
-        try:
-            order = parse_order(line, self._session.catalogue().actions)
-        except OrderError as error:
-            click.echo(f"  ? {error}")
-            return
-        self._do(order)
-
-    def _do(self, order: Order) -> None:
-        session = self._session
-        if order.action:
-            session.submit(order.action, order.params)
-        elif order.word in ("pause", "resume"):
-            self._paused = order.word == "pause"
-            session.control(pause=self._paused)
-            self._pacer.restart()
-            click.echo(f"  {order.word}d")
-        elif order.word == "speed":
-            try:
-                speed = parse_speed(None, None, order.text)
-            except click.BadParameter as error:
-                click.echo(f"  ? {error.message}")
-                return
-            self._pacer.set_speed(speed)
-            session.control(speed=speed)
-            click.echo(f"  {speed:g}x")
-        elif order.word == "quit":
-            session.end("aborted")
-        elif order.text:
-            click.echo(order.text)
 
 
 def _read_lines(lines: queue.Queue[str | None]) -> None:

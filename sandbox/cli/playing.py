@@ -67,7 +67,11 @@ def prepare(
     # The session first: an unknown stack must leave no journal behind.
     sinks = [] if on_event is None else [on_event]
     writer: list[JournalWriter] = []
-    session = wiring.session(scenario, request.seed, request.stack, [lambda event: writer[0].append(event), *sinks])
+
+    def write(event: Event) -> None:
+        writer[0].append(event)
+
+    session = wiring.session(scenario, request.seed, request.stack, [write, *sinks])
     writer.append(new_journal(header, request.out))
     return Prepared(scenario, session, writer[0], header)
 

@@ -48,7 +48,8 @@ def run_command(
 ) -> int:
     """Play incidents headless with a scripted operator. SCENARIO is an id or a file.
 
-    The exit code is 0 if every drill was passed, else the gravest of: 1 failed, 2 invalid, 3 broken stack, 4 aborted, 130 interrupted.
+    The exit code is 0 if every drill was passed, else the gravest of: 1 failed, 2 invalid, 3 broken stack, 4 aborted,
+    130 interrupted.
 
     \b
     Examples:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 _BARS = "▁▂▃▄▅▆▇█"
 GAP = "·"
@@ -23,7 +24,7 @@ def columns(values: Sequence[float | None], width: int) -> list[float | None]:
         return list(values)
     edges = [round(index * len(values) / width) for index in range(width + 1)]
     means: list[float | None] = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         known = [value for value in values[start:end] if value is not None]
         means.append(sum(known) / len(known) if known else None)
     return means

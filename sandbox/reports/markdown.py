@@ -68,7 +68,7 @@ def _course(result: Result) -> str:
     share = [f"{format_share(goal.target)}" for goal in scenario.objectives if goal.sli == "availability"]
     rows = [
         ("traffic", "0 to 5x the usual rate", _of("request_rate"), scenario.world.traffic.rate * 5),
-        ("latency p95", f"0 to {format_duration(4 * bound)}, objective at a quarter: {format_duration(bound)}", _of("latency_p95"), 4 * bound),
+        ("latency p95", f"0 to {format_duration(4 * bound)}, a quarter is the bound", _of("latency_p95"), 4 * bound),
         ("errors", f"0 to 100% of requests{', availability objective ' + share[0] if share else ''}", _of("error_ratio"), 1.0),
         ("saturation", "0 to 100% of slots busy", _of("saturation"), 1.0),
         ("replicas", f"0 to {2 * replicas} ready", _of("replicas"), 2.0 * replicas),
@@ -120,7 +120,14 @@ def _timeline(result: Result) -> str:
     for command in record.commands:
         outcome = command.outcome if command.outcome != "completed" else ""
         why = f" — {outcome}: {command.reason}" if command.reason else f" — {outcome}" if outcome else ""
-        rows.append((command.at, 3, command.actor, f"`{command.action} {params_text(command.action, command.params)}`".replace(" `", "`") + why))
+        rows.append(
+            (
+                command.at,
+                3,
+                command.actor,
+                f"`{command.action} {params_text(command.action, command.params)}`".replace(" `", "`") + why,
+            )
+        )
     rows += [(at, 4, change.by, _change(change)) for at, change in record.changes]
     lines = ["## What happened", "", "| time | who | what |", "|---|---|---|"]
     lines += [f"| {format_clock(at)} | {who} | {what} |" for at, _, who, what in sorted(rows, key=lambda row: row[:2])]
@@ -142,7 +149,13 @@ def _params(params: object) -> str:
 
 def _answer(scenario: Scenario) -> str:
     lesson = scenario.debrief
-    lines = ["## What it was", "", f"Cause: `{scenario.answer.cause}`, component: `{scenario.answer.component}`.", "", lesson.story.strip()]
+    lines = [
+        "## What it was",
+        "",
+        f"Cause: `{scenario.answer.cause}`, component: `{scenario.answer.component}`.",
+        "",
+        lesson.story.strip(),
+    ]
     if lesson.sooner:
         lines += ["", "## How to see it sooner", "", lesson.sooner.strip()]
     lines += ["", "## Tempting, and wrong", ""] if scenario.tempting else []

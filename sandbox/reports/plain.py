@@ -11,12 +11,10 @@ from ..model.events import (
     Alerted,
     Began,
     Changed,
-    Cleared,
     Completed,
     Ended,
     Event,
     Failed,
-    Injected,
     Logged,
     Observed,
     Rejected,
@@ -67,7 +65,9 @@ def result_line(result: Result) -> str:
     """One line for a drill: verdict, who played it, what it cost, why."""
     reasons = "; ".join((*result.judgement.reasons, *(f"alerts: {text}" for text in result.unmet)))
     who = f"{result.scenario.id} {result.operator} seed {result.seed}"
-    return f"{result.judgement.verdict.value.upper():8} {who}  harm ${result.harm.total:,.2f}" + (f"  ({reasons})" if reasons else "")
+    return f"{result.judgement.verdict.value.upper():8} {who}  harm ${result.harm.total:,.2f}" + (
+        f"  ({reasons})" if reasons else ""
+    )
 
 
 def result_data(result: Result) -> dict[str, object]:
@@ -92,9 +92,12 @@ def result_data(result: Result) -> dict[str, object]:
 
 
 def _text(event: Event) -> str | None:
+    return _of_command(event) or _of_service(event)
+
+
+def _of_command(event: Event) -> str | None:
+    """What became of a command."""
     match event.body:
-        case Began(_, title, pager):
-            return f"{title}\n\n{pager.strip()}\n"
         case Accepted(actor, _, action, params):
             return f"{actor}: {action} {params_text(action, params)}".rstrip()
         case Rejected(actor, _, action, params, reason):
@@ -103,16 +106,21 @@ def _text(event: Event) -> str | None:
             return f"{actor}: {action} - FAILED: {reason}"
         case Completed(_, _, action) if action in ACTIONS and ACTIONS[action].duration > 0:
             return f"{action}: done"
+    return None
+
+
+def _of_service(event: Event) -> str | None:
+    """What happened to the service."""
+    match event.body:
+        case Began(_, title, pager):
+            return f"{title}. You are on call; this page is about to reach you:\n\n{pager.strip()}\n"
         case Changed(field, before, after, by):
             return f"change: {field} {_value(before)} -> {_value(after)} ({by})"
         case Alerted(name, labels, _, state, _, summary, told) if state in ("firing", "resolved") and told:
-            return f"{labels.get('severity', 'alert').upper()} {state}: {name}" + (f" - {summary}" if summary else "")
+            shown = f" - {summary}" if summary and state == "firing" else ""
+            return f"{labels.get('severity', 'alert').upper()} {state}: {name}{shown}"
         case Logged(_, component, severity, text) if severity in _LOUD:
             return f"log: {component} {severity}: {text}"
-        case Injected(beat, fault, params):
-            return f"fault: {fault} ({beat}) {dict(params)}"
-        case Cleared(beat):
-            return f"fault over: {beat}"
         case Ended(reason):
             return f"the drill is over: {reason}"
     return None

@@ -137,8 +137,12 @@ def test_too_few_flights_say_how_many_are_needed(warm_home: Path, flight_data: F
         ensure_model(dataclasses.replace(WINTER, train_until=dt.datetime(2013, 1, 1, 20)), flight_data)
 
 
-def test_scores_are_the_models_and_are_cached(winter: ModelVersion, warm_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_are_the_models_and_are_cached(
+    winter: ModelVersion, warm_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = open_world(WINTER, 300, 60, 1)
+    scores_dir = tmp_path / "cache" / "scores"
+    monkeypatch.setattr("drillbox.sandbox.learning.models.cache_dir", lambda: tmp_path / "cache")
     steps: list[float] = []
     scores = score_examples(winter, world.examples, lambda _step, done: steps.append(done))
     assert steps == [0.0, 1.0]
@@ -146,7 +150,7 @@ def test_scores_are_the_models_and_are_cached(winter: ModelVersion, warm_home: P
     assert 0.0 <= scores.min() < scores.max() <= 1.0
     # On the weather of another hour the answer is another one: the features are those of the time of the request.
     assert len(np.unique(scores)) > len(np.unique(world.examples.rows))
-    (path,) = [path for path in (warm_home / "cache" / "scores").iterdir() if np.array_equal(np.load(path), scores)]
+    (path,) = [path for path in scores_dir.iterdir() if np.array_equal(np.load(path), scores)]
     path.write_bytes(path.read_bytes()[:-8])
     assert np.array_equal(score_examples(winter, world.examples), scores)
     monkeypatch.setattr(training, "score", None)  # the second time nothing is computed
