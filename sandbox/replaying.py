@@ -21,7 +21,8 @@ def replay(session: DrillSession, events: Sequence[Event], progress: Progress) -
     last = events[-1].at if events else 0.0
     session.start(progress)
     place = 0
-    while not session.over and (reason == "finished" or session.now < last):
+    # A journal that breaks off may hold a part of what happened at its last moment: that moment is played in full.
+    while not session.over and (reason == "finished" or session.now < last or (not reason and session.now == last)):
         while place < len(commands) and commands[place][0] <= session.now:
             body = commands[place][1]
             session.submit(body.action, body.params, body.actor)

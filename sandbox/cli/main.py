@@ -93,8 +93,8 @@ def run(argv: Sequence[str], wiring: SessionMaker) -> int:
     except DrillboxError as error:
         click.echo(f"drillbox: {error}", err=True)
         return int(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has gone: that is not an error. Nothing must fail again at exit.
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output has gone (click makes a SystemExit of it): no error. Nothing must fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.PASSED)
     except OSError as error:
