@@ -37,7 +37,7 @@ def scenario_text() -> str:
         (("play", "monday-rush", "--speed", "1000x"), "out of bounds"),
         (("run",), "name the scenarios to run, or give --all"),
         (("run", "/nowhere.yaml"), "/nowhere.yaml"),
-        (("run", "/tmp"), "/tmp"),
+        (("run", "/etc"), "/etc"),
         (("replay", "/nowhere.jsonl"), "cannot read the journal /nowhere.jsonl"),
         (("report", "/etc/hostname"), "is not a drillbox journal"),
         (("prove", "monday-rush", "--seed", "1", "--seeds", "2"), "either --seed or --seeds"),
