@@ -12,7 +12,6 @@ from plane_kit import (
     BESIDE,
     FAILED,
     GIVEN_UP,
-    OK,
     SERVED,
     UNBOUNDED,
     first_tries,
@@ -72,13 +71,52 @@ def test_servers_that_cancel_free_the_slot_and_the_place_in_the_queue() -> None:
     assert replica_count(plane, lay.R_CANCELLED) == 3
 
 
-def test_cancelling_makes_room_in_the_queue() -> None:
-    plane = make(clients=ClientPolicy(timeout=0.5), cancel_on_timeout=True, queue=1)
-    plane.advance(0.3, np.array([0.0, 0.2]))
-    plane.set_slowness(0, 0.1)
+def test_who_gives_up_in_the_queue_makes_room_there() -> None:
+    plane = make(cancel_on_timeout=True, queue=2)
+    plane.advance(0.0, np.zeros(1))
+    plane.set_clients(ClientPolicy(timeout=0.25))
+    plane.advance(0.5, np.array([0.0, 0.125, 0.25, 0.375, 0.5]), 1)
+    # 1 and 2 wait; 3 takes the place of 1, 4 that of 2, 5 that of 3.
+    assert [record[0] for record in plane.records] == [1, 2, 3]
+    assert plane.jobs[:, [0, 3, 5, 6]].tolist() == [
+        [1, 0.0, 0.25, GIVEN_UP],
+        [2, 0.125, 0.375, GIVEN_UP],
+        [3, 0.25, 0.5, GIVEN_UP],
+    ]
+    assert np.isinf(plane.jobs[:, 4]).all()
+    assert (replica_count(plane, lay.R_WAITING), replica_count(plane, lay.R_REJECTED)) == (2, 0)
+    assert plane.state.rf[0, lay.RF_QUEUE] == 0.875
+    plane.advance(0.5, np.full(1, 0.5), 6)
+    assert replica_count(plane, lay.R_REJECTED) == 1
+    plane.kill_replica(0)
+    assert (replica_count(plane, lay.R_BROKEN), replica_count(plane, lay.R_CANCELLED)) == (3, 3)
+    assert plane.counts().failed == plane.decided == 7
+
+
+def test_a_slot_passes_over_those_who_gave_up() -> None:
+    plane = make(cancel_on_timeout=True)
+    plane.advance(0.0, np.zeros(1))
+    plane.set_clients(ClientPolicy(timeout=0.25))
+    plane.advance(0.5, np.array([0.0, 0.0]), 1)
     plane.set_clients(ClientPolicy())
-    plane.advance(3.0, np.array([0.4, 0.75]), 2)  # a full queue, then a free one
-    assert plane.records[np.argsort(plane.records[:, 0]), 3].tolist() == [FAILED, OK, FAILED, OK]
+    plane.advance(0.5, np.full(2, 0.5), 3)
+    plane.finish()
+    assert plane.jobs[:, [0, 4, 5]].tolist()[2:] == [[0, 0.0, 1.0], [3, 1.0, 2.0], [4, 2.0, 3.0]]
+    assert plane.is_empty(0)
+
+
+def test_an_answer_in_time_takes_its_deadline_away() -> None:
+    plane = make(clients=ClientPolicy(timeout=10.0), concurrency=2)
+    plane.advance(0.0, np.zeros(3))  # the third waits until 1 and is served until 2
+    plane.set_clients(ClientPolicy(timeout=5.0))
+    plane.advance(0.0, np.zeros(1), 3)  # waits as well; its deadline comes before that of the third
+    plane.advance(2.5)
+    assert plane.counts().slow + plane.counts().ok == 4
+    plane.set_clients(ClientPolicy(timeout=20.0))
+    plane.set_slowness(0, 12.0)
+    plane.advance(30.0, np.full(4, 2.5), 4)  # in the same rows of memory, past both old deadlines
+    assert plane.records[4:, 2].tolist() == [14.5, 14.5, 22.5, 22.5]
+    assert plane.records[4:, 3].tolist() == [1, 1, FAILED, FAILED]
 
 
 def test_a_shorter_timeout_overtakes_the_deadlines_of_a_longer_one() -> None:

@@ -196,8 +196,8 @@ def test_a_pool_has_its_own_replicas() -> None:
 
 
 def test_first_come_is_first_served_also_at_the_same_time() -> None:
-    plane = make(concurrency=3)
-    plane.advance(10.0, np.zeros(12))
-    assert plane.jobs[:, 0].tolist() == list(range(12))
+    plane = make(concurrency=10)
+    plane.advance(10.0, np.zeros(40))
+    assert plane.jobs[:, 0].tolist() == list(range(40))
     assert (plane.jobs[:, 6] == SERVED).all()
-    assert plane.jobs[:, 5].tolist() == np.repeat([1.0, 2.0, 3.0, 4.0], 3).tolist()
+    assert plane.jobs[:, 5].tolist() == np.repeat([1.0, 2.0, 3.0, 4.0], 10).tolist()
