@@ -66,7 +66,7 @@ class AlertBook:
         """Take the results of one evaluation, one per rule, at `at` seconds."""
         transitions: list[Transition] = []
         for rule, known, (labels, values) in zip(self._rules, self._alerts, results, strict=True):
-            if not known and all(value is None for value in values):
+            if not known and values.count(None) == len(values):
                 continue
             present = {own: value for own, value in zip(labels, values, strict=True) if value is not None}
             for own, value in present.items():

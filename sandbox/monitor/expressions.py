@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .program import Bound, Column, Expr, Labels, Program
+from .program import Bound, Column, Expr, Labels, Program, Step, reader
 from .promql import AGGREGATES, Selector, Value, divide, histogram_quantile, quoted, window_text
 
 
@@ -75,17 +75,24 @@ class Aggregate:
     def bind(self, program: Program) -> Bound:
         """Add its step."""
         bound = program.bind(self.of)
+        if self.operation == "sum" and not self.by and len(bound.labels) == 1:
+            return Bound(((),), bound.slot)  # the sum of one element is that element
         groups: dict[Labels, list[int]] = {} if self.by else {(): []}
         for index, labels in enumerate(bound.labels):
             groups.setdefault(tuple(pair for pair in labels if pair[0] in self.by), []).append(index)
         function, slot, members = AGGREGATES[self.operation], bound.slot, list(groups.values())
+        readers = [reader(group) for group in members]
 
         def whole(slots: list[Column]) -> Column:
-            there = [value for value in slots[slot] if value is not None]
-            return [function(there) if there else None]
+            values = slots[slot]
+            there = [value for value in values if value is not None] if None in values else values
+            return [function(there) if there else None]  # type: ignore[arg-type]  # none of them is None
 
         def grouped(slots: list[Column]) -> Column:
-            values, out = slots[slot], []
+            values = slots[slot]
+            if None not in values:
+                return [function(read(values)) for read in readers]  # type: ignore[arg-type]  # as above
+            out: list[Value] = []
             for group in members:
                 there = [value for i in group if (value := values[i]) is not None]
                 out.append(function(there) if there else None)
@@ -119,14 +126,14 @@ class Quantile:
             histograms.setdefault(rest, []).append((float(dict(labels)["le"]), index))
         quantile, slot = self.quantile, bound.slot
         members = [sorted(buckets) for buckets in histograms.values()]
-        tables = [([bound for bound, _ in buckets], [index for _, index in buckets]) for buckets in members]
+        tables = [([bound for bound, _ in buckets], reader([index for _, index in buckets])) for buckets in members]
 
         def step(slots: list[Column]) -> Column:
             values, out = slots[slot], []
-            for bounds, indices in tables:
-                counts = [values[i] for i in indices]
-                there = any(count is not None for count in counts)
-                out.append(histogram_quantile(quantile, bounds, counts) if there else None)
+            for bounds, read in tables:
+                counts = read(values)
+                missing = counts.count(None) == len(counts)
+                out.append(None if missing else histogram_quantile(quantile, bounds, counts))
             return out
 
         return program.add(list(histograms), step)
@@ -188,18 +195,20 @@ class Binary:
 
     def bind(self, program: Program) -> Bound:
         """Add its step."""
-        combine = _combine(self.operation)
         if isinstance(self.left, (int, float)):
-            return self._bind_left_number(program, self.left, combine)
+            return self._bind_left_number(program, self.left)
         left = program.bind(self.left)
         slot = left.slot
         if isinstance(self.right, (int, float)):
-            number = self.right
-            return program.add(left.labels, lambda slots: [None if v is None else combine(v, number) for v in slots[slot]])
+            return program.add(left.labels, _with_number(slot, len(left.labels), self.operation, self.right))
         right = program.bind(self.right)
         places = {labels: index for index, labels in enumerate(right.labels)}
         pairs = [(index, places[labels]) for index, labels in enumerate(left.labels) if labels in places]
         other = right.slot
+        if len(pairs) == 1:
+            (first, second) = pairs[0]
+            return program.add([left.labels[first]], _of_pair((slot, first), (other, second), self.operation))
+        combine = _combine(self.operation)
 
         def step(slots: list[Column]) -> Column:
             ours, theirs, out = slots[slot], slots[other], []
@@ -210,12 +219,50 @@ class Binary:
 
         return program.add([left.labels[index] for index, _ in pairs], step)
 
-    def _bind_left_number(self, program: Program, number: float, combine: Callable[[float, float], Value]) -> Bound:
+    def _bind_left_number(self, program: Program, number: float) -> Bound:
         if isinstance(self.right, (int, float)) or self.operation not in _ARITHMETIC:
             raise ValueError(f"a number on the left needs arithmetic with a vector: {self.promql()}")
         right = program.bind(self.right)
-        slot = right.slot
-        return program.add(right.labels, lambda slots: [None if v is None else combine(number, v) for v in slots[slot]])
+        slot, size = right.slot, len(right.labels)
+        if size == 1 and self.operation is Operation.SUBTRACT:
+            return program.add(right.labels, lambda slots: [None if (value := slots[slot][0]) is None else number - value])
+        combine = _combine(self.operation)
+        return program.add(right.labels, _each(slot, size, lambda value: combine(number, value)))
+
+
+def _each(slot: int, size: int, function: Callable[[float], Value]) -> Step:
+    """A step that applies a function to every element that is there. Most vectors have one element: that case is quick."""
+    if size != 1:
+        return lambda slots: [None if value is None else function(value) for value in slots[slot]]
+    return lambda slots: [None if (value := slots[slot][0]) is None else function(value)]
+
+
+def _with_number(slot: int, size: int, operation: Operation, number: float) -> Step:
+    """A step for a vector and a number on its right. The usual cases on one element are written out: calls are most of a step."""
+    if size == 1 and operation is Operation.DIVIDE and number:
+        return lambda slots: [None if (value := slots[slot][0]) is None else value / number]
+    if size == 1 and operation is Operation.ABOVE:
+        return lambda slots: [value if (value := slots[slot][0]) is not None and value > number else None]
+    combine = _combine(operation)
+    return _each(slot, size, lambda value: combine(value, number))
+
+
+def _of_pair(ours: tuple[int, int], theirs: tuple[int, int], operation: Operation) -> Step:
+    """A step for one element on each side, given by slot and place."""
+    (slot, i), (other, j) = ours, theirs
+    combine = _combine(operation)
+
+    def divided(slots: list[Column]) -> Column:
+        a, b = slots[slot][i], slots[other][j]
+        if a is None or b is None:
+            return [None]
+        return [a / b if b else divide(a, b)]
+
+    def combined(slots: list[Column]) -> Column:
+        a, b = slots[slot][i], slots[other][j]
+        return [None if a is None or b is None else combine(a, b)]
+
+    return divided if operation is Operation.DIVIDE else combined
 
 
 def _operand(side: Expr | float) -> str:
@@ -245,7 +292,7 @@ class OrZero:
         if bound.labels != ((),):
             raise ValueError(f"only a vector without labels can fall back to 0: {self.of.promql()}")
         slot = bound.slot
-        return program.add(bound.labels, lambda slots: [0.0 if slots[slot][0] is None else slots[slot][0]])
+        return program.add(bound.labels, lambda slots: [0.0 if (value := slots[slot][0]) is None else value])
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,4 +313,6 @@ class Recorded:
         found = [(labels, place) for (record, labels), place in program.recorded.items() if record == self.record]
         matching = [(labels, place) for labels, place in found if wanted <= set(labels)]
         places = [place for _, place in matching]
+        if len(places) == 1 and not any(slot == places[0][0] and index for slot, index in program.recorded.values()):
+            return Bound((matching[0][0],), places[0][0])  # the whole of an earlier result: no step of its own
         return program.add([labels for labels, _ in matching], lambda slots: [slots[slot][i] for slot, i in places])

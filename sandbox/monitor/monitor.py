@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -39,8 +39,13 @@ class MonitorResult:
     at: float
     slis: Mapping[str, float]
     counts: Mapping[str, tuple[float, float]]
-    budget: Mapping[str, BudgetReading]
     transitions: tuple[Transition, ...]
+    read_budget: Callable[[], Mapping[str, BudgetReading]] = field(repr=False, compare=False)
+
+    @property
+    def budget(self) -> Mapping[str, BudgetReading]:
+        """Error budgets by objective."""
+        return self.read_budget()
 
 
 class Monitor:
@@ -93,13 +98,9 @@ class Monitor:
         slis = {name: value for name, value in named if value is not None and math.isfinite(value)}
         self._remember(at, values[: len(self._slis)])
         counts = self._count()
-        return MonitorResult(
-            at,
-            slis,
-            counts,
-            self._budgets(at, counts, values[len(self._slis) :]),
-            self._book.update(at, evaluation.alerts),
-        )
+        burns, elapsed = values[len(self._slis) :], at - self._started
+        transitions = self._book.update(at, evaluation.alerts)
+        return MonitorResult(at, slis, counts, transitions, lambda: self._budgets(elapsed, counts, burns))
 
     def query(self, expr: str, start: float, end: float, step: float) -> tuple[Floats, Floats]:
         """A metric over time: an SLI, or an expression over SLIs; a condition gives 1 or 0.
@@ -157,12 +158,11 @@ class Monitor:
         }
 
     def _budgets(
-        self, at: float, counts: Mapping[str, tuple[float, float]], burns: Sequence[float | None]
+        self, elapsed: float, counts: Mapping[str, tuple[float, float]], burns: Sequence[float | None]
     ) -> dict[str, BudgetReading]:
         rates: dict[str, dict[str, float]] = {goal.id: {} for goal in self.objectives}
         for (goal, window), value in zip(self._burns, burns, strict=True):
             rates[goal][window] = math.nan if value is None else value
         return {
-            goal.id: BudgetReading(budget_remaining(goal, *counts[goal.id], at - self._started), rates[goal.id])
-            for goal in self.objectives
+            goal.id: BudgetReading(budget_remaining(goal, *counts[goal.id], elapsed), rates[goal.id]) for goal in self.objectives
         }

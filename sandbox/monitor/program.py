@@ -6,6 +6,7 @@ element without a value is None: it is not in the vector.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,7 +17,7 @@ from .store import SeriesStore
 Labels = tuple[tuple[str, str], ...]
 """Labels of an element, sorted by name, without the metric's."""
 
-Column = list[Value]
+Column = Sequence[Value]
 """Values of a vector's elements."""
 
 Step = Callable[[list[Column]], Column]
@@ -105,15 +106,15 @@ class Program:
         """Add the present values of series."""
         store, bank = self.sources.store, self.sources.instants
         rows = self._useful(selector, store.now)
-        lanes = [bank.lane(row) for row in rows]
-        return self.add([store.series[row].labels for row in rows], lambda _slots: [bank.values[lane] for lane in lanes])
+        read = reader([bank.lane(row) for row in rows])
+        return self.add([store.series[row].labels for row in rows], lambda _slots: read(bank.values))
 
     def add_range(self, selector: Selector, window: float, divisor: float) -> Bound:
         """Add increases of counters over `window` seconds, divided by `divisor`."""
         store, bank = self.sources.store, self.sources.ranges
         rows = self._useful(selector, store.now - window * 1000.0)
-        lanes = [bank.lane(row, window, divisor) for row in rows]
-        return self.add([store.series[row].labels for row in rows], lambda _slots: [bank.values[lane] for lane in lanes])
+        read = reader([bank.lane(row, window, divisor) for row in rows])
+        return self.add([store.series[row].labels for row in rows], lambda _slots: read(bank.values))
 
     def run(self, now: float) -> list[Column]:
         """The values of all slots as of `now` (milliseconds)."""
@@ -137,3 +138,14 @@ class Program:
         if len(useful) != len(rows):
             self.left_out.update(set(rows).difference(useful))
         return useful
+
+
+def reader(places: Sequence[int]) -> Callable[[Column], Column]:
+    """Picks elements out of a column: at once where they are contiguous."""
+    if not places:
+        return lambda _values: []
+    first, end = places[0], places[-1] + 1
+    if list(places) == list(range(first, end)):
+        return lambda values: values[first:end]
+    pick: Callable[[Column], Column] = operator.itemgetter(*places)  # of two or more: one is contiguous
+    return pick

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 
 import numpy as np
 
@@ -182,24 +183,22 @@ def histogram_quantile(quantile: float, bounds: Sequence[float], counts: Sequenc
         NaN without observations, without a last bucket of +Inf, or with fewer than two buckets; the last finite bound if the
         quantile lies beyond it.
     """
-    buckets = [(bound, count) for bound, count in zip(bounds, counts, strict=True) if count is not None]
-    if len(buckets) < 2 or buckets[-1][0] != math.inf:
+    there = [count for count in counts if count is not None]
+    if len(there) != len(counts):
+        bounds = [bound for bound, count in zip(bounds, counts, strict=True) if count is not None]
+    if len(bounds) < 2 or bounds[-1] != math.inf:
         return math.nan
-    cumulative: list[float] = []
-    highest = buckets[0][1]
-    for _, count in buckets:  # sums of rates may fall by a rounding error
-        highest = max(highest, count)
-        cumulative.append(highest)
+    cumulative = list(accumulate(there, max))  # sums of rates may fall by a rounding error
     if cumulative[-1] == 0 or math.isnan(cumulative[-1]):
         return math.nan
     rank = quantile * cumulative[-1]
     index = bisect_left(cumulative, rank, 0, len(cumulative) - 1)
     if index == len(cumulative) - 1:
-        return buckets[-2][0]
-    end = buckets[index][0]
+        return bounds[-2]
+    end = bounds[index]
     if index == 0:
         return end if end <= 0 else end * (rank / cumulative[0])
-    start, below = buckets[index - 1][0], cumulative[index - 1]
+    start, below = bounds[index - 1], cumulative[index - 1]
     return start + (end - start) * ((rank - below) / (cumulative[index] - below))
 
 
