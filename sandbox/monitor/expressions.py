@@ -60,6 +60,19 @@ class Increase:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """An element without labels that is never there, as an aggregate over no series. All of them share one step."""
+
+    def promql(self) -> str:
+        """The expression in PromQL."""
+        return "vector(0) == 1"
+
+    def bind(self, program: Program) -> Bound:
+        """Add its step."""
+        return program.add([()], lambda _slots: [None])
+
+
+@dataclass(frozen=True, slots=True)
 class Aggregate:
     """`sum`, `avg`, `max`, `min` or `count` over the elements, one result for each set of values of the labels in `by`."""
 
@@ -75,6 +88,8 @@ class Aggregate:
     def bind(self, program: Program) -> Bound:
         """Add its step."""
         bound = program.bind(self.of)
+        if not bound.labels and not self.by:
+            return program.bind(Missing())
         if self.operation == "sum" and not self.by and len(bound.labels) == 1:
             return Bound(((),), bound.slot)  # the sum of one element is that element
         groups: dict[Labels, list[int]] = {} if self.by else {(): []}
@@ -197,6 +212,10 @@ class Binary:
         """Add its step."""
         if isinstance(self.left, (int, float)):
             return self._bind_left_number(program, self.left)
+        if self.operation is Operation.DIVIDE and isinstance(self.left, OrZero) and not isinstance(self.right, (int, float)):
+            part, whole = program.bind(self.left.of), program.bind(self.right)
+            if part.labels == whole.labels == ((),):
+                return program.add([()], _share(part.slot, whole.slot))
         left = program.bind(self.left)
         slot = left.slot
         if isinstance(self.right, (int, float)):
@@ -263,6 +282,20 @@ def _of_pair(ours: tuple[int, int], theirs: tuple[int, int], operation: Operatio
         return [None if a is None or b is None else combine(a, b)]
 
     return divided if operation is Operation.DIVIDE else combined
+
+
+def _share(part: int, whole: int) -> Step:
+    """A quotient whose numerator falls back to 0, the form of every share: there are many, so one step does both."""
+
+    def step(slots: list[Column]) -> Column:
+        a, b = slots[part][0], slots[whole][0]
+        if b is None:
+            return [None]
+        if a is None:
+            a = 0.0
+        return [a / b if b else divide(a, b)]
+
+    return step
 
 
 def _operand(side: Expr | float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..model.telemetry import Scrape
 from .alerts import Alert, AlertBook, Transition
 from .catalogue import event_counters, sli_rules
 from .objectives import BURN_WINDOWS, BurnWindow, budget_remaining, burn_lengths, rule_group, tightest_bound
-from .promql import window_text
+from .promql import Selector, window_text
 from .rules import AlertRule, Result
 from .store import LOOKBACK, Floats, SeriesStore
 
@@ -70,12 +70,15 @@ class Monitor:
         self.recorded: Sequence[Result] = ()  # of the last evaluation, one per recording rule
         self._book = AlertBook(self.group.alerting)
         self._counters = {goal.id: event_counters(goal.sli, goal.bound) for goal in objectives}
-        self._counted: dict[str, tuple[list[int], list[int]]] = {}
+        self._counted: dict[
+            str, tuple[slice[int, int, None], slice[int, int, None]]
+        ] = {}  # of good and all events: places in `_counted_rows`
+        self._counted_rows: list[int] = []
         self._known = 0
         self._started = math.nan
         self._burns = [(goal.id, window_text(length)) for goal in objectives for length in burn_lengths(windows)]
         self._times: list[float] = []
-        self._history: Floats = np.full((256, len(self._slis)), np.nan)
+        self._history: list[Sequence[float | None]] = []  # one row per evaluation, in the order of `_slis`
 
     @property
     def alerts(self) -> list[Alert]:
@@ -84,10 +87,14 @@ class Monitor:
 
     def observe(self, scrape: Scrape) -> MonitorResult:
         """Take a scrape in and evaluate all rules at its time."""
+        self.take(scrape)
+        return self.evaluate(scrape.at)
+
+    def take(self, scrape: Scrape) -> None:
+        """Take a scrape in; later evaluations see it."""
         if math.isnan(self._started):
             self._started = scrape.at
         self.store.append(scrape)
-        return self.evaluate(scrape.at)
 
     def evaluate(self, at: float) -> MonitorResult:
         """Evaluate all rules at `at` seconds, which never falls; by itself for a time at which nothing could be scraped."""
@@ -96,7 +103,8 @@ class Monitor:
         values = [column[0] if column else None for _, column in evaluation.recorded]
         named = zip(self._slis, values, strict=False)
         slis = {name: value for name, value in named if value is not None and math.isfinite(value)}
-        self._remember(at, values[: len(self._slis)])
+        self._history.append(values[: len(self._slis)])
+        self._times.append(at)
         counts = self._count()
         burns, elapsed = values[len(self._slis) :], at - self._started
         transitions = self._book.update(at, evaluation.alerts)
@@ -124,13 +132,13 @@ class Monitor:
         rows = [self._row_at(float(time)) for time in times]
         names = self._slis
         if expr in self._slis:
-            column = self._history[:, names.index(expr)]
-            return times, np.array([math.nan if row is None else column[row] for row in rows], np.float64)
+            return times, _floats(None if row is None else self._history[row][names.index(expr)] for row in rows)
         expression = Expression(expr)
         read = expression.evaluate if expression.is_condition else expression.value
-        columns = [(name, self._history[:, names.index(name)]) for name in expression.names if name in self._slis]
-        values = [None if row is None else read({name: float(column[row]) for name, column in columns}) for row in rows]
-        return times, np.array([math.nan if value is None else float(value) for value in values], np.float64)
+        columns = [(name, names.index(name)) for name in expression.names if name in names]
+        return times, _floats(
+            None if row is None else read({name: _number(self._history[row][column]) for name, column in columns}) for row in rows
+        )
 
     def metrics(self) -> tuple[str, ...]:
         """The SLIs that can be queried."""
@@ -141,21 +149,21 @@ class Monitor:
         row = bisect_right(self._times, time + 1e-9) - 1
         return row if row >= 0 and time - self._times[row] <= LOOKBACK else None
 
-    def _remember(self, at: float, values: Sequence[float | None]) -> None:
-        if len(self._times) == len(self._history):
-            self._history = np.concatenate([self._history, np.full_like(self._history, np.nan)])
-        self._history[len(self._times)] = [math.nan if value is None else value for value in values]
-        self._times.append(at)
-
     def _count(self) -> dict[str, tuple[float, float]]:
         store = self.store
         if self._known != len(store.series):
             self._known = len(store.series)
-            self._counted = {goal: (own.good.rows(store), own.total.rows(store)) for goal, own in self._counters.items()}
-        return {
-            goal: (math.fsum(map(store.increase, good)), math.fsum(map(store.increase, total)))
-            for goal, (good, total) in self._counted.items()
-        }
+            self._counted_rows.clear()
+            self._counted = {
+                goal: (self._counted_places(own.good), self._counted_places(own.total)) for goal, own in self._counters.items()
+            }
+        grown = store.increases(self._counted_rows)
+        return {goal: (math.fsum(grown[good]), math.fsum(grown[total])) for goal, (good, total) in self._counted.items()}
+
+    def _counted_places(self, selector: Selector) -> slice[int, int, None]:
+        start = len(self._counted_rows)
+        self._counted_rows += selector.rows(self.store)
+        return slice(start, len(self._counted_rows))
 
     def _budgets(
         self, elapsed: float, counts: Mapping[str, tuple[float, float]], burns: Sequence[float | None]
@@ -166,3 +174,12 @@ class Monitor:
         return {
             goal.id: BudgetReading(budget_remaining(goal, *counts[goal.id], elapsed), rates[goal.id]) for goal in self.objectives
         }
+
+
+def _number(value: float | None) -> float:
+    """NaN for no value."""
+    return math.nan if value is None else float(value)
+
+
+def _floats(values: Iterable[float | None]) -> Floats:
+    return np.array([_number(value) for value in values], np.float64)

@@ -91,6 +91,8 @@ class RangeBank:
         self._windows: Floats = np.zeros(0)
         self._divisors: Floats = np.zeros(0)
         self._first: Ints = np.zeros(0, np.int64)
+        self._base: Ints = np.zeros(0, np.int64)
+        self._width = 0
 
     def lane(self, row: int, window: float, divisor: float) -> int:
         """The lane of a series and window (seconds), made if it is new. A lane stays."""
@@ -116,23 +118,25 @@ class RangeBank:
     def _extrapolated(self, now: float) -> list[Value]:
         """`extrapolatedRate`, for counters."""
         store, rows = self._store, self._rows
-        base = rows * store.times.shape[1]
+        if self._width != store.times.shape[1] or len(self._base) != len(rows):
+            self._width = store.times.shape[1]
+            self._base = rows * self._width
         flat_times = store.times.ravel()
         starts = now - self._windows
-        at = base + self._first
+        at = self._base + self._first
         first_time = flat_times.take(at)
         while (behind := first_time < starts).any():
             self._first += behind
-            at = base + self._first
+            at = self._base + self._first
             first_time = flat_times.take(at)
         intervals = store.count.take(rows) - self._first - 1
         last_time = store.last_time.take(rows)
         first_value = store.values.ravel().take(at)
         grown = store.last_unwrapped.take(rows) - store.unwrapped.ravel().take(at)
-        sampled = (last_time - first_time) / 1000.0
+        sampled = last_time - first_time  # milliseconds, as all times here: only their proportions count
         average = sampled / intervals
-        to_start = (first_time - starts) / 1000.0
-        to_end = (now - last_time) / 1000.0
+        to_start = first_time - starts
+        to_end = now - last_time
         # A counter is never below zero: do not extrapolate beyond the moment at which it was zero.
         to_zero = sampled * (first_value / grown)
         to_start = np.where((grown > 0) & (first_value >= 0) & (to_zero < to_start), to_zero, to_start)

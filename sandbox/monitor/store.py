@@ -98,9 +98,10 @@ class SeriesStore:
         """Rows of all series with this metric name, in the order in which they were first seen."""
         return self._by_name.get(name, ())
 
-    def increase(self, row: int) -> float:
-        """How much a counter has grown since the first scrape, not extrapolated; one that was not there yet grew from 0."""
-        return float(self.last_unwrapped[row] - self.baseline[row])
+    def increases(self, rows: Sequence[int]) -> list[float]:
+        """How much counters have grown since the first scrape, not extrapolated; one that was not there yet grew from 0."""
+        grown: list[float] = (self.last_unwrapped.take(rows) - self.baseline.take(rows)).tolist() if rows else []
+        return grown
 
     def first_since(self, row: int, start: float) -> int:
         """Column of a row's first sample at or after `start` (milliseconds)."""
