@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..observing import burn_windows
+from .output import say
 from .playing import find
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def rules_command(wiring: SessionMaker, scenario: str, profile: str) -> None:
     from ..monitor.thresholds import threshold_alerts
 
     found = find(wiring, scenario, profile)
-    click.echo(prometheus_rules(found.objectives, threshold_alerts(), burn_windows(found)), nl=False)
+    say(prometheus_rules(found.objectives, threshold_alerts(), burn_windows(found)), nl=False)
 
 
 @export_group.command("metrics")
@@ -47,4 +48,4 @@ def metrics_command() -> None:
     from ..monitor.export import metrics_page
     from ..monitor.thresholds import threshold_alerts
 
-    click.echo(metrics_page(threshold_alerts()), nl=False)
+    say(metrics_page(threshold_alerts()), nl=False)

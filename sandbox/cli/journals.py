@@ -11,10 +11,10 @@ from ..drill import result_of
 from ..journal import encode, read_journal
 from ..loading import load_scenario_text
 from ..model.errors import Exit
-from ..paths import atomic_write
 from ..replaying import first_difference, replay
 from ..reports.markdown import debrief
-from .terminal import ConsoleProgress
+from .output import check_writable, say, tell, write_file
+from .terminal import console_progress
 
 if TYPE_CHECKING:
     from .wiring import SessionMaker
@@ -35,21 +35,21 @@ def replay_command(wiring: SessionMaker, journal: Path) -> int:
     old = read_journal(journal)
     header = old.header
     scenario = load_scenario_text(header.text, f"{journal} (its scenario)", header.profile)
-    progress = ConsoleProgress()
+    progress = console_progress()
     session = wiring.session(scenario, header.seed, "sim")
     events = replay(session, old.events, progress)
     progress.close()
     if scenario.digest != header.digest:
-        click.echo("note: this version of drillbox reads the scenario differently", err=True)
+        tell("note: this version of drillbox reads the scenario differently")
     different = first_difference(old, events)
     if different is None:
         end = " (the journal breaks off there)" if old.truncated or not old.complete else ""
-        click.echo(f"identical: {len(old.events)} events{end}")
+        say(f"identical: {len(old.events)} events{end}")
         return int(Exit.PASSED)
     number, then, now = different
-    click.echo(f"event {number} differs:")
-    click.echo(f"  journal: {encode(then) if then else 'nothing'}")
-    click.echo(f"  replay:  {encode(now) if now else 'nothing'}")
+    say(f"event {number} differs:")
+    say(f"  journal: {encode(then) if then else 'nothing'}")
+    say(f"  replay:  {encode(now) if now else 'nothing'}")
     return int(Exit.FAILED)
 
 
@@ -63,9 +63,11 @@ def report_command(journal: Path, md_file: Path | None) -> int:
     Example:
       drillbox report monday-rush-reference-1.jsonl --md debrief.md
     """
+    if md_file is not None:
+        check_writable(md_file)
     text = debrief(result_of(read_journal(journal), journal))
     if md_file is None:
-        click.echo(text)
+        say(text)
     else:
-        atomic_write(md_file, text.encode())
+        write_file(md_file, text.encode())
     return int(Exit.PASSED)

@@ -12,6 +12,7 @@ import click
 from ..loading import Entry, find_scenario, load_scenario
 from ..model.errors import DrillboxError, Exit, InvalidScenarioError, nearest
 from ..model.units import format_duration, format_share
+from .output import say, tell
 
 if TYPE_CHECKING:
     from ..model.scenario import Scenario
@@ -37,7 +38,7 @@ def list_command(wiring: SessionMaker, as_json: bool, spoilers: bool, skill: str
     """
     listing = wiring.library().listing()
     for problem in listing.problems:
-        click.echo(f"left out: {problem}", err=True)
+        tell(f"left out: {problem}")
     entries = [
         entry
         for entry in listing.entries
@@ -45,13 +46,13 @@ def list_command(wiring: SessionMaker, as_json: bool, spoilers: bool, skill: str
         and (skill is None or any(skill.lower() in one.lower() for one in entry.skills))
     ]
     if as_json:
-        click.echo(json.dumps([_plain(entry, spoilers) for entry in entries], indent=2, ensure_ascii=False))
+        say(json.dumps([_plain(entry, spoilers) for entry in entries], indent=2, ensure_ascii=False))
         return
     rows = [["ID", "DIFFICULTY", "MINUTES", "STACKS", "TITLE"] + (["CAUSE"] if spoilers else [])]
     for entry in entries:
         row = [entry.id, _stars(entry.difficulty), f"{entry.minutes:g}", ",".join(entry.stacks), entry.title]
         rows.append(row + ([entry.cause] if spoilers else []))
-    click.echo(table(rows))
+    say(table(rows))
 
 
 @click.command("show")
@@ -68,9 +69,9 @@ def show_command(wiring: SessionMaker, scenario: str, profile: str, spoilers: bo
       drillbox show ./mine.yaml --profile short --spoilers
     """
     found = load_scenario(find_scenario(scenario, wiring.library()), profile)
-    click.echo("\n".join(_sheet(found)))
+    say("\n".join(_sheet(found)))
     if spoilers:
-        click.echo("\n".join(_spoilers(found)))
+        say("\n".join(_spoilers(found)))
 
 
 @click.command("validate")
@@ -91,19 +92,19 @@ def validate_command(wiring: SessionMaker, scenarios: Sequence[str], as_json: bo
             scenario = load_scenario(find_scenario(name, wiring.library()))
             wiring.check_world(scenario)
             if not as_json:
-                click.echo(f"{name}: valid")
+                say(f"{name}: valid")
         except InvalidScenarioError as error:
             for problem in error.problems:
                 place = problem.place
                 problems.append(
                     {"file": place.file, "line": place.line, "column": place.column, "key": place.key, "message": problem.message}
                 )
-                click.echo(str(problem), err=True)
+                tell(str(problem))
         except DrillboxError as error:
             problems.append({"file": name, "line": None, "column": None, "key": "", "message": str(error)})
-            click.echo(f"{name}: {error}", err=True)
+            tell(f"{name}: {error}")
     if as_json:
-        click.echo(json.dumps(problems, indent=2, ensure_ascii=False))
+        say(json.dumps(problems, indent=2, ensure_ascii=False))
     return int(Exit.USAGE if problems else Exit.PASSED)
 
 

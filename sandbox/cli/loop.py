@@ -15,6 +15,7 @@ from ..operators import Operator
 from ..reports.plain import event_line, status_line
 from ..session import DrillSession
 from .orders import Order, OrderError, parse_order
+from .output import say
 from .playing import Prepared
 
 LONGEST_WAIT = 0.1
@@ -69,7 +70,7 @@ class Loop:
         try:
             order = parse_order(line, self._session.catalogue().actions)
         except OrderError as error:
-            click.echo(f"  ? {error}")
+            say(f"  ? {error}")
             return
         self._do(order)
 
@@ -81,23 +82,23 @@ class Loop:
             self._paused = order.word == "pause"
             session.control(pause=self._paused)
             self._pacer.restart()
-            click.echo(f"  {order.word}d")
+            say(f"  {order.word}d")
         elif order.word == "speed":
             try:
                 speed = parse_speed(None, None, order.text)
             except click.BadParameter as error:
-                click.echo(f"  ? {error.message}")
+                say(f"  ? {error.message}")
                 return
             self._pacer.set_speed(speed)
             session.control(speed=speed)
-            click.echo(f"  {speed:g}x")
+            say(f"  {speed:g}x")
         elif order.word == "quit":
             session.end("aborted")
         elif order.word in VIEWS:
             for shown in VIEWS[order.word](session, order.text) or ["nothing yet"]:
-                click.echo(f"  {shown}")
+                say(f"  {shown}")
         elif order.text:
-            click.echo(order.text)
+            say(order.text)
 
 
 def _status(session: DrillSession, _text: str) -> list[str]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from ..model.errors import DrillboxError, Exit, nearest
+from .output import fill_missing_streams, mute, say, tell, tell_error
 
 if TYPE_CHECKING:
     from .wiring import SessionMaker
+
+Handler = Callable[[int, FrameType | None], object] | int | None
 
 COMMANDS = {
     "list": "listing:list_command",
@@ -58,12 +61,13 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
         from ..provenance import versions
 
-        click.echo(f"drillbox {versions()['drillbox']}")
+        say(f"drillbox {versions()['drillbox']}")
         ctx.exit()
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit.")
+@click.option("--quiet", "-q", is_flag=True, expose_value=False, help="No progress on stderr.")
 def cli() -> None:
     """Bring up a small machine-learning service, let an incident happen to it, and take charge.
 
@@ -72,12 +76,21 @@ def cli() -> None:
       drillbox list                                     the incidents
       drillbox play monday-rush                         take charge of one
       drillbox run monday-rush --operator reference     play it headless, as in CI
+
+    \b
+    Exit codes: 0 passed, 1 a drill was failed, 2 usage or an invalid scenario, 3 the stack broke (or drillbox has a bug: the
+    details are in crash.log of the state folder), 4 aborted, 130 interrupted; of several drills the gravest.
     """
 
 
 def run(argv: Sequence[str], wiring: SessionMaker) -> int:
     """Run the command and give its exit code; every error becomes a message, never a traceback."""
-    signal.signal(signal.SIGTERM, _terminated)
+    fill_missing_streams()
+    with _signals():
+        return _run(argv, wiring)
+
+
+def _run(argv: Sequence[str], wiring: SessionMaker) -> int:
     try:
         code = cli.main(args=list(argv), prog_name="drillbox", standalone_mode=False, obj=wiring)
         sys.stdout.flush()
@@ -85,20 +98,22 @@ def run(argv: Sequence[str], wiring: SessionMaker) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         return int(Exit.USAGE)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        tell_error(error.__cause__ or error)
         return int(Exit.INTERRUPTED)
     except DrillboxError as error:
-        click.echo(f"drillbox: {error}", err=True)
+        tell_error(error)
         return int(error.exit_code)
     except (BrokenPipeError, SystemExit):
         # Whoever read our output has gone (click makes a SystemExit of it): no error. Nothing must fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        mute()
         return int(Exit.PASSED)
     except OSError as error:
-        click.echo(f"drillbox: {error.filename or 'output'}: {error.strerror}", err=True)
+        mute()
+        tell(f"drillbox: {error.filename or 'cannot write to stdout'}: {error.strerror}")
         return int(Exit.USAGE)
     except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours must not look like the user's
         return _bug(error)
@@ -111,10 +126,25 @@ def _bug(error: Exception) -> int:
     where = home() / "crash.log"
     try:
         atomic_write(where, text.encode())
-        click.echo(f"drillbox: this is a bug in drillbox: {error!r}; the details are in {where}", err=True)
+        tell(f"drillbox: this is a bug in drillbox: {error!r}; the details are in {where}")
     except DrillboxError:
-        click.echo(f"drillbox: this is a bug in drillbox: {text}", err=True)
+        tell(f"drillbox: this is a bug in drillbox: {text}")
     return int(Exit.STACK)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM, and SIGHUP of a terminal that was closed, end a drill as Ctrl-C does; one that is ignored stays so."""
+    before: dict[int, Handler] = {}
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            before[number] = signal.signal(number, _terminated)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -7,7 +7,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,19 +15,20 @@ import click
 
 from ..drill import Result, operator_for, result_of
 from ..journal import read_journal
-from ..model.errors import Exit
+from ..model.errors import DrillboxError, Exit
 from ..model.events import Audience, Began, Event, Logged, Observed
 from ..operators import Operator
 from ..paths import atomic_write
 from ..reports.markdown import debrief
 from ..reports.plain import STATUS_EVERY, event_line, result_line, status_line
+from ..session import DrillSession, Phase
 from .loop import Loop, parse_speed
+from .output import say, tell
 from .playing import Prepared, Request, find, play_headless, prepare
-from .terminal import ConsoleProgress
+from .terminal import ConsoleProgress, console_progress
 
 if TYPE_CHECKING:
     from ..model.telemetry import Scrape
-    from ..session import DrillSession
     from .wiring import SessionMaker
 
 
@@ -61,10 +62,10 @@ def play_command(
       drillbox play monday-rush --speed 30x --seed 7
       drillbox play monday-rush --speed 1x --metrics-port 9464
     """
-    progress = ConsoleProgress()
+    progress = console_progress()
     person = sys.stdin.isatty() and sys.stdout.isatty()
     request = Request(scenario, "" if person else "reference", seed, profile, stack, out)
-    show = printer(click.echo)
+    show = printer(say)
     if not person and metrics_port is None:
         result = play_headless(wiring, request, progress, show)
     else:
@@ -124,7 +125,7 @@ def _metrics(port: int | None) -> Iterator[list[DrillSession]]:
         return sessions[0].last_scrape if sessions else None
 
     with serve(latest, port) as exposition:
-        click.echo(f"metrics: {exposition.url}", err=True)
+        tell(f"metrics: {exposition.url}")
         yield sessions
 
 
@@ -136,34 +137,43 @@ def _paced(prepared: Prepared, speed: float, progress: ConsoleProgress, operator
         session.start(progress)
         progress.close()
         if operator is None:
-            click.echo(f"The clock runs at {speed:g}x. Type `help` for what you can do.\n")
+            say(f"The clock runs at {speed:g}x. Type `help` for what you can do.\n")
             threading.Thread(target=_read_lines, args=(lines,), daemon=True).start()
         Loop(prepared, speed, lines, operator).run()
-    except KeyboardInterrupt:
-        session.end("interrupted")
+    except BaseException as error:
+        _take_down(session, "interrupted" if isinstance(error, KeyboardInterrupt) else "broken")
         raise
     finally:
         prepared.journal.close()
-        click.echo(f"journal: {prepared.journal.path}", err=True)
+        tell(f"journal: {prepared.journal.path}")
     path = prepared.journal.path
     return result_of(read_journal(path), path, prepared.scenario)
 
 
+def _take_down(session: DrillSession, reason: str) -> None:
+    """End a drill that cannot go on; a session that never began has taken its stack down itself."""
+    if session.snapshot().phase is not Phase.NEW:
+        with suppress(DrillboxError):  # if the journal cannot be written: the stack is down all the same, and it is known why
+            session.end(reason)
+
+
 def _read_lines(lines: queue.Queue[str | None]) -> None:
+    """Hand on what is typed; Ctrl-D is how a terminal says that nothing more will come."""
     for line in sys.stdin:
         lines.put(line)
+    lines.put("quit")
 
 
 def _conclude(result: Result) -> None:
     """The verdict, and where to read more."""
-    click.echo("")
-    click.echo(result_line(result))
+    say("")
+    say(result_line(result))
     for one in result.judgement.objectives:
         value = "no data" if one.value is None else f"{one.value:.2%}"
-        click.echo(f"  {'met   ' if one.met else 'MISSED'}  {one.objective.id}: {value} (target {one.objective.target:.2%})")
+        say(f"  {'met   ' if one.met else 'MISSED'}  {one.objective.id}: {value} (target {one.objective.target:.2%})")
     if result.journal is not None:
         where = result.journal.with_suffix(".md")
         atomic_write(where, debrief(result).encode())
-        click.echo(f"  journal  {result.journal}\n  debrief  {where}")
+        say(f"  journal  {result.journal}\n  debrief  {where}")
     if result.exit_code is Exit.ABORTED:
-        click.echo("  The drill was not played to its end.")
+        say("  The drill was not played to its end.")

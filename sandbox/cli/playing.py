@@ -90,6 +90,9 @@ def play_headless(
     try:
         prepared.session.start(progress)
         prepared.session.run(operator)
+    except BaseException as error:
+        error.add_note(f"journal: {prepared.journal.path}")
+        raise
     finally:
         prepared.journal.close()
     path = prepared.journal.path

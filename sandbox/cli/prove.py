@@ -17,8 +17,9 @@ from ..operators import Operator
 from ..proving import Proof, prove
 from ..scoring.record import Record, record_of
 from .listing import table
+from .output import say
 from .playing import find, nothing
-from .terminal import ConsoleProgress
+from .terminal import console_progress
 
 if TYPE_CHECKING:
     from .wiring import SessionMaker
@@ -64,18 +65,16 @@ def prove_command(
         find(wiring, name, profile)
     wanted = range(1, seeds + 1) if seeds is not None else [1 if seed is None else seed]
     tasks: list[Task] = [(wiring, name, profile, one, stack) for name in names for one in wanted]
-    progress = ConsoleProgress()
+    progress = console_progress()
     proofs: list[Proof] = []
     for number, proof in enumerate(_prove_all(tasks, jobs)):
         proofs.append(proof)
         progress("proving", (number + 1) / len(tasks))
     progress.close()
     if as_json:
-        click.echo(
-            json.dumps([dataclasses.asdict(proof) | {"held": proof.held} for proof in proofs], indent=2, ensure_ascii=False)
-        )
+        say(json.dumps([dataclasses.asdict(proof) | {"held": proof.held} for proof in proofs], indent=2, ensure_ascii=False))
     else:
-        click.echo(report(proofs))
+        say(report(proofs))
     return int(Exit.PASSED if all(proof.held for proof in proofs) else Exit.FAILED)
 
 

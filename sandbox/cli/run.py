@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,11 @@ import click
 
 from ..drill import Result
 from ..model.errors import DrillboxError, Exit
-from ..paths import atomic_write
 from ..reports.markdown import debrief
 from ..reports.plain import result_data, result_line
+from .output import check_writable, say, tell_error, write_file
 from .playing import Request, play_headless
-from .terminal import ConsoleProgress
+from .terminal import console_progress
 
 if TYPE_CHECKING:
     from .wiring import SessionMaker
@@ -62,48 +63,49 @@ def run_command(
     names = [entry.id for entry in wiring.library().entries()] if everything else list(scenarios)
     for target in (json_file, md_file):
         if target is not None and str(target) != "-":
-            _check_writable(target)
-    results, codes = _play_all(wiring, names, Request("", operator, seed, profile, stack, out), quiet, str(json_file) == "-")
+            check_writable(target)
+    played = _play_all(wiring, names, Request("", operator, seed, profile, stack, out), quiet, str(json_file) == "-")
     if json_file is not None:
-        text = json.dumps([result_data(result) for result in results], indent=2, ensure_ascii=False) + "\n"
-        click.echo(text, nl=False) if str(json_file) == "-" else atomic_write(json_file, text.encode())
+        text = json.dumps([one.data for one in played], indent=2, ensure_ascii=False) + "\n"
+        say(text, nl=False) if str(json_file) == "-" else write_file(json_file, text.encode())
     if md_file is not None:
-        atomic_write(md_file, "\n\n".join(debrief(result) for result in results).encode())
-    return int(Exit.gravest(codes))
+        write_file(md_file, "\n\n".join(debrief(one.result) for one in played if one.result is not None).encode())
+    return int(Exit.gravest(one.code for one in played))
 
 
-def _play_all(
-    wiring: SessionMaker, names: Sequence[str], wanted: Request, quiet: bool, silent: bool
-) -> tuple[list[Result], list[Exit]]:
-    """Play one after the other; an invalid or broken one does not keep the next from being played."""
-    results: list[Result] = []
-    codes: list[Exit] = []
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What became of one of the drills; without a result it came to none."""
+
+    code: Exit
+    data: Mapping[str, object]
+    result: Result | None = None
+
+
+def _play_all(wiring: SessionMaker, names: Sequence[str], wanted: Request, quiet: bool, silent: bool) -> list[Played]:
+    """Play one after the other. An invalid or broken one does not keep the next from being played; an interruption does."""
+    played: list[Played] = []
     for name in names:
-        progress = ConsoleProgress(quiet=quiet)
+        progress = console_progress(quiet=quiet)
         try:
-            request = Request(name, wanted.operator, wanted.seed, wanted.profile, wanted.stack, wanted.out)
-            result = play_headless(wiring, request, progress)
-        except DrillboxError as error:
+            result = play_headless(wiring, replace(wanted, scenario=name), progress)
+        except (DrillboxError, KeyboardInterrupt) as error:
             progress.close()
-            click.echo(f"drillbox: {error}", err=True)
-            codes.append(error.exit_code)
+            tell_error(error)
+            played.append(_not_played(name, error))
+            if isinstance(error, KeyboardInterrupt):
+                break
             continue
         progress.close()
-        results.append(result)
-        codes.append(result.exit_code)
+        played.append(Played(result.exit_code, result_data(result) | {"exit_code": int(result.exit_code)}, result))
         if not silent:
-            click.echo(result_line(result))
-    return results, codes
+            say(result_line(result))
+    return played
 
 
-def _check_writable(target: Path) -> None:
-    """Find out before the drill, not after it, and leave an old file as it is.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
-    if target.is_dir():
-        raise click.UsageError(f"{target} is a folder, not a file")
-    probe = target.with_name(f".{target.name}.probe")
-    atomic_write(probe, b"")
-    probe.unlink()
+def _not_played(name: str, error: DrillboxError | KeyboardInterrupt) -> Played:
+    """Who reads the results must not take a drill that was not played to its end for one that nobody asked for."""
+    interrupted = isinstance(error, KeyboardInterrupt)
+    code = Exit.INTERRUPTED if isinstance(error, KeyboardInterrupt) else error.exit_code
+    what = "interrupted" if interrupted else str(error)
+    return Played(code, {"scenario": name, "verdict": "not played", "error": what, "exit_code": int(code)})

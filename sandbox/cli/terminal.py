@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TextIO
+
+import click
 
 from ..clock import Clock, WallClock
 
@@ -32,16 +35,24 @@ class ConsoleProgress:
             self._step, self._since, self._shown = step, self._clock.now(), False
         if self._terminal:
             filled = round(_WIDTH * min(1.0, max(0.0, done)))
-            self._stream.write(f"\r\x1b[K{step} [{'#' * filled}{'.' * (_WIDTH - filled)}] {done:4.0%}")
-            self._stream.flush()
+            self._write(f"\r\x1b[K{step} [{'#' * filled}{'.' * (_WIDTH - filled)}] {done:4.0%}")
         elif not self._shown and (done <= 0.0 or self._clock.now() - self._since > LONG):
             self._shown = True
-            self._stream.write(f"{step} ...\n")
-            self._stream.flush()
+            self._write(f"{step} ...\n")
 
     def close(self) -> None:
         """Clear the bar."""
         if self._terminal and self._step:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+            self._write("\r\x1b[K")
         self._step = ""
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # nobody has to be able to read it
+            self._stream.write(text)
+            self._stream.flush()
+
+
+def console_progress(*, quiet: bool = False) -> ConsoleProgress:
+    """Progress for the command that runs now; none with `drillbox --quiet`."""
+    context = click.get_current_context(silent=True)
+    return ConsoleProgress(quiet=quiet or (context is not None and bool(context.find_root().params.get("quiet"))))
