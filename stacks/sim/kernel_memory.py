@@ -288,10 +288,10 @@ def unit(bits: Any) -> float:
 
 @inlined
 def push(heap: tuple[Floats, Ints], n: int, time: float, item: int) -> None:
-    """Put an item into a heap of `n` ordered by (time, item); items begin with their age."""
+    """Put an item into a heap of `n` ordered by (time, item); a node has four children, items begin with their age."""
     times, items = heap
     while n > 0:
-        parent = (n - 1) >> 1
+        parent = (n - 1) >> 2
         if times[parent] < time or (times[parent] == time and items[parent] < item):
             break
         times[n], items[n] = times[parent], items[parent]
@@ -300,18 +300,26 @@ def push(heap: tuple[Floats, Ints], n: int, time: float, item: int) -> None:
 
 
 @inlined
+def _before(times: Floats, items: Ints, a: int, b: int) -> bool:
+    return (times[a] < times[b]) | ((times[a] == times[b]) & (items[a] < items[b]))
+
+
+@inlined
 def pop(heap: tuple[Floats, Ints], n: int) -> None:
     """Drop the first item of a heap of `n`: the hole sinks to a leaf along the smaller children, the last item rises there."""
     times, items = heap
     n -= 1
     hole, child = 0, 1
-    while child + 1 < n:
-        # Arithmetic in place of a branch that nobody can predict.
-        tie = (times[child + 1] == times[child]) & (items[child + 1] < items[child])
-        child += int((times[child + 1] < times[child]) | tie)
+    while child + 3 < n:
+        # Arithmetic in place of branches that nobody can predict.
+        left = child + int(_before(times, items, child + 1, child))
+        right = child + 2 + int(_before(times, items, child + 3, child + 2))
+        child = left + (right - left) * int(_before(times, items, right, left))
         times[hole], items[hole] = times[child], items[child]
-        hole, child = child, 2 * child + 1
+        hole, child = child, 4 * child + 1
     if child < n:
+        for other in range(child + 1, n):
+            child = other if _before(times, items, other, child) else child
         times[hole], items[hole] = times[child], items[child]
         hole = child
     push(heap, hole, times[n], items[n])
