@@ -203,7 +203,7 @@ def offer(m: Ints, r: int, q: int, example: int, index: Any, attempt: int, now: 
         counts[r, lay.R_ACCEPTED] += 1
         j = _new_job(m, r, q, example, index, attempt, now)
         mem.jobs(m)[j, lay.J_SOURCE], mem.jobs(m)[j, lay.J_STATE] = RULES, ASIDE
-        _will_finish(m, j, now, mem.clients(m)[lay.C_RULES_TIME])
+        _will_finish(m, j, now, mem.clients(m)[lay.C_RULES_TIME] * mem.replica_times(m)[r, lay.RF_SLOWNESS])
         return True
     settle(m, r, now)
     counts[r, lay.R_ACCEPTED] += 1

@@ -119,8 +119,14 @@ def in_flight(room: int) -> dict[str, Any]:
 
 
 def grow(state: State) -> State:
-    """Twice the room for what is in flight; everything keeps its place."""
+    """Twice the room for what is in flight; everything keeps its place.
+
+    Raises:
+        MemoryError: places in it would not fit into an item of a heap any more.
+    """
     room = int(state.i[I_ROOM])
+    if 2 * room > ENTITY + 1:
+        raise MemoryError(f"more than {room} requests in flight")
     order = (np.arange(room) + state.i[I_RING_HEAD]) % room
     state.ring_times[:], state.ring[:] = state.ring_times[order], state.ring[order]
     state.i[I_RING_HEAD], state.i[I_ROOM] = 0, 2 * room
