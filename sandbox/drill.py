@@ -86,13 +86,18 @@ def new_journal(header: Header, out: Path | None) -> JournalWriter:
         UsageError: it cannot be written.
     """
     base = folder(out or home() / "drills")
-    stem = f"{header.scenario}-{header.operator}-{header.seed}".replace("/", "_")
-    number = 1
+    stem = "-".join((header.scenario, Path(header.operator).stem, str(header.seed)))
+    number = 0
     while True:
-        path = base / (f"{stem}.jsonl" if number == 1 else f"{stem}-{number}.jsonl")
-        if not path.exists():
-            return JournalWriter(path, header)
         number += 1
+        path = base / (f"{stem}.jsonl" if number == 1 else f"{stem}-{number}.jsonl")
+        if path.exists() or path.with_suffix(".md").exists():  # its debrief's place must be free, too
+            continue
+        try:
+            return JournalWriter(path, header)
+        except UsageError:
+            if not path.exists():  # else another drill has taken the name at this very moment
+                raise
 
 
 def result_of(journal: Journal, path: Path | None, scenario: Scenario | None = None) -> Result:
@@ -100,11 +105,15 @@ def result_of(journal: Journal, path: Path | None, scenario: Scenario | None = N
 
     Raises:
         InvalidScenarioError: the scenario in the header is not valid for this version of drillbox.
+        UsageError: the events contradict each other, as after somebody changed them.
     """
     header = journal.header
     scenario = scenario or load_scenario_text(header.text, f"{header.scenario}.yaml (in the journal)", header.profile)
-    record = record_of(journal.events)
-    ledger = record.ledger
+    try:
+        record = record_of(journal.events)
+        harm = harm_of(record.ledger, scenario.world.prices) if record.ledger else Harm()
+    except KeyError as error:
+        raise UsageError(f"{path or 'the journal'} is damaged: its events contradict each other at {error}") from None
     return Result(
         scenario=scenario,
         seed=header.seed,
@@ -112,7 +121,7 @@ def result_of(journal: Journal, path: Path | None, scenario: Scenario | None = N
         operator=header.operator,
         record=record,
         judgement=judge(record, scenario),
-        harm=harm_of(ledger, scenario.world.prices) if ledger else Harm(),
+        harm=harm,
         unmet=unmet(record, scenario),
         journal=path,
     )

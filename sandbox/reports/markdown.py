@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..drill import Result
-from ..model.events import Alerted, Changed
+from ..model.events import Alerted, Changed, Injected
 from ..model.scenario import Scenario
 from ..model.units import format_clock, format_duration, format_share
 from ..scoring.harm import harm_of
-from ..scoring.record import Point
+from ..scoring.record import CommandRecord, Point
 from .charts import chart
-from .plain import params_text
+from .plain import fault_params_text, params_text, value_text
 
 _WIDTH = 60
 
@@ -111,27 +111,35 @@ def _worst(scenario: Scenario) -> float:
 def _timeline(result: Result) -> str:
     record = result.record
     rows: list[tuple[float, int, str, str]] = []
-    for at, fault in record.faults:
-        rows.append((at, 0, "**fault**", f"`{fault.fault}` {_params(fault.params)} ({fault.beat})"))
+    rows += [(at, 0, "**fault**", _fault(fault)) for at, fault in record.faults]
     rows += [(at, 1, "**fault over**", beat) for at, beat in record.cleared]
     for at, alert in record.alerts:
         if alert.state in ("firing", "resolved"):
             rows.append((at, 2, alert.labels.get("severity", "alert"), _alert(alert)))
-    for command in record.commands:
-        outcome = command.outcome if command.outcome != "completed" else ""
-        why = f" — {outcome}: {command.reason}" if command.reason else f" — {outcome}" if outcome else ""
-        rows.append(
-            (
-                command.at,
-                3,
-                command.actor,
-                f"`{command.action} {params_text(command.action, command.params)}`".replace(" `", "`") + why,
-            )
-        )
+    rows += [(command.at, 3, command.actor, _command(command)) for command in record.commands]
     rows += [(at, 4, change.by, _change(change)) for at, change in record.changes]
     lines = ["## What happened", "", "| time | who | what |", "|---|---|---|"]
-    lines += [f"| {format_clock(at)} | {who} | {what} |" for at, _, who, what in sorted(rows, key=lambda row: row[:2])]
+    lines += [
+        f"| {format_clock(at)} | {_cell(who)} | {_cell(what)} |" for at, _, who, what in sorted(rows, key=lambda row: row[:2])
+    ]
     return "\n".join(lines)
+
+
+def _fault(fault: Injected) -> str:
+    return f"`{fault.fault}` {fault_params_text(fault.fault, fault.params)} ({fault.beat})".replace("  ", " ")
+
+
+def _command(command: CommandRecord) -> str:
+    """What was asked and, unless it was simply done, what became of it."""
+    asked = f"`{f'{command.action} {params_text(command.action, command.params)}'.rstrip()}`"
+    if command.outcome == "completed":
+        return asked
+    return f"{asked} — {command.outcome}" + (f": {command.reason}" if command.reason else "")
+
+
+def _cell(text: str) -> str:
+    """Text that cannot end a cell of a table: what a person typed may hold anything."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _alert(alert: Alerted) -> str:
@@ -140,11 +148,7 @@ def _alert(alert: Alerted) -> str:
 
 
 def _change(change: Changed) -> str:
-    return f"`{change.field}` {change.before or 'none'} → {change.after or 'none'}"
-
-
-def _params(params: object) -> str:
-    return " ".join(f"{name}={value}" for name, value in dict(params).items())  # type: ignore[call-overload]  # a mapping
+    return f"`{change.field}` {value_text(change.before)} → {value_text(change.after)}"
 
 
 def _answer(scenario: Scenario) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ..drill import Result
 from ..model.actions import ACTIONS
@@ -19,7 +19,8 @@ from ..model.events import (
     Observed,
     Rejected,
 )
-from ..model.params import Value
+from ..model.faults import FAULTS
+from ..model.params import Param, Value
 from ..model.units import format_clock, format_duration, format_share
 
 STATUS_EVERY = 30.0
@@ -51,13 +52,23 @@ def status_line(event: Event) -> str:
 
 
 def params_text(action: str, params: Mapping[str, object]) -> str:
-    """Parameters as a person would write them."""
-    declared = {param.name: param for param in ACTIONS[action].params} if action in ACTIONS else {}
+    """Parameters of an action as a person would write them."""
+    return _written(ACTIONS[action].params if action in ACTIONS else (), params)
+
+
+def fault_params_text(fault: str, params: Mapping[str, object]) -> str:
+    """Parameters of a fault as a scenario's author would write them."""
+    return _written(FAULTS[fault].params if fault in FAULTS else (), params)
+
+
+def _written(declared: Iterable[Param], params: Mapping[str, object]) -> str:
+    known = {param.name: param for param in declared}
     parts = []
     for name, value in params.items():
-        known = declared.get(name)
-        shown = known.format(value) if known is not None and isinstance(value, bool | int | float | str) else str(value)
-        parts.append(f"{name}={shown}")
+        if name in known and isinstance(value, bool | int | float | str):
+            parts.append(f"{name}={known[name].format(value)}")
+        else:
+            parts.append(f"{name}={value}")
     return " ".join(parts)
 
 
@@ -115,7 +126,7 @@ def _of_service(event: Event) -> str | None:
         case Began(_, title, pager):
             return f"{title}. You are on call; this page is about to reach you:\n\n{pager.strip()}\n"
         case Changed(field, before, after, by):
-            return f"change: {field} {_value(before)} -> {_value(after)} ({by})"
+            return f"change: {field} {value_text(before)} -> {value_text(after)} ({by})"
         case Alerted(name, labels, _, state, _, summary, told) if state in ("firing", "resolved") and told:
             shown = f" - {summary}" if summary and state == "firing" else ""
             return f"{labels.get('severity', 'alert').upper()} {state}: {name}{shown}"
@@ -126,8 +137,13 @@ def _of_service(event: Event) -> str | None:
     return None
 
 
-def _value(value: Value) -> str:
-    return "none" if value == "" else str(value)
+def value_text(value: Value) -> str:
+    """The value of a changed field: 0 is a value, and so is off."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value) or "none"
 
 
 def _number(slis: Mapping[str, float], name: str, form: str) -> str:
