@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..drill import result_of
-from ..journal import encode, read_journal
+from ..journal import Header, Journal, encode, read_journal
 from ..loading import load_scenario_text
 from ..model.errors import Exit
+from ..model.events import Ended
+from ..provenance import cpu_model, versions
 from ..replaying import first_difference, replay
 from ..reports.markdown import debrief
 from .output import check_writable, say, tell, write_file
@@ -32,7 +35,7 @@ def replay_command(wiring: SessionMaker, journal: Path) -> int:
     Example:
       drillbox replay ~/.local/share/drillbox/drills/monday-rush-reference-1.jsonl
     """
-    old = read_journal(journal)
+    old = _without_end(read_journal(journal))
     header = old.header
     scenario = load_scenario_text(header.text, f"{journal} (its scenario)", header.profile)
     progress = console_progress()
@@ -47,10 +50,30 @@ def replay_command(wiring: SessionMaker, journal: Path) -> int:
         say(f"identical: {len(old.events)} events{end}")
         return int(Exit.PASSED)
     number, then, now = different
+    _explain(header, wiring.data_hash(progress))
+    progress.close()
     say(f"event {number} differs:")
     say(f"  journal: {encode(then) if then else 'nothing'}")
     say(f"  replay:  {encode(now) if now else 'nothing'}")
     return int(Exit.FAILED)
+
+
+def _without_end(journal: Journal) -> Journal:
+    """A drill that was stopped in the middle of a step is one whose journal breaks off: a replay is not stopped there."""
+    last = journal.events[-1].body if journal.events else None
+    if isinstance(last, Ended) and last.reason in ("interrupted", "broken"):
+        return changed(journal, events=journal.events[:-1])
+    return journal
+
+
+def _explain(header: Header, data: str) -> None:
+    """Tell what is different here from where the journal was written: equal bytes are promised only without that."""
+    here = {**versions(), "data": data, "CPU": cpu_model()}
+    there = {**header.versions, "data": header.data, "CPU": header.machine}
+    for name in sorted(here.keys() | there.keys()):
+        then, now = there.get(name, "none"), here.get(name, "none")
+        if then != now:
+            tell(f"note: the journal was written with {name} {then}; here it is {now}")
 
 
 @click.command("report")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,14 +10,10 @@ import click
 
 from ..loading import Entry, find_scenario, load_scenario
 from ..model.errors import DrillboxError, Exit, InvalidScenarioError, nearest
-from ..model.units import format_duration, format_share
 from .output import say, tell
 
 if TYPE_CHECKING:
-    from ..model.scenario import Scenario
     from .wiring import SessionMaker
-
-WIDTH = 100
 
 
 @click.command("list")
@@ -50,7 +45,7 @@ def list_command(wiring: SessionMaker, as_json: bool, spoilers: bool, skill: str
         return
     rows = [["ID", "DIFFICULTY", "MINUTES", "STACKS", "TITLE"] + (["CAUSE"] if spoilers else [])]
     for entry in entries:
-        row = [entry.id, _stars(entry.difficulty), f"{entry.minutes:g}", ",".join(entry.stacks), entry.title]
+        row = [entry.id, stars(entry.difficulty), f"{entry.minutes:g}", ",".join(entry.stacks), entry.title]
         rows.append(row + ([entry.cause] if spoilers else []))
     say(table(rows))
 
@@ -58,20 +53,25 @@ def list_command(wiring: SessionMaker, as_json: bool, spoilers: bool, skill: str
 @click.command("show")
 @click.argument("scenario")
 @click.option("--profile", default="", help="A profile of the scenario, such as short.")
+@click.option("--json", "as_json", is_flag=True, help="Print an object.")
 @click.option("--spoilers", is_flag=True, help="Add what goes wrong, the answer and the scripted operators.")
 @click.pass_obj
-def show_command(wiring: SessionMaker, scenario: str, profile: str, spoilers: bool) -> None:
+def show_command(wiring: SessionMaker, scenario: str, profile: str, as_json: bool, spoilers: bool) -> None:
     """Show an incident as the on-call meets it. SCENARIO is an id or a file.
 
     \b
     Examples:
       drillbox show monday-rush
       drillbox show ./mine.yaml --profile short --spoilers
+      drillbox show monday-rush --json | jq .objectives
     """
+    from .sheet import as_data, as_lines
+
     found = load_scenario(find_scenario(scenario, wiring.library()), profile)
-    say("\n".join(_sheet(found)))
-    if spoilers:
-        say("\n".join(_spoilers(found)))
+    if as_json:
+        say(json.dumps(as_data(found, spoilers=spoilers), indent=2, ensure_ascii=False))
+    else:
+        say("\n".join(as_lines(found, spoilers=spoilers)))
 
 
 @click.command("validate")
@@ -125,7 +125,8 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
-def _stars(difficulty: int) -> str:
+def stars(difficulty: int) -> str:
+    """Difficulty without numbers or colour."""
     return "*" * difficulty
 
 
@@ -141,39 +142,3 @@ def _plain(entry: Entry, spoilers: bool) -> dict[str, object]:
     if spoilers:
         data |= {"group": entry.group, "cause": entry.cause, "control": entry.control}
     return data
-
-
-def _sheet(scenario: Scenario) -> list[str]:
-    spec, goals = scenario.service, scenario.objectives
-    scaler = f"{spec.autoscaler.minimum} to {spec.autoscaler.maximum}" if spec.autoscaler.enabled else "off"
-    lines = [
-        f"{scenario.title}  ({scenario.id})",
-        "",
-        textwrap.indent(scenario.pager.strip(), "  "),
-        "",
-        f"difficulty   {_stars(scenario.difficulty)}",
-        f"skills       {', '.join(scenario.skills)}",
-        f"duration     {format_duration(scenario.duration)} of drill time; stacks: {', '.join(scenario.stacks)}",
-        f"service      {spec.champion.replicas} replicas of {spec.champion.version}; autoscaler {scaler}",
-        f"replica      {spec.champion.concurrency} slots, queue of {spec.champion.queue}",
-        f"gateway      timeout {format_duration(spec.gateway.timeout)}, {spec.gateway.retries} retries",
-    ]
-    for goal in goals:
-        bound = f" within {format_duration(goal.bound)}" if goal.bound is not None else ""
-        lines.append(f"objective    {goal.id}: {format_share(goal.target)} of the requests answered{bound}")
-    return lines
-
-
-def _spoilers(scenario: Scenario) -> list[str]:
-    lines = ["", "SPOILERS", f"cause        {scenario.answer.cause} at {scenario.answer.component} ({scenario.group})"]
-    for beat in scenario.timeline:
-        when = f"at {format_duration(beat.at)}" if beat.at is not None else f"when {beat.when}"
-        lines.append(f"beat         {beat.id}: {beat.fault} {when}")
-    for book in scenario.runbooks.values():
-        lines += [
-            "",
-            f"operator     {book.id}",
-            textwrap.fill(book.why.strip(), WIDTH, initial_indent="  ", subsequent_indent="  "),
-        ]
-        lines += [f"  - {step.action} {dict(step.params) or ''}".rstrip() for step in book.steps]
-    return lines

@@ -151,7 +151,7 @@ class FakeStack:
         if self._trouble == "bug":
             raise RuntimeError("a toy's bug")
         if self._trouble == "hang":
-            Path(self._mark + ".hangs").touch()
+            print("hanging", flush=True)  # noqa: T201  # for the test to know
             threading.Event().wait(60.0)  # until the test sends a signal
             raise AssertionError("no signal came")
 
@@ -237,10 +237,11 @@ class FakeWiring:
         return DrillSession(scenario, seed, self.stacks_made[-1], FakeMonitor(), sinks)
 
     def data_hash(self, progress: Callable[[str, float], None]) -> str:
+        progress("reading toys", 1.0)
         return "toys"
 
     def check_world(self, scenario: Scenario) -> None:
-        if scenario.world.prices.failed == 0.0:
+        if scenario.world.prices.failed < 0.05:
             raise UsageError("a failed request must cost something")
 
 
