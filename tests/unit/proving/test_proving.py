@@ -14,8 +14,9 @@ from drillbox.sandbox.cli.main import cli
 from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.events import Role
 from drillbox.sandbox.model.scenario import Runbook, Scenario, Step, Trigger
-from drillbox.sandbox.operators import Operator
+from drillbox.sandbox.operators import Idle, Operator, Scripted
 from drillbox.sandbox.proving import Proof, prove
+from drillbox.sandbox.scoring.harm import harm_of
 from drillbox.sandbox.scoring.impact import control_impact, impact
 from drillbox.sandbox.scoring.record import Record, record_of
 from drillbox.wiring import Wiring
@@ -109,3 +110,11 @@ def test_the_command_prints_a_table_and_json() -> None:
     )
     data = json.loads(ran.stdout)
     assert [(proof["seed"], proof["held"]) for proof in data] == [(1, True), (2, True)]
+
+
+def test_the_reference_more_than_halves_the_harm_of_the_first_incident() -> None:
+    full = load_scenario(Library.packaged().find("monday-rush"))
+    idle, reference = (
+        harm_of(play(full, operator).ledger, full.world.prices).total for operator in (Idle(), Scripted(full.reference))
+    )
+    assert reference < idle / 2
