@@ -7,6 +7,7 @@ back what was observed (`observe`). All that happened comes out as numbered even
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -36,11 +37,12 @@ from .model.params import ParamError, Params, parse_params
 from .model.scenario import Beat, Scenario
 from .model.service import Change, ServiceSpec, differences, with_fields
 from .model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault
-from .model.telemetry import LogLine, Telemetry
+from .model.telemetry import Ledger, LogLine, Telemetry
 from .monitor.alerts import Alert, Notifications, State, Transition
 
 STEP = 1.0
 """Seconds of drill time between steps."""
+_TOO_LATE = "the drill ended before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class _Pending:
     number: int
     action: Action = field(compare=False)
     params: Params = field(compare=False)
+    serial: int = field(compare=False)  # among all commands of the drill
 
 
 class Engine:
@@ -95,11 +98,26 @@ class Engine:
         self._commands = 0
         self._versions = tuple(dict.fromkeys([scenario.service.champion.version, *(one.name for one in scenario.versions)]))
         self._replicas: tuple[str, ...] = ()
+        self._first: Readings | None = None
+
+    def warm_up(self, telemetry: Telemetry, readings: Readings | None) -> None:
+        """Take in what was observed before t = 0: it is where the drill begins, and no event of it."""
+        self._replicas = telemetry.replicas
+        for change in telemetry.changes:
+            self.spec = with_fields(self.spec, {change.field: change.after})
+        if readings is not None:
+            self.slis, self._first = readings.slis, readings
+            for transition in readings.transitions:
+                self._keep(transition.alert)
 
     def begin(self) -> tuple[Event, ...]:
-        """The first event, at t = 0."""
+        """The first events, at t = 0: the drill began, what fires already, and what the warm-up's last scrape told."""
         scenario = self.scenario
-        return (self._event(Began(scenario.id, scenario.title, scenario.pager)),)
+        events = [self._event(Began(scenario.id, scenario.title, scenario.pager))]
+        events += [self._event(_alerted(alert, State.INACTIVE, told=True)) for alert in self.firing.values()]
+        if self._first is not None:
+            events.append(self._event(_observed(self._first, Ledger())))
+        return tuple(events)
 
     def submit(self, command: Command) -> None:
         """Queue a command: effective at the next step, ordered by (actor, number)."""
@@ -114,7 +132,7 @@ class Engine:
         self._begin_faults(effects, events)
         while self._pending and self._pending[0].due <= now:
             self._complete(heapq.heappop(self._pending), effects, events)
-        inbox, self._inbox = sorted(self._inbox, key=lambda command: (command.actor, command.number)), []
+        inbox, self._inbox = sorted(self._inbox, key=_order), []
         for command in inbox:
             self._take(command, effects, events)
         return Due(tuple(effects), tuple(events))
@@ -130,14 +148,18 @@ class Engine:
         if readings is not None:
             self.slis = readings.slis
             events.extend(self._alert(transition) for transition in readings.transitions)
-            ledger: dict[str, float] = asdict(telemetry.ledger)
-            events.append(self._event(Observed(dict(readings.slis), dict(readings.counts), ledger)))
+            events.append(self._event(_observed(readings, telemetry.ledger)))
         return tuple(events)
 
     def end(self, reason: str, settled: Telemetry | None = None) -> tuple[Event, ...]:
-        """The last events. `settled` carries the ledger after all that was in flight came to its end."""
+        """The last events. `settled` carries the ledger after all that was in flight came to its end.
+
+        Every command has come to its end by then: what is still under way fails, what was not yet looked at is rejected.
+        """
         self.ended = True
-        events: list[Event] = []
+        events = [self._event(Failed(one.actor, one.number, one.action.name, _TOO_LATE)) for one in sorted(self._pending)]
+        events += [self._event(_rejected(command, _TOO_LATE)) for command in sorted(self._inbox, key=_order)]
+        self._pending, self._inbox = [], []
         if settled is not None:
             events.append(self._event(Settled(asdict(settled.ledger))))
         events.append(self._event(Ended(reason)))
@@ -176,12 +198,10 @@ class Engine:
         try:
             action, params = self._check(command)
         except (ParamError, InapplicableError) as error:
-            reason = str(error)
-            rejected = Rejected(command.actor, command.number, command.action, dict(command.params), reason)
-            events.append(self._event(rejected))
+            events.append(self._event(_rejected(command, str(error))))
             return
         events.append(self._event(Accepted(command.actor, command.number, action.name, params)))
-        pending = _Pending(self.now + action.duration, command.actor, command.number, action, params)
+        pending = _Pending(self.now + action.duration, command.actor, command.number, action, params, self._commands)
         if action.duration > 0:
             heapq.heappush(self._pending, pending)
         else:
@@ -214,7 +234,7 @@ class Engine:
         action = pending.action
         try:
             self._notify(pending)
-            wanted = action.plan(self.spec, pending.params, self._commands) if action.plan else self.spec
+            wanted = action.plan(self.spec, pending.params, pending.serial) if action.plan else self.spec
         except InapplicableError as error:
             events.append(self._event(Failed(pending.actor, pending.number, action.name, str(error))))
             return
@@ -230,13 +250,14 @@ class Engine:
         """Keep the book of firing alerts; an acknowledgement ends with its alert."""
         alert = transition.alert
         self.notifications = self.notifications.after((transition,))
+        self._keep(alert)
+        return self._event(_alerted(alert, transition.before, told=not self.notifications.silenced(alert, transition.at)))
+
+    def _keep(self, alert: Alert) -> None:
         if alert.state is State.FIRING:
             self.firing[alert.name, alert.labels] = alert
         else:
             self.firing.pop((alert.name, alert.labels), None)
-        told = not self.notifications.silenced(alert, transition.at)
-        before, state = transition.before.value, alert.state.value
-        return self._event(Alerted(alert.name, dict(alert.labels), before, state, alert.value, alert.summary, told))
 
     def _notify(self, pending: _Pending) -> None:
         """Acknowledge or silence: who is told changes, never an alert's state.
@@ -259,6 +280,28 @@ class Engine:
     def _record(self, change: Change, events: list[Event]) -> None:
         self.spec = with_fields(self.spec, {change.field: change.after})
         events.append(self._event(Changed(change.field, change.before, change.after, change.by)))
+
+
+def _order(command: Command) -> tuple[str, int]:
+    return command.actor, command.number
+
+
+def _rejected(command: Command, reason: str) -> Rejected:
+    """Parameters that a journal cannot hold as they are (a number that is none, an object) are told as text."""
+    params = {str(name): value if _is_plain(value) else repr(value)[:200] for name, value in command.params.items()}
+    return Rejected(command.actor, command.number, command.action, params, reason)
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _alerted(alert: Alert, before: State, *, told: bool) -> Alerted:
+    return Alerted(alert.name, dict(alert.labels), before.value, alert.state.value, alert.value, alert.summary, told)
+
+
+def _observed(readings: Readings, ledger: Ledger) -> Observed:
+    return Observed(dict(readings.slis), dict(readings.counts), asdict(ledger))
 
 
 def _logged(line: LogLine) -> Logged:

@@ -29,6 +29,8 @@ def replay(session: DrillSession, events: Sequence[Event], progress: Progress) -
             place += 1
         session.advance()
     if not session.over:
+        for _, body in commands[place:]:  # asked for after the last step that was played
+            session.submit(body.action, body.params, body.actor)
         session.end(reason or "interrupted")
     return session.events(role=Role.FACILITATOR)
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from .engine import STEP, Engine, Readings
 from .logbook import ChangeEntry, changes_of, logs_of
 from .model.actions import ACTIONS, Action
-from .model.errors import StackError
+from .model.errors import AbortedError, StackError, UsageError
 from .model.events import Audience, Command, Event, Logged, Role
 from .model.params import Params
 from .model.scenario import Scenario
@@ -119,7 +119,7 @@ class DrillSession:
         self._sinks = tuple(sinks)
         self._events: list[Event] = []
         self._numbers: dict[str, int] = {}
-        self._now = -scenario.warmup
+        self._now = 0.0 - scenario.warmup  # without a warm-up 0, not -0
         self._phase = Phase.NEW
         self._speed = 0.0
         self._fresh_logs: list[str] = []
@@ -148,9 +148,7 @@ class DrillSession:
             while self._now < 0:
                 self._now = min(0.0, self._now + SCRAPE_INTERVAL)
                 telemetry = self._stack.advance(self._now)
-                readings = self._read(telemetry)
-                if readings is not None:
-                    self._engine.slis = readings.slis
+                self._engine.warm_up(telemetry, self._read(telemetry))
                 progress("warm-up", 1.0 + self._now / self.scenario.warmup)
         except BaseException:
             self._stack.down()
@@ -185,7 +183,11 @@ class DrillSession:
         except StackError:
             self.end("broken")
             raise
+        except AbortedError:
+            self.end("aborted")
+            raise
         except BaseException:
+            self._phase = Phase.ENDED
             self._stack.down()
             raise
 
@@ -213,11 +215,17 @@ class DrillSession:
 
     def events(self, after: int = -1, role: Role = Role.OPERATOR) -> Sequence[Event]:
         """Events with a number above `after` that the role may see."""
-        fresh = self._events[after + 1 :]
+        fresh = self._events[max(0, after + 1) :]
         return [event for event in fresh if role is Role.FACILITATOR or event.audience is Audience.ALL]
 
     def submit(self, action: str, params: Mapping[str, object] | Params, actor: str = "you") -> Command:
-        """Ask for an action; effective at the next step."""
+        """Ask for an action; effective at the next step.
+
+        Raises:
+            UsageError: the drill is over.
+        """
+        if self.over:
+            raise UsageError("the drill is over: nothing can be changed any more")
         number = self._numbers[actor] = self._numbers.get(actor, 0) + 1
         command = Command(actor, number, action, dict(params))
         self._engine.submit(command)
