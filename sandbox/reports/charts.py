@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeVar
 
+T = TypeVar("T")
 _BARS = "▁▂▃▄▅▆▇█"
 GAP = "·"
 """Stands where there is no data."""
@@ -20,12 +22,9 @@ def bar(value: float | None, top: float) -> str:
 
 def columns(values: Sequence[float | None], width: int) -> list[float | None]:
     """The values averaged into at most `width` columns of equal length."""
-    if len(values) <= width:
-        return list(values)
-    edges = [round(index * len(values) / width) for index in range(width + 1)]
     means: list[float | None] = []
-    for start, end in pairwise(edges):
-        known = [value for value in values[start:end] if value is not None]
+    for group in _groups(values, width):
+        known = [value for value in group if value is not None]
         means.append(sum(known) / len(known) if known else None)
     return means
 
@@ -33,3 +32,21 @@ def columns(values: Sequence[float | None], width: int) -> list[float | None]:
 def chart(values: Sequence[float | None], top: float, width: int = 60) -> str:
     """A line of bars from 0 to `top`."""
     return "".join(bar(value, top) for value in columns(values, width))
+
+
+def marks(missed: Sequence[bool | None], width: int = 60) -> str:
+    """A line below a chart: `x` in each column in which anything was missed, a blank where nothing was."""
+    return "".join(_mark(group) for group in _groups(missed, width))
+
+
+def _mark(group: Sequence[bool | None]) -> str:
+    if any(group):
+        return "x"
+    return GAP if all(one is None for one in group) else " "
+
+
+def _groups(values: Sequence[T], width: int) -> list[Sequence[T]]:
+    """The values in at most `width` groups of equal length."""
+    count = min(width, len(values))
+    edges = [round(index * len(values) / count) for index in range(count + 1)] if count else []
+    return [values[start:end] for start, end in pairwise(edges)]

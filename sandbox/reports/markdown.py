@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from ..drill import Result
 from ..model.events import Alerted, Changed, Injected
 from ..model.scenario import Scenario
 from ..model.units import format_clock, format_duration, format_share
-from ..scoring.harm import harm_of
-from ..scoring.record import CommandRecord, Point
-from .charts import chart
+from ..scoring.record import CommandRecord
+from .course import course
 from .plain import fault_params_text, params_text, value_text
-
-_WIDTH = 60
 
 
 def debrief(result: Result) -> str:
@@ -25,7 +20,7 @@ def debrief(result: Result) -> str:
         + (f", profile `{scenario.profile}`" if scenario.profile else ""),
         _verdict(result),
         _harm(result),
-        _course(result),
+        course(result),
         _timeline(result),
         _answer(scenario),
     ]
@@ -58,54 +53,6 @@ def _harm(result: Result) -> str:
     lines += [f"| {name} | {rows[name]} | {value:,.2f} |" for name, value in result.harm.parts().items()]
     lines.append(f"| **all** | | **{result.harm.total:,.2f}** |")
     return "\n".join(lines)
-
-
-def _course(result: Result) -> str:
-    """Charts over the drill. Each axis is fixed by the scenario, not by the values."""
-    scenario, points = result.scenario, result.record.points
-    bound = scenario.latency_bound() or 1.0
-    replicas = max(1, scenario.service.champion.replicas, scenario.service.autoscaler.maximum)
-    share = [f"{format_share(goal.target)}" for goal in scenario.objectives if goal.sli == "availability"]
-    rows = [
-        ("traffic", "0 to 5x the usual rate", _of("request_rate"), scenario.world.traffic.rate * 5),
-        ("latency p95", f"0 to {format_duration(4 * bound)}, a quarter is the bound", _of("latency_p95"), 4 * bound),
-        ("errors", f"0 to 100% of requests{', availability objective ' + share[0] if share else ''}", _of("error_ratio"), 1.0),
-        ("saturation", "0 to 100% of slots busy", _of("saturation"), 1.0),
-        ("replicas", f"0 to {2 * replicas} ready", _of("replicas"), 2.0 * replicas),
-        ("money", "$ of harm per minute, 0 to a request rate of failures", _money(result), _worst(scenario)),
-    ]  # fmt: skip
-    ends = f"{format_clock(points[0].at)} to {format_clock(points[-1].at)}" if points else "nothing was observed"
-    lines = ["## The course", "", f"Each line is the whole drill, {ends}; `·` is no data.", "", "```text"]
-    for name, axis, read, top in rows:
-        lines.append(f"{name:12}|{chart([read(place, points) for place in range(len(points))], top, _WIDTH):{_WIDTH}}| {axis}")
-    lines.append("```")
-    return "\n".join(lines)
-
-
-Reader = Callable[[int, Sequence[Point]], float | None]
-
-
-def _of(sli: str) -> Reader:
-    return lambda place, points: points[place].slis.get(sli)
-
-
-def _money(result: Result) -> Reader:
-    """Dollars per minute between an observation and the one before."""
-    prices = result.scenario.world.prices
-
-    def read(place: int, points: Sequence[Point]) -> float | None:
-        if place == 0:
-            return None
-        before, now = points[place - 1], points[place]
-        added = harm_of(now.ledger, prices).total - harm_of(before.ledger, prices).total
-        return added / (now.at - before.at) * 60.0
-
-    return read
-
-
-def _worst(scenario: Scenario) -> float:
-    """What it costs if every request at the usual rate fails, in dollars per minute."""
-    return scenario.world.traffic.rate * scenario.world.prices.failed * 60.0
 
 
 def _timeline(result: Result) -> str:
