@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable, Mapping, Sequence
 
 import click
@@ -17,6 +16,7 @@ from ..session import DrillSession
 from .orders import Order, OrderError, parse_order
 from .output import say
 from .playing import Prepared
+from .typed import TypedLines
 
 LONGEST_WAIT = 0.1
 """Seconds of the wall clock that the loop waits at most for a typed line."""
@@ -40,12 +40,14 @@ class Loop:
     """Plays steps when they are due and typed lines as they come."""
 
     def __init__(
-        self, prepared: Prepared, speed: float, lines: queue.Queue[str | None], operator: Operator | None = None
+        self, prepared: Prepared, speed: float, typed: TypedLines | None = None, operator: Operator | None = None
     ) -> None:
+        """With `typed` a person plays, with `operator` a script; with neither the drill takes its course."""
         self._session = prepared.session
         self._operator = operator
-        self._lines = lines
-        self._pacer = Pacer(WallClock(), speed)
+        self._clock = WallClock()
+        self._typed = typed
+        self._pacer = Pacer(self._clock, speed)
         self._pacer.delay(self._session.now)
         self._paused = False
         self._session.control(speed=speed)
@@ -61,10 +63,21 @@ class Loop:
                 self._session.advance(self._operator)
 
     def _next(self, wait: float) -> str | None:
-        try:
-            return self._lines.get(timeout=wait) if wait > 0 else self._lines.get_nowait()
-        except queue.Empty:
+        """The next typed line; None after `wait` seconds."""
+        if self._typed is None:
+            self._clock.sleep(wait)
             return None
+        line = self._typed.next(wait)
+        if line is None and self._typed.closed:
+            self._nobody_types()
+        return line
+
+    def _nobody_types(self) -> None:
+        """Nobody can give up, or end a pause, any more: the drill takes its course to its end."""
+        self._typed = None
+        say("  nothing more can be typed; the drill goes on")
+        if self._paused:
+            self._do(Order(word="resume"))
 
     def _obey(self, line: str) -> None:
         try:

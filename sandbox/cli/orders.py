@@ -90,8 +90,10 @@ def _params(action: Action, words: Sequence[str]) -> dict[str, object]:
 
 def _help(words: Sequence[str], known: Mapping[str, Action]) -> str:
     if words:
+        if words[0] in WORDS:
+            return f"  {words[0]}: {WORDS[words[0]]}"
         if words[0] not in known:
-            raise OrderError(f"unknown command {words[0]!r}; {nearest(words[0], known)}")
+            raise OrderError(f"unknown command {words[0]!r}; {nearest(words[0], [*known, *WORDS])}")
         action = known[words[0]]
         lines = [f"  {action.help}", f"  {usage(action)}"]
         return "\n".join(lines + [f"    {param.name}: {param.help}" for param in action.params])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import queue
 import re
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +24,7 @@ from .loop import Loop, parse_speed
 from .output import say, tell
 from .playing import Prepared, Request, find, play_headless, prepare
 from .terminal import ConsoleProgress, console_progress
+from .typed import TypedLines
 
 if TYPE_CHECKING:
     from ..model.telemetry import Scrape
@@ -132,14 +131,12 @@ def _metrics(port: int | None) -> Iterator[list[DrillSession]]:
 def _paced(prepared: Prepared, speed: float, progress: ConsoleProgress, operator: Operator | None = None) -> Result:
     """Play at a speed, with a person who types or with a scripted operator."""
     session = prepared.session
-    lines: queue.Queue[str | None] = queue.Queue()
     try:
         session.start(progress)
         progress.close()
         if operator is None:
             say(f"The clock runs at {speed:g}x. Type `help` for what you can do.\n")
-            threading.Thread(target=_read_lines, args=(lines,), daemon=True).start()
-        Loop(prepared, speed, lines, operator).run()
+        Loop(prepared, speed, TypedLines(sys.stdin.fileno()) if operator is None else None, operator).run()
     except BaseException as error:
         _take_down(session, "interrupted" if isinstance(error, KeyboardInterrupt) else "broken")
         raise
@@ -155,13 +152,6 @@ def _take_down(session: DrillSession, reason: str) -> None:
     if session.snapshot().phase is not Phase.NEW:
         with suppress(DrillboxError):  # if the journal cannot be written: the stack is down all the same, and it is known why
             session.end(reason)
-
-
-def _read_lines(lines: queue.Queue[str | None]) -> None:
-    """Hand on what is typed; Ctrl-D is how a terminal says that nothing more will come."""
-    for line in sys.stdin:
-        lines.put(line)
-    lines.put("quit")
 
 
 def _conclude(result: Result) -> None:
