@@ -2,7 +2,9 @@
 
 Source: Kubernetes documentation, "Horizontal Pod Autoscaling: Algorithm details" and the defaults of its `behavior` field:
 tolerance 0.1; scaling up by at most 4 pods or 100% every 15 s, whichever is more; scaling down only to the highest
-recommendation of the last 300 s.
+recommendation of the last 300 s. What the documentation leaves open follows the controller (kubernetes
+`pkg/controller/podautoscaler/horizontal.go`): the number of pods that it finds at first counts as a recommendation; without
+metrics nothing is recommended; a number outside the bounds is brought to the nearest one at once; zero pods, set by hand, stay.
 """
 
 from __future__ import annotations
@@ -37,10 +39,10 @@ class State:
     recommendations: tuple[tuple[float, int], ...] = ()
 
 
-def recommend(observed: Observed, spec: Autoscaler) -> int:
-    """Replicas that would bring the utilisation to its target, before limits and stabilisation."""
+def recommend(observed: Observed, spec: Autoscaler) -> int | None:
+    """Replicas that would bring the utilisation to its target, before limits and stabilisation; None without metrics."""
     if observed.utilisation is None or observed.ready == 0:
-        return observed.replicas
+        return None
     ratio = observed.utilisation / spec.target
     if abs(ratio - 1.0) <= TOLERANCE:
         return observed.replicas
@@ -64,14 +66,19 @@ def decide(observed: Observed, spec: Autoscaler, state: State, now: float) -> tu
     """
     if not spec.enabled:
         return observed.replicas, State()
-    recent = [item for item in state.recommendations if item[0] > now - STABILISATION]
+    known = state.recommendations or ((now, observed.replicas),)
+    bounded = min(max(observed.replicas, spec.minimum), spec.maximum)
+    if observed.replicas == 0 or bounded != observed.replicas:
+        return (bounded if observed.replicas else 0), State(known)
     wanted = recommend(observed, spec)
-    recent.append((now, wanted))
+    if wanted is None:
+        return observed.replicas, State(known)
+    recent = (*(item for item in known if item[0] > now - STABILISATION), (now, wanted))
     if wanted < observed.replicas:
         wanted = min(observed.replicas, max(replicas for _, replicas in recent))
     elif wanted > observed.replicas:
         wanted = min(wanted, max(observed.replicas + BURST_PODS, observed.replicas * BURST_FACTOR))
-    return min(max(wanted, spec.minimum), spec.maximum), State(tuple(recent))
+    return min(max(wanted, spec.minimum), spec.maximum), State(recent)
 
 
 def _round(value: float) -> float:
