@@ -1,7 +1,8 @@
 """Canary analysis: the candidate against the champion over the same minutes; pure decisions.
 
-The error rates are compared with a one-sided two-proportion z-test (pooled), so that a few unlucky requests abort nothing; the
-same test compares the shares of slow answers. Source: any statistics textbook; Kayenta and Argo Rollouts follow the same outline.
+The error rates are compared with Fisher's exact test, one-sided, so that a few unlucky requests abort nothing: a z-test would
+take one failure in the candidate's first hundred for significant when the champion has none. The same test compares the shares of
+slow answers. Source: any statistics textbook; Kayenta and Argo Rollouts follow the same outline.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from enum import StrEnum
 
 MIN_REQUESTS = 100
 """Fewest requests of the candidate between two decisions; with fewer the analysis holds, and never promotes."""
-CRITICAL_Z = 3.09
-"""One-sided 0.1% level: a decision comes often, a false abort must be rare."""
+LEVEL = 0.001
+"""Of significance, one-sided: a decision comes often, a false abort must be rare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,20 @@ class Decision:
 def worse(candidate: tuple[int, int], champion: tuple[int, int]) -> bool:
     """Whether the candidate's share of bad requests is significantly higher; each side as (bad, all)."""
     (bad_a, all_a), (bad_b, all_b) = candidate, champion
-    if not all_a or not all_b:
+    if not all_a or not all_b or bad_a * all_b <= bad_b * all_a:
         return False
-    pooled = (bad_a + bad_b) / (all_a + all_b)
-    spread = math.sqrt(pooled * (1.0 - pooled) * (1.0 / all_a + 1.0 / all_b))
-    return spread > 0 and (bad_a / all_a - bad_b / all_b) / spread > CRITICAL_Z
+    bad, tail = bad_a + bad_b, 0.0
+    for count in range(bad_a, min(all_a, bad) + 1):  # the chance of so many by luck: above the mean the terms only fall
+        term = math.exp(_log_ways(all_a, count) + _log_ways(all_b, bad - count) - _log_ways(all_a + all_b, bad))
+        tail += term
+        if tail >= LEVEL or term < 1e-9 * LEVEL:
+            break
+    return tail < LEVEL
+
+
+def _log_ways(among: int, chosen: int) -> float:
+    """Logarithm of the binomial coefficient."""
+    return math.lgamma(among + 1) - math.lgamma(chosen + 1) - math.lgamma(among - chosen + 1)
 
 
 def decide(candidate: Tally, champion: Tally, weight: float, steps: tuple[float, ...]) -> Decision:
@@ -60,10 +70,12 @@ def decide(candidate: Tally, champion: Tally, weight: float, steps: tuple[float,
         candidate: what the canary did since the last decision.
         champion: what the champion did meanwhile.
         weight: the canary's present share of traffic.
-        steps: shares to go through, growing; after the last comes promotion.
+        steps: shares to go through, growing and below 1, for the champion is compared with; after the last comes promotion.
     """
     if candidate.requests < MIN_REQUESTS:
         return Decision(Move.HOLD, weight, f"{candidate.requests} requests, {MIN_REQUESTS} are needed")
+    if not champion.requests:
+        return Decision(Move.HOLD, weight, "the champion had no requests to compare with")
     if worse((candidate.failed, candidate.requests), (champion.failed, champion.requests)):
         return Decision(
             Move.ABORT, 0.0, f"{_share(candidate.failed, candidate)} failed against {_share(champion.failed, champion)}"
