@@ -1,7 +1,8 @@
 """Rolling update of a deployment with the algorithm of the Kubernetes Deployment controller.
 
 Source: Kubernetes documentation, "Deployments: Rolling Update Deployment": at most `wanted + ceil(surge)` pods in all, at least
-`wanted - floor(unavailable)` available, both 25% by default; pods that are not ready go first.
+`wanted - floor(unavailable)` available, both 25% by default; pods that are not ready go first, but only as many as leave enough
+that may yet become ready (`cleanupUnhealthyReplicas` in kubernetes `pkg/controller/deployment/rolling.go`).
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ def decide(observed: Observed, wanted: int) -> Decision:
     total = observed.current + observed.other
     create = max(0, min(wanted - observed.current, most - total))
     available = observed.current_ready + observed.other_ready
+    spare = total - least - (observed.current - observed.current_ready)
     return Decision(
         create=create,
-        retire_unready=observed.other - observed.other_ready,
+        retire_unready=max(0, min(observed.other - observed.other_ready, spare)),
         retire_ready=max(0, min(observed.other_ready, available - least)),
     )
