@@ -10,7 +10,6 @@ from ..clock import Pacer, WallClock
 from ..engine import STEP
 from ..model.events import Alerted, Observed
 from ..model.units import format_clock
-from ..operators import Operator
 from ..reports.plain import event_line, status_line
 from ..session import DrillSession
 from .orders import Order, OrderError, parse_order
@@ -39,12 +38,10 @@ def parse_speed(_ctx: click.Context | None, _param: click.Parameter | None, raw:
 class Loop:
     """Plays steps when they are due and typed lines as they come."""
 
-    def __init__(
-        self, prepared: Prepared, speed: float, typed: TypedLines | None = None, operator: Operator | None = None
-    ) -> None:
-        """With `typed` a person plays, with `operator` a script; with neither the drill takes its course."""
+    def __init__(self, prepared: Prepared, speed: float, typed: TypedLines | None = None) -> None:
+        """With `typed` a person plays, else the operator of the drill, if it has one."""
         self._session = prepared.session
-        self._operator = operator
+        self._operator = prepared.operator
         self._clock = WallClock()
         self._typed = typed
         self._pacer = Pacer(self._clock, speed)

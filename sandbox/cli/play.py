@@ -5,24 +5,23 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..drill import Result, operator_for, result_of
+from ..drill import Result, result_of
 from ..journal import read_journal
-from ..model.errors import DrillboxError, Exit
+from ..model.errors import Exit
 from ..model.events import Audience, Began, Event, Logged, Observed
-from ..operators import Operator
 from ..paths import atomic_write
 from ..reports.markdown import debrief
 from ..reports.plain import STATUS_EVERY, event_line, result_line, status_line
-from ..session import DrillSession, Phase
+from ..session import DrillSession
 from .loop import Loop, parse_speed
 from .output import say, tell
-from .playing import Prepared, Request, find, play_headless, prepare
+from .playing import Prepared, Request, play_headless, prepare, take_down
 from .terminal import ConsoleProgress, console_progress
 from .typed import TypedLines
 
@@ -68,12 +67,11 @@ def play_command(
     if not person and metrics_port is None:
         result = play_headless(wiring, request, progress, show)
     else:
-        # The port and the operator first: what the user got wrong must leave no journal behind.
-        operator = None if person else operator_for(request.operator, find(wiring, scenario, profile))
+        # The port first: what the user got wrong must leave no journal behind.
         with _metrics(metrics_port) as sessions:
             prepared = prepare(wiring, request, progress, show)
             sessions.append(prepared.session)
-            result = _paced(prepared, speed, progress, operator)
+            result = _paced(prepared, speed, progress)
     progress.close()
     _conclude(result)
     return int(result.exit_code)
@@ -128,30 +126,23 @@ def _metrics(port: int | None) -> Iterator[list[DrillSession]]:
         yield sessions
 
 
-def _paced(prepared: Prepared, speed: float, progress: ConsoleProgress, operator: Operator | None = None) -> Result:
+def _paced(prepared: Prepared, speed: float, progress: ConsoleProgress) -> Result:
     """Play at a speed, with a person who types or with a scripted operator."""
     session = prepared.session
     try:
         session.start(progress)
         progress.close()
-        if operator is None:
+        if prepared.operator is None:
             say(f"The clock runs at {speed:g}x. Type `help` for what you can do.\n")
-        Loop(prepared, speed, TypedLines(sys.stdin.fileno()) if operator is None else None, operator).run()
+        Loop(prepared, speed, TypedLines(sys.stdin.fileno()) if prepared.operator is None else None).run()
     except BaseException as error:
-        _take_down(session, "interrupted" if isinstance(error, KeyboardInterrupt) else "broken")
+        take_down(session, error)
         raise
     finally:
         prepared.journal.close()
         tell(f"journal: {prepared.journal.path}")
     path = prepared.journal.path
     return result_of(read_journal(path), path, prepared.scenario)
-
-
-def _take_down(session: DrillSession, reason: str) -> None:
-    """End a drill that cannot go on; a session that never began has taken its stack down itself."""
-    if session.snapshot().phase is not Phase.NEW:
-        with suppress(DrillboxError):  # if the journal cannot be written: the stack is down all the same, and it is known why
-            session.end(reason)
 
 
 def _conclude(result: Result) -> None:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..drill import Result, header_of, new_journal, operator_for, result_of
-from ..journal import Header, JournalWriter, read_journal
-from ..loading import find_scenario, load_scenario
+from ..journal import JournalWriter, read_journal
+from ..loading import find_scenario, load_scenario, load_scenario_text
 from ..loading.document import read_text
-from ..model.events import Event
+from ..model.errors import DrillboxError, UsageError
+from ..model.events import Ended, Event
 from ..model.scenario import Scenario
 from ..model.stack import Progress
-from ..session import DrillSession
+from ..operators import Idle, Operator
+from ..session import DrillSession, Phase
 from .wiring import SessionMaker
+
+PERSON = "you"
+"""The operator's name in journals of drills that a person played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +37,32 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A drill that is ready to start."""
+    """A drill that is ready to start. Without an operator a person plays."""
 
     scenario: Scenario
+    operator: Operator | None
     session: DrillSession
     journal: JournalWriter
-    header: Header
+
+
+class Recorder:
+    """Writes events to the journal as they come.
+
+    An interruption, or a disk that is full for a moment, may lose events of the step at which it comes. What follows is then
+    left out but for the end, which takes the next number of the file: the journal stays whole.
+    """
+
+    def __init__(self, journal: JournalWriter) -> None:
+        self._journal = journal
+        self._next = 0
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+        if isinstance(event.body, Ended) and event.body.reason != "finished":
+            self._journal.append(replace(event, number=len(read_journal(self._journal.path).events)))
+        elif event.number == self._next:
+            self._journal.append(event)
+            self._next += 1
 
 
 def nothing(_step: str, _done: float) -> None:
@@ -61,36 +87,50 @@ def prepare(
     Raises:
         UsageError, InvalidScenarioError: of the scenario, the operator, the data or the journal's folder.
     """
-    scenario = find(wiring, request.scenario, request.profile)
-    text = read_text(Path(scenario.source))
-    header = header_of(scenario, text, request.seed, request.stack, request.operator or "you", wiring.data_hash(progress))
+    path = find_scenario(request.scenario, wiring.library())
+    text = read_text(path)  # once: what is validated is what the journal keeps
+    scenario = load_scenario_text(text, str(path), request.profile)
+    operator = operator_for(request.operator, scenario) if request.operator else None
+    name = operator.name if operator is not None else PERSON
+    header = header_of(scenario, text, request.seed, request.stack, name, wiring.data_hash(progress))
     # The session first: an unknown stack must leave no journal behind.
-    sinks = [] if on_event is None else [on_event]
-    writer: list[JournalWriter] = []
+    recorders: list[Recorder] = []
 
     def write(event: Event) -> None:
-        writer[0].append(event)
+        recorders[0](event)
 
-    session = wiring.session(scenario, request.seed, request.stack, [write, *sinks])
-    writer.append(new_journal(header, request.out))
-    return Prepared(scenario, session, writer[0], header)
+    sinks = [write] if on_event is None else [write, on_event]
+    session = wiring.session(scenario, request.seed, request.stack, sinks)
+    journal = new_journal(header, request.out)
+    recorders.append(Recorder(journal))
+    return Prepared(scenario, operator, session, journal)
+
+
+def take_down(session: DrillSession, error: BaseException) -> None:
+    """End a drill that cannot go on; a session that never began has taken its stack down itself."""
+    if session.snapshot().phase is Phase.NEW:
+        return
+    with suppress(DrillboxError):  # if the journal cannot be written: the stack is down all the same, and it is known why
+        session.end("interrupted" if isinstance(error, KeyboardInterrupt) else "broken")
 
 
 def play_headless(
     wiring: SessionMaker, request: Request, progress: Progress = nothing, on_event: Callable[[Event], None] | None = None
 ) -> Result:
-    """Play a drill to its end, unpaced, and judge it by its journal.
+    """Play a drill to its end, unpaced, and judge it by its journal. The request must name an operator.
 
     Raises:
         UsageError, InvalidScenarioError: of the request; nothing was played.
         StackError: the stack could not be brought up, or broke; the journal says how far it came.
     """
-    operator = operator_for(request.operator, find(wiring, request.scenario, request.profile))
+    if not request.operator:
+        raise UsageError("nobody is at the controls: name an operator, such as idle or reference")
     prepared = prepare(wiring, request, progress, on_event)
     try:
         prepared.session.start(progress)
-        prepared.session.run(operator)
+        prepared.session.run(prepared.operator or Idle())
     except BaseException as error:
+        take_down(prepared.session, error)
         error.add_note(f"journal: {prepared.journal.path}")
         raise
     finally:

@@ -180,7 +180,7 @@ def test_without_further_input_the_drill_goes_on_to_its_end(terminal: Callable[.
     assert read_journal(drillbox_home / "drills" / "monday-rush-you-1.jsonl").complete
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_interrupts_the_drill(terminal: Callable[..., Terminal], drillbox_home: Path, number: signal.Signals) -> None:
     drill = terminal("--speed", "60x")
     drill.expect("answered 100%")
