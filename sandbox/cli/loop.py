@@ -113,7 +113,8 @@ class Loop:
 
 def _status(session: DrillSession, _text: str) -> list[str]:
     """The last observation."""
-    return [status_line(event) for event in session.events() if isinstance(event.body, Observed)][-1:]
+    prices = session.scenario.world.prices
+    return [status_line(event, prices) for event in session.events() if isinstance(event.body, Observed)][-1:]
 
 
 def _logs(session: DrillSession, text: str) -> list[str]:

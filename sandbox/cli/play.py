@@ -15,13 +15,14 @@ from ..drill import Result, result_of
 from ..journal import read_journal
 from ..model.errors import Exit
 from ..model.events import Audience, Began, Event, Logged, Observed
+from ..model.scenario import Prices
 from ..paths import atomic_write
 from ..reports.markdown import debrief
 from ..reports.plain import STATUS_EVERY, event_line, result_line, status_line
 from ..session import DrillSession
 from .loop import Loop, parse_speed
 from .output import say, tell
-from .playing import Prepared, Request, play_headless, prepare, take_down
+from .playing import Prepared, Request, find, play_headless, prepare, take_down
 from .terminal import ConsoleProgress, console_progress
 from .typed import TypedLines
 
@@ -63,7 +64,7 @@ def play_command(
     progress = console_progress()
     person = sys.stdin.isatty() and sys.stdout.isatty()
     request = Request(scenario, "" if person else "reference", seed, profile, stack, out)
-    show = printer(say)
+    show = printer(say, find(wiring, scenario, profile).world.prices)
     if not person and metrics_port is None:
         result = play_headless(wiring, request, progress, show)
     else:
@@ -77,7 +78,7 @@ def play_command(
     return int(result.exit_code)
 
 
-def printer(echo: Callable[[str], object]) -> Callable[[Event], None]:
+def printer(echo: Callable[[str], object], prices: Prices) -> Callable[[Event], None]:
     """Prints what an on-call may see: events as they come, and a status line now and then."""
     last = [-STATUS_EVERY]
     said: dict[str, float] = {}
@@ -98,7 +99,7 @@ def printer(echo: Callable[[str], object]) -> Callable[[Event], None]:
         if isinstance(event.body, Observed):
             if event.at - last[0] >= STATUS_EVERY:
                 last[0] = event.at
-                echo(status_line(event))
+                echo(status_line(event, prices))
             return
         line = event_line(event)
         if line is not None:

@@ -21,7 +21,9 @@ from ..model.events import (
 )
 from ..model.faults import FAULTS
 from ..model.params import Param, Value
+from ..model.scenario import Prices
 from ..model.units import format_clock, format_duration, format_share
+from ..scoring.harm import harm_of
 
 STATUS_EVERY = 30.0
 """Seconds of drill time between two status lines."""
@@ -34,8 +36,8 @@ def event_line(event: Event) -> str | None:
     return None if text is None else f"[{format_clock(event.at)}] {text}"
 
 
-def status_line(event: Event) -> str:
-    """One line for an observation."""
+def status_line(event: Event, prices: Prices) -> str:
+    """One line for an observation; `prices` tell what the ledger of the drill so far comes to."""
     if not isinstance(event.body, Observed):
         raise TypeError("a status line is that of an observation")
     slis = event.body.slis
@@ -47,6 +49,7 @@ def status_line(event: Event) -> str:
         f"busy {_share(slis, 'saturation')}",
         f"queue {_number(slis, 'queue_length', '{:.0f}')}",
         f"replicas {_number(slis, 'replicas', '{:.0f}')}/{_number(slis, 'replicas_wanted', '{:.0f}')}",
+        f"harm ${harm_of(event.body.ledger, prices).total:,.0f}",
     ]
     return f"[{format_clock(event.at)}]   " + "  ".join(parts)
 
