@@ -44,7 +44,7 @@ def recommend(observed: Observed, spec: Autoscaler) -> int | None:
     if observed.utilisation is None or observed.ready == 0:
         return None
     ratio = observed.utilisation / spec.target
-    if abs(ratio - 1.0) <= TOLERANCE:
+    if 1.0 - TOLERANCE <= ratio <= 1.0 + TOLERANCE:
         return observed.replicas
     if ratio < 1.0 or observed.ready >= observed.replicas:
         return math.ceil(_round(ratio * observed.ready))
