@@ -78,7 +78,7 @@ def play_command(
     return int(result.exit_code)
 
 
-def printer(echo: Callable[[str], object], prices: Prices) -> Callable[[Event], None]:
+def printer(echo: Callable[[str], object], prices: Prices | None = None) -> Callable[[Event], None]:
     """Prints what an on-call may see: events as they come, and a status line now and then."""
     last = [-STATUS_EVERY]
     said: dict[str, float] = {}

@@ -36,8 +36,8 @@ def event_line(event: Event) -> str | None:
     return None if text is None else f"[{format_clock(event.at)}] {text}"
 
 
-def status_line(event: Event, prices: Prices) -> str:
-    """One line for an observation; `prices` tell what the ledger of the drill so far comes to."""
+def status_line(event: Event, prices: Prices | None = None) -> str:
+    """One line for an observation; with prices also what the drill has cost so far."""
     if not isinstance(event.body, Observed):
         raise TypeError("a status line is that of an observation")
     slis = event.body.slis
@@ -49,8 +49,9 @@ def status_line(event: Event, prices: Prices) -> str:
         f"busy {_share(slis, 'saturation')}",
         f"queue {_number(slis, 'queue_length', '{:.0f}')}",
         f"replicas {_number(slis, 'replicas', '{:.0f}')}/{_number(slis, 'replicas_wanted', '{:.0f}')}",
-        f"harm ${harm_of(event.body.ledger, prices).total:,.0f}",
     ]
+    if prices is not None and event.body.ledger:
+        parts.append(f"harm ${harm_of(event.body.ledger, prices).total:,.0f}")
     return f"[{format_clock(event.at)}]   " + "  ".join(parts)
 
 
