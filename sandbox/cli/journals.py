@@ -11,7 +11,7 @@ import click
 from ..drill import result_of
 from ..journal import Header, Journal, encode, read_journal
 from ..loading import load_scenario_text
-from ..model.errors import Exit
+from ..model.errors import Exit, UsageError
 from ..model.events import Ended
 from ..provenance import cpu_model, versions
 from ..replaying import first_difference, replay
@@ -35,7 +35,7 @@ def replay_command(wiring: SessionMaker, journal: Path) -> int:
     Example:
       drillbox replay ~/.local/share/drillbox/drills/monday-rush-reference-1.jsonl
     """
-    old = _without_end(read_journal(journal))
+    old = _without_end(_read(journal))
     header = old.header
     scenario = load_scenario_text(header.text, f"{journal} (its scenario)", header.profile)
     progress = console_progress()
@@ -56,6 +56,17 @@ def replay_command(wiring: SessionMaker, journal: Path) -> int:
     say(f"  journal: {encode(then) if then else 'nothing'}")
     say(f"  replay:  {encode(now) if now else 'nothing'}")
     return int(Exit.FAILED)
+
+
+def _read(path: Path) -> Journal:
+    """The journal of a file.
+
+    Raises:
+        UsageError: as `read_journal`, and for a device or a pipe: it may never end.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UsageError(f"cannot read the journal {path}: it is not a regular file")
+    return read_journal(path)
 
 
 def _without_end(journal: Journal) -> Journal:
@@ -88,9 +99,9 @@ def report_command(journal: Path, md_file: Path | None) -> int:
     """
     if md_file is not None:
         check_writable(md_file)
-    text = debrief(result_of(read_journal(journal), journal))
+    text = debrief(result_of(_read(journal), journal))
     if md_file is None:
-        say(text)
+        say(text, nl=False)
     else:
         write_file(md_file, text.encode())
     return int(Exit.PASSED)

@@ -61,6 +61,8 @@ def run_command(
     if everything == bool(scenarios):
         raise click.UsageError("name the scenarios to run, or give --all")
     names = [entry.id for entry in wiring.library().entries()] if everything else list(scenarios)
+    if json_file is not None and md_file is not None and json_file.resolve() == md_file.resolve():
+        raise click.UsageError(f"--json and --md name the same file, {md_file}")
     for target in (json_file, md_file):
         if target is not None and str(target) != "-":
             check_writable(target)
