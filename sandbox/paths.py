@@ -74,6 +74,10 @@ def atomic_write(path: Path, content: bytes | Callable[[BinaryIO], None]) -> Non
     Raises:
         UsageError: the file cannot be written, for example because the disk is full.
     """
+    if path.is_symlink():
+        path = path.resolve()  # the file behind a link is written, the link stays
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UsageError(f"cannot write {path}: it is not a regular file")
     temporary = folder(path.parent) / f".{path.name}.{uuid.uuid4().hex[:12]}.part"
     try:
         with temporary.open("xb") as file:

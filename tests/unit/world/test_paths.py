@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -88,3 +89,17 @@ def test_import_is_cheap() -> None:
     code = "import sys, drillbox.sandbox.paths; print([m for m in ('numpy', 'platformdirs', 'pandas') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_devices_are_refused_and_links_stay(tmp_path: Path) -> None:
+    """A temporary file must never take a device's or a link's place."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="is not a regular file"):
+        paths.atomic_write(pipe, b"x")
+    assert pipe.is_fifo()
+    target, link = tmp_path / "target", tmp_path / "link"
+    link.symlink_to(target)
+    paths.atomic_write(link, b"through")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"through"
