@@ -14,26 +14,12 @@ from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.params import Kind, Param, ParamError, Value, parse_params
 from drillbox.sandbox.model.service import (
     Autoscaler,
-    Change,
     Fallback,
     Gateway,
     ServiceSpec,
     Workload,
     differences,
     fields_of,
-    get,
-    with_fields,
-)
-from drillbox.sandbox.model.units import (
-    UnitError,
-    format_clock,
-    format_duration,
-    format_share,
-    parse_count,
-    parse_duration,
-    parse_number,
-    parse_rate,
-    parse_share,
 )
 
 SHARE = st.floats(0.0, 1.0)
@@ -139,41 +125,6 @@ def test_names_of_parameters_are_unique(one: Action) -> None:
     assert len(set(names)) == len(names)
 
 
-# The desired state
-
-
-@given(SPEC, SPEC)
-def test_differences_applied_to_the_one_give_the_other(before: ServiceSpec, after: ServiceSpec) -> None:
-    changes = differences(before, after, "you")
-    spec = before
-    for change in changes:
-        assert change.before != change.after
-        assert change.by == "you"
-        spec = with_fields(spec, {change.field: change.after})
-    assert spec == after
-    assert with_fields(before, {change.field: change.after for change in changes}) == after
-    back = {change.field: (change.after, change.before) for change in differences(after, before, "you")}
-    assert back == {change.field: (change.before, change.after) for change in changes}
-
-
-@given(SPEC)
-def test_every_field_is_found_by_its_path(spec: ServiceSpec) -> None:
-    for path, value in fields_of(spec):
-        assert get(spec, path) == value
-    assert not differences(spec, spec, "you")
-    assert with_fields(spec, dict(fields_of(spec))) == spec
-
-
-def test_a_change_names_the_field_by_its_path() -> None:
-    spec = ServiceSpec()
-    assert differences(spec, with_fields(spec, {"gateway.retries": 4}), "you") == (Change("gateway.retries", 1, 4, "you"),)
-    for path in ("gateway.retires", "gateway", "", "fallback.mode"):
-        with pytest.raises(KeyError):
-            get(spec, path)
-        with pytest.raises(KeyError):
-            with_fields(spec, {path: 4})
-
-
 # Parameters
 
 
@@ -210,129 +161,6 @@ def test_a_value_told_is_read_back(param: Param, data: st.DataObject) -> None:
         assert type(again) is type(value) or isinstance(value, Fallback)
 
 
-@pytest.mark.parametrize("kind", [Kind.DURATION, Kind.RATE])
-def test_a_bare_number_is_for_programs_only(kind: Kind) -> None:
-    param = Param("wait", kind, "for a test")
-    assert param.parse(5, base_units=True) == 5.0
-    with pytest.raises(ParamError, match="write a number and its unit"):
-        param.parse(5)
-
-
-@pytest.mark.parametrize(
-    ("raw", "value"), [("on", True), ("OFF", False), (True, True), (False, False), ("true", True), ("false", False)]
-)
-def test_switches(raw: object, value: bool) -> None:
-    assert Param("it", Kind.SWITCH, "for a test").parse(raw) is value
-
-
-@pytest.mark.parametrize("raw", [1, 0, None, "", "yes", [], 1.0])
-def test_what_is_no_switch(raw: object) -> None:
-    with pytest.raises(ParamError, match="is not a switch: write on or off"):
-        Param("it", Kind.SWITCH, "for a test").parse(raw)
-
-
-def test_an_off_that_yaml_takes_for_false_is_the_choice() -> None:
-    mode = ACTIONS["fallback"].params[0]
-    assert mode.parse(False) == "off"
-    with pytest.raises(ParamError, match="is not a name"):
-        mode.parse(True)
-    with pytest.raises(ParamError, match="unknown value 'overflw'; did you mean 'overflow'"):
-        mode.parse("overflw")
-
-
-def test_bounds_in_words() -> None:
-    assert Param("a", Kind.DURATION, "", minimum=0.05).bounds() == "at least 50ms"
-    assert Param("a", Kind.SHARE, "", maximum=0.5).bounds() == "at most 50%"
-    assert Param("a", Kind.RATE, "", minimum=1, maximum=20).bounds() == "between 1/s and 20/s"
-    assert Param("a", Kind.CHOICE, "", choices=("x", "y")).bounds() == "one of x, y"
-    assert not Param("a", Kind.FACTOR, "").bounds()
-
-
-def test_all_parameters_at_once() -> None:
-    declared = ACTIONS["set-autoscaler"].params
-    assert parse_params(declared, {}) == {}
-    assert parse_params(declared, {"target": "60%", "enabled": "on"}) == {"enabled": True, "target": 0.6}
-    assert parse_params(ACTIONS["silence"].params, {"alert": "Slow"}) == {"alert": "Slow", "duration": 600.0}
-    with pytest.raises(ParamError, match="parameter 'alert' is missing: name of the alert"):
-        parse_params(ACTIONS["silence"].params, {})
-    with pytest.raises(ParamError, match="unknown parameter 'tarjet'; did you mean 'target'") as caught:
-        parse_params(declared, {"tarjet": 1})
-    assert caught.value.param == "tarjet"
-
-
 @pytest.mark.parametrize("name", ACTIONS)
 def test_the_name_of_an_action_with_a_slip_is_still_understood(name: str) -> None:
     assert nearest(name[:-1], ACTIONS) == f"did you mean {name!r}?"
-
-
-def test_a_hint_lists_all_where_none_is_near() -> None:
-    assert nearest("xyz", ["b", "a"]) == "choose one of a, b"
-    assert nearest("xyz", []) == "there is none"
-
-
-# Units
-
-
-@given(st.integers(0, 10**10))
-def test_durations_are_read_back_to_the_millisecond(milliseconds: int) -> None:
-    assert parse_duration(format_duration(milliseconds / 1000)) == pytest.approx(milliseconds / 1000, abs=1e-6)
-
-
-@given(st.integers(0, 10_000))
-def test_shares_are_read_back(basis_points: int) -> None:
-    assert parse_share(format_share(basis_points / 10_000)) == pytest.approx(basis_points / 10_000, abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("raw", "seconds"),
-    [
-        ("90s", 90),
-        ("5m", 300),
-        ("1h30m", 5400),
-        ("250ms", 0.25),
-        (" 2 h ", 7200),
-        ("1d", 86400),
-        (0, 0),
-        (0.0, 0),
-        ("1m 30s", 90),
-    ],
-)
-def test_durations(raw: object, seconds: float) -> None:
-    assert parse_duration(raw) == seconds
-
-
-@pytest.mark.parametrize("raw", [5, "5", "-5s", "5 s s", "s", "", "5y", "1,5s", None, False, "1e3s", "9" * 400 + "h", "٣x"])
-def test_what_is_no_duration(raw: object) -> None:
-    with pytest.raises(UnitError):
-        parse_duration(raw)
-
-
-def test_rates_numbers_and_counts() -> None:
-    assert parse_rate("120/s") == 120.0
-    assert parse_rate("7200/m") == 120.0
-    assert parse_rate("3600/h") == 1.0
-    assert parse_number("1e3") == 1000.0
-    assert parse_count("4") == parse_count(4.0) == 4
-    for raw in ("120", 120, "120/d", "/s", "9" * 400 + "/s"):
-        with pytest.raises(UnitError):
-            parse_rate(raw)
-    for broken in (4.5, "4.5", "inf", None):
-        with pytest.raises(UnitError):
-            parse_count(broken)
-    for wrong in (95, "101%", "-1%", -0.1, "0.95", True, "9" * 400 + "%"):
-        with pytest.raises(UnitError):
-            parse_share(wrong)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0s"), (5400, "1h30m"), (0.25, "250ms"), (61.5, "1m1.5s"), (-60, "-1m"), (86400, "24h")]
-)
-def test_durations_are_told_as_people_do(seconds: float, text: str) -> None:
-    assert format_duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "00:00"), (59.9, "00:59"), (3599, "59:59"), (3600, "1:00:00"), (-90, "-01:30")]
-)
-def test_drill_time_as_a_clock(seconds: float, text: str) -> None:
-    assert format_clock(seconds) == text
