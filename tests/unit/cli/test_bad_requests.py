@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,13 @@ from drillbox.sandbox.loading import Library
 from drillbox.sandbox.model.events import Ended
 
 SHORT = ("--profile", "short")
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def scenario_text() -> str:
@@ -138,7 +146,7 @@ def test_a_signal_ends_the_drill_and_leaves_a_readable_journal(
     start: Callable[..., subprocess.Popen[str]], drillbox_home: Path, number: signal.Signals
 ) -> None:
     """The journal's end is written, whatever moment the signal comes at, and no temporary file stays."""
-    process = start("play", "monday-rush", "--metrics-port", "19464", "--speed", "1x")
+    process = start("play", "monday-rush", "--metrics-port", str(free_port()), "--speed", "1x")
     assert process.stdout is not None
     for line in process.stdout:
         if "100%" in line:  # the first observation: the drill is under way
