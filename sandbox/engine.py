@@ -42,7 +42,8 @@ from .monitor.alerts import Alert, Notifications, State, Transition
 
 STEP = 1.0
 """Seconds of drill time between steps."""
-_TOO_LATE = "the drill ended before"
+TOO_LATE = "the drill ended before"
+"""Why commands that the end overtook came to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +158,8 @@ class Engine:
         Every command has come to its end by then: what is still under way fails, what was not yet looked at is rejected.
         """
         self.ended = True
-        events = [self._event(Failed(one.actor, one.number, one.action.name, _TOO_LATE)) for one in sorted(self._pending)]
-        events += [self._event(_rejected(command, _TOO_LATE)) for command in sorted(self._inbox, key=_order)]
+        events = [self._event(Failed(one.actor, one.number, one.action.name, TOO_LATE)) for one in sorted(self._pending)]
+        events += [self._event(_rejected(command, TOO_LATE)) for command in sorted(self._inbox, key=_order)]
         self._pending, self._inbox = [], []
         if settled is not None:
             events.append(self._event(Settled(asdict(settled.ledger))))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
+from .engine import TOO_LATE
 from .journal import Journal, encode
-from .model.events import Accepted, Ended, Event, Rejected, Role
+from .model.errors import StackError
+from .model.events import Accepted, Body, Cleared, Completed, Ended, Event, Failed, Injected, Rejected, Role
 from .model.stack import Progress
 from .session import DrillSession
 
@@ -29,10 +32,30 @@ def replay(session: DrillSession, events: Sequence[Event], progress: Progress) -
             place += 1
         session.advance()
     if not session.over:
-        for _, body in commands[place:]:  # asked for after the last step that was played
-            session.submit(body.action, body.params, body.actor)
+        rest = [body for _, body in commands[place:]]
+        if session.now == last and any(_is_of_a_step(event) for event in events if event.at == last):
+            # An interruption, or a broken stack, ended the drill within this step: its first half was played.
+            _submit(session, [body for body in rest if not _is_too_late(body)])
+            with suppress(StackError):  # what broke the drill may do so again; its events are out by then
+                session.take_step()
+            rest = [body for body in rest if _is_too_late(body)]
+        _submit(session, rest)  # asked for after the last step that was played
         session.end(reason or "interrupted")
     return session.events(role=Role.FACILITATOR)
+
+
+def _submit(session: DrillSession, commands: Sequence[Accepted | Rejected]) -> None:
+    for command in commands:
+        session.submit(command.action, command.params, command.actor)
+
+
+def _is_of_a_step(event: Event) -> bool:
+    """Whether only the first half of a step can have brought this about: neither an observation nor the drill's end."""
+    return isinstance(event.body, Injected | Cleared | Accepted | Completed | Rejected | Failed) and not _is_too_late(event.body)
+
+
+def _is_too_late(body: Body) -> bool:
+    return isinstance(body, Rejected | Failed) and body.reason == TOO_LATE
 
 
 def first_difference(old: Journal, new: Sequence[Event]) -> tuple[int, Event | None, Event | None] | None:

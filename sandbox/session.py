@@ -161,16 +161,20 @@ class DrillSession:
         if operator is not None:
             for ask in operator.decide(self._view()):
                 self.submit(ask.action, ask.params, operator.name)
-        due = self._engine.step(self._now)
-        self._publish(due.events)
-        for effect in due.effects:
-            self._stack.apply(effect)
+        self.take_step()
         telemetry = self._stack.advance(min(self._now + STEP, self.scenario.duration))
         self._now = telemetry.at
         self._publish(self._engine.observe(telemetry, self._read(telemetry)))
         self._fresh_logs = [line.text for line in telemetry.logs]
         if self._now >= self.scenario.duration:
             self._finish("finished", self._stack.finish())
+
+    def take_step(self) -> None:
+        """The first half of `advance`: what is due now. The stack does not go on."""
+        due = self._engine.step(self._now)
+        self._publish(due.events)
+        for effect in due.effects:
+            self._stack.apply(effect)
 
     def run(self, operator: Operator) -> None:
         """Play to the end, unpaced. An interruption or a broken stack ends the drill with that reason, and is passed on."""
