@@ -1,25 +1,30 @@
 """The contract of a stack, as checks that any back end can run, third-party ones too.
 
-    import pytest
-    from drillbox.testing import StackCase, stack_checks
+    from drillbox.testing import StackCase, parametrize_with_stack_checks
 
-    @pytest.mark.parametrize("check", stack_checks(), ids=lambda check: check.__name__)
+    @parametrize_with_stack_checks
     def test_contract(check):
         check(StackCase(make=MyStack, scenario=my_scenario))
+
+Without pytest, call each of `stack_checks()`; one that fails raises `AssertionError`.
 
 The scenario must have a traffic spike in its timeline; its profile `short` will do. Each check makes stacks of its own.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from .sandbox.model.actions import ACTIONS
+from .sandbox.model.errors import StackError
+from .sandbox.model.faults import FAULTS
 from .sandbox.model.params import Params
 from .sandbox.model.scenario import Beat, Scenario
-from .sandbox.model.service import ServiceSpec, differences, with_fields
+from .sandbox.model.service import Change, ServiceSpec, differences, get, with_fields
 from .sandbox.model.stack import ApplySpec, Capabilities, ClearFault, InjectFault, Stack
 from .sandbox.model.telemetry import SCRAPE_INTERVAL, Scrape, Telemetry
 
@@ -47,7 +52,18 @@ REQUIRED_METRICS = frozenset(
 )
 """Producers' metrics that the monitor's catalogue reads."""
 
-_GATEWAY_COUNTERS = ("envoy_gateway_rq_time_count", "envoy_gateway_rq_shed", "service_cost_dollars_total")
+_GAUGES = frozenset(
+    {
+        "model_server_ready",
+        "model_server_slots",
+        "model_server_queue_length",
+        "model_server_inflight",
+        "kube_deployment_spec_replicas",
+        "up",
+    }
+)
+"""Of the required metrics those that may fall; all others are counters."""
+_SEVERITIES = frozenset({"debug", "info", "warning", "error"})
 _PATIENCE = 120.0
 """Seconds of drill time within which an effect must show."""
 
@@ -96,14 +112,14 @@ class _Played:
         self.stack.apply(ApplySpec(wanted, differences(self.spec, wanted, "check")))
         self.spec = wanted
 
-    def until(self, what: str, holds: Callable[[Scrape], bool]) -> None:
+    def until(self, what: str, holds: Callable[[Scrape], bool], patience: float = _PATIENCE) -> None:
         """Play on until a scrape shows something."""
-        deadline = self.now + _PATIENCE
+        deadline = self.now + patience
         while self.now < deadline:
             self.play(self.now + SCRAPE_INTERVAL)
             if self.scrapes and holds(self.scrapes[-1]):
                 return
-        raise AssertionError(f"{what}: not seen within {_PATIENCE:.0f} s of drill time")
+        raise AssertionError(f"{what}: not seen within {patience:.0f} s of drill time")
 
 
 def total(scrape: Scrape, name: str, **labels: str) -> float:
@@ -130,6 +146,8 @@ def check_capabilities_are_known_before_up(case: StackCase) -> None:
     """What a stack can do is told before anything runs, and covers the scenario."""
     able = case.make().capabilities
     assert isinstance(able, Capabilities)
+    assert able.faults <= FAULTS.keys(), "faults are those of the catalogue"
+    assert able.actions <= ACTIONS.keys(), "actions are those of the catalogue"
     assert {beat.fault for beat in case.scenario.timeline} <= able.faults
     assert {step.action for book in case.scenario.runbooks.values() for step in book.steps} <= able.actions
 
@@ -143,40 +161,84 @@ def check_down_is_always_possible(case: StackCase) -> None:
     stack.down()
 
 
-def check_time_is_where_it_was_asked_to_be(case: StackCase) -> None:
-    """`advance` returns at `until`; scrapes lie at multiples of the interval, in order, none twice."""
+def check_down_after_a_failed_up(case: StackCase) -> None:
+    """Whoever watches the progress breaks `up` off (as Ctrl-C does); the stack goes down, and another one comes up after it."""
+
+    def break_off(_step: str, _done: float) -> None:
+        raise StackError("broken off by a check")
+
+    stack = case.make()
+    try:
+        with suppress(StackError):  # a stack that tells no progress comes up
+            stack.up(case.scenario, case.seed, break_off)
+    finally:
+        stack.down()
+        stack.down()
     with _up(case) as played:
-        played.play(12.0)
-        assert played.telemetry[-1].at == 12.0
+        assert played.telemetry[-1].at == 0.0
+
+
+def check_time_is_where_it_was_asked_to_be(case: StackCase) -> None:
+    """`advance` returns at `until`; scrapes lie at multiples of the interval, in order, none twice and none left out."""
+    with _up(case) as played:
+        first = len(played.telemetry)
+        played.play(12.5)
+        assert [one.at for one in played.telemetry[first:]] == [*(float(at) for at in range(1, 13)), 12.5]
         times = [scrape.at for scrape in played.scrapes]
-        assert times == sorted(set(times))
         assert all(abs(at / SCRAPE_INTERVAL - round(at / SCRAPE_INTERVAL)) < 1e-9 for at in times)
-        assert times[-1] == 10.0
+        assert all(abs(after - before - SCRAPE_INTERVAL) < 1e-9 for before, after in pairwise(times))
+        assert times[-1:] == [10.0]
+        before = -case.scenario.warmup
+        for one in played.telemetry:
+            assert all(before - 1e-9 <= scrape.at <= one.at for scrape in one.scrapes), "a scrape is told in the step of its time"
+            before = one.at
 
 
 def check_scrapes_are_well_formed(case: StackCase) -> None:
     """Sorted unique series, one value each, the same tuple while the set is the same, and every metric that the monitor reads."""
     with _up(case) as played:
+        played.play(SCRAPE_INTERVAL)
         for scrape in played.scrapes:
+            assert list(scrape.series) == sorted(set(scrape.series))
             assert len(scrape.series) == len(scrape.values)
+            assert all(math.isfinite(value) for value in scrape.values.tolist())
         for before, after in pairwise(played.scrapes):
             assert (before.series is after.series) == (before.series == after.series)
         last = played.scrapes[-1]
-        assert list(last.series) == sorted(set(last.series))
         missing = REQUIRED_METRICS - {one.name for one in last.series}
         assert not missing, f"missing: {', '.join(sorted(missing))}"
 
 
 def check_counters_never_fall(case: StackCase) -> None:
-    """Counters of what keeps running only grow, and a histogram's buckets are cumulative."""
+    """Counters only grow while what exports them runs on, and a histogram's buckets are cumulative."""
     with _up(case) as played:
+        played.apply(champion__restarted="all#1")
         played.play(30.0)
-        for name in _GATEWAY_COUNTERS:
-            values = [total(scrape, name) for scrape in played.scrapes]
-            assert values == sorted(values), name
-        last = played.scrapes[-1]
-        inside, everything = (total(last, "envoy_gateway_rq_time_bucket", le=le) for le in ("300", "+Inf"))
-        assert 0 < inside <= everything == total(last, "envoy_gateway_rq_time_count")
+        for before, after in pairwise(played.scrapes):
+            values = dict(zip(before.series, before.values.tolist(), strict=True))
+            restarts = {one.label("pod"): value for one, value in values.items() if one.name == "model_server_restarts_total"}
+            for one, value in zip(after.series, after.values.tolist(), strict=True):
+                restarted = total(after, "model_server_restarts_total", pod=one.label("pod")) != restarts.get(one.label("pod"))
+                if one.name in REQUIRED_METRICS - _GAUGES and one in values and not (one.label("pod") and restarted):
+                    assert value >= values[one], f"{one} fell from {values[one]} to {value} at {after.at} s"
+        _check_buckets(played.scrapes[-1])
+
+
+def _check_buckets(scrape: Scrape) -> None:
+    """By class of response, each bucket holds the smaller ones, and the last one all."""
+    name = "envoy_gateway_rq_time"
+    classes = {one.label("response_code_class") for one in scrape.series if one.name == f"{name}_bucket"}
+    assert "2xx" in classes
+    for one in classes:
+        own = [
+            series for series in scrape.series if series.name == f"{name}_bucket" and series.label("response_code_class") == one
+        ]
+        bounds = sorted((series.label("le") for series in own), key=float)
+        counts = [total(scrape, f"{name}_bucket", response_code_class=one, le=bound) for bound in bounds]
+        assert bounds[-1] == "+Inf"
+        assert counts == sorted(counts)
+        assert counts[-1] == total(scrape, f"{name}_count", response_code_class=one)
+    assert total(scrape, f"{name}_count", response_code_class="2xx") > 0
 
 
 def check_the_ledger_counts_every_request_once(case: StackCase) -> None:
@@ -203,7 +265,11 @@ def check_scaling_shows(case: StackCase) -> None:
     with _up(case) as played:
         before = played.spec.champion.replicas
         played.apply(autoscaler__enabled=False, champion__replicas=before + 2)
-        played.until("wanted", lambda one: total(one, "kube_deployment_spec_replicas", deployment="model-champion") == before + 2)
+        played.until(
+            "wanted at once",
+            lambda one: total(one, "kube_deployment_spec_replicas", deployment="model-champion") == before + 2,
+            SCRAPE_INTERVAL,
+        )
         played.until("ready", lambda one: total(one, "model_server_ready", deployment="model-champion") == before + 2)
         played.apply(champion__replicas=before)
         played.until("gone", lambda one: total(one, "model_server_ready", deployment="model-champion") == before)
@@ -213,7 +279,12 @@ def check_shedding_shows(case: StackCase) -> None:
     """A share of the requests is refused while it lasts, and none afterwards."""
     with _up(case) as played:
         played.apply(gateway__shed=0.5)
+        refused = total(played.scrapes[-1], "envoy_gateway_rq_time_count", response_code_class="4xx")
+        answered = total(played.scrapes[-1], "envoy_gateway_rq_time_count")
         played.until("refused", lambda one: total(one, "envoy_gateway_rq_shed") > 100)
+        refused = total(played.scrapes[-1], "envoy_gateway_rq_time_count", response_code_class="4xx") - refused
+        answered = total(played.scrapes[-1], "envoy_gateway_rq_time_count") - answered
+        assert abs(refused - 0.5 * answered) < 3.0 * answered**0.5, f"{refused:.0f} of {answered:.0f} requests were refused (4xx)"
         played.apply(gateway__shed=0.0)
         played.play(played.now + 2 * SCRAPE_INTERVAL)
         shed = total(played.scrapes[-1], "envoy_gateway_rq_shed")
@@ -268,7 +339,33 @@ def check_controllers_report_their_changes(case: StackCase) -> None:
         played.play(_PATIENCE)
         changes = [change for one in played.telemetry for change in one.changes]
         assert any(change.field == "champion.replicas" and change.by == "autoscaler" for change in changes)
-        assert all(line.component and line.text for one in played.telemetry for line in one.logs)
+        _check_changes(played.spec, changes)
+
+
+def _check_changes(spec: ServiceSpec, changes: list[Change]) -> None:
+    """Each goes on from the one before, and none repeats what an effect has changed."""
+    for change in changes:
+        assert change.by, f"nobody has changed {change.field}"
+        assert change.before != change.after
+        assert get(spec, change.field) == change.before, f"{change.field} was {get(spec, change.field)}, not {change.before}"
+        spec = with_fields(spec, {change.field: change.after})
+
+
+def check_log_lines_are_an_on_calls(case: StackCase) -> None:
+    """Something is logged when replicas restart; each line has its time, component, severity and text, and names no injector."""
+    with _up(case) as played:
+        played.stack.apply(InjectFault(case.spike.id, "traffic.spike", {"factor": 2.0, "ramp": 0.0}))
+        played.apply(champion__restarted="all#1")
+        played.play(30.0)
+        lines = [line for one in played.telemetry for line in one.logs]
+        assert [line for line in lines if line.at >= 0.0], "nothing was logged"
+        for line in lines:
+            assert line.component, line
+            assert line.text.strip() == line.text, line
+            assert line.text, line
+            assert line.severity in _SEVERITIES, line
+            assert -case.scenario.warmup <= line.at <= played.now, line
+            assert not any(word in line.text for word in (case.spike.id, "traffic.spike", "inject")), f"a spoiler: {line}"
 
 
 def check_telemetry_names_the_replicas(case: StackCase) -> None:
@@ -297,6 +394,7 @@ def stack_checks() -> tuple[Check, ...]:
     return (
         check_capabilities_are_known_before_up,
         check_down_is_always_possible,
+        check_down_after_a_failed_up,
         check_time_is_where_it_was_asked_to_be,
         check_scrapes_are_well_formed,
         check_counters_never_fall,
@@ -307,6 +405,14 @@ def stack_checks() -> tuple[Check, ...]:
         check_fallback_shows,
         check_a_fault_comes_and_goes,
         check_controllers_report_their_changes,
+        check_log_lines_are_an_on_calls,
         check_telemetry_names_the_replicas,
         check_equal_seeds_give_equal_telemetry,
     )
+
+
+def parametrize_with_stack_checks(test: Callable[[Check], None]) -> Callable[[Check], None]:
+    """Decorator for pytest: the test is called with each check as `check`, under the check's name."""
+    import pytest  # lazily: only who tests needs it
+
+    return pytest.mark.parametrize("check", [pytest.param(check, id=check.__name__) for check in stack_checks()])(test)
