@@ -1,8 +1,9 @@
 """The contract of a stack, as checks that any back end can run, third-party ones too.
 
-    from drillbox.testing import StackCase, parametrize_with_stack_checks
+    import pytest
+    from drillbox.testing import StackCase, stack_parameters
 
-    @parametrize_with_stack_checks
+    @pytest.mark.parametrize(**stack_parameters())
     def test_contract(check):
         check(StackCase(make=MyStack, scenario=my_scenario))
 
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypedDict
 
 from .sandbox.model.actions import ACTIONS
 from .sandbox.model.errors import StackError
@@ -411,8 +413,15 @@ def stack_checks() -> tuple[Check, ...]:
     )
 
 
-def parametrize_with_stack_checks(test: Callable[[Check], None]) -> Callable[[Check], None]:
-    """Decorator for pytest: the test is called with each check as `check`, under the check's name."""
-    import pytest  # lazily: only who tests needs it
+class Parameters(TypedDict):
+    """Arguments of `pytest.mark.parametrize`."""
 
-    return pytest.mark.parametrize("check", [pytest.param(check, id=check.__name__) for check in stack_checks()])(test)
+    argnames: str
+    argvalues: tuple[Check, ...]
+    ids: list[str]
+
+
+def stack_parameters() -> Parameters:
+    """For `pytest.mark.parametrize`: the test is called with each check as `check`, under the check's name."""
+    checks = stack_checks()
+    return Parameters(argnames="check", argvalues=checks, ids=[check.__name__ for check in checks])

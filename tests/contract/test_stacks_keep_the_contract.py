@@ -15,14 +15,14 @@ from drillbox.sandbox.model.service import Change
 from drillbox.sandbox.model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault, Progress
 from drillbox.sandbox.model.telemetry import Ledger, LogLine, Scrape, Telemetry
 from drillbox.stacks.sim.stack import SimStack
-from drillbox.testing import Check, StackCase, parametrize_with_stack_checks, stack_checks
+from drillbox.testing import Check, StackCase, stack_checks, stack_parameters
 
 
 def scenario() -> Scenario:
     return load_scenario(Library.packaged().find("monday-rush"), "short")
 
 
-@parametrize_with_stack_checks
+@pytest.mark.parametrize(**stack_parameters())
 def test_the_simulation_keeps_the_contract(check: Check) -> None:
     check(StackCase(SimStack, scenario(), deterministic=True))
 
