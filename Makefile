@@ -5,7 +5,7 @@ VENV ?= .venv
 WORKERS ?= 2
 SCENARIO ?= monday-rush
 # What needs more than this machine's Python runs on request: make test WITHOUT=
-WITHOUT ?= engine or cluster or browser
+WITHOUT ?= engine or cluster
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
