@@ -63,6 +63,13 @@ class Wiring:
 
         return load_data(progress).data_hash
 
+    def code_hash(self) -> str:
+        """A hash of the code on which the course of a simulated drill depends."""
+        from .sandbox.provenance import hash_of_code
+
+        rooms = Path(__file__).parent
+        return hash_of_code(rooms / "sandbox", rooms / "stacks" / "sim")
+
     def check_world(self, scenario: Scenario) -> None:
         """What only the data can tell: calendar and prices.
 

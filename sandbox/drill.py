@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .baselines import Baselines
+from .counterfactuals import Counterfactual
 from .journal import Header, Journal, JournalWriter
 from .loading import load_runbook, load_scenario_text
 from .model.errors import Exit, UsageError, nearest
@@ -15,12 +17,16 @@ from .provenance import cpu_model, versions
 from .scoring.expectations import unmet
 from .scoring.harm import Harm, harm_of
 from .scoring.record import Record, record_of
+from .scoring.times import Times, times_of
 from .scoring.verdict import Judgement, Verdict, judge
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a drill came to, from its journal alone."""
+    """What a drill came to, from its journal alone.
+
+    `baselines`, and with them `impact`, are None where nothing is known to compare with; `counterfactuals` are None until looked for.
+    """
 
     scenario: Scenario
     seed: int
@@ -29,8 +35,12 @@ class Result:
     record: Record
     judgement: Judgement
     harm: Harm
+    times: Times
     unmet: tuple[str, ...]  # what the scenario expects of its alerts and did not hold
     journal: Path | None
+    impact: float | None = None
+    baselines: Baselines | None = None
+    counterfactuals: tuple[Counterfactual, ...] | None = None
 
     @property
     def passed(self) -> bool:
@@ -100,8 +110,15 @@ def new_journal(header: Header, out: Path | None) -> JournalWriter:
                 raise
 
 
+def compared(result: Result, baselines: Baselines) -> Result:
+    """The result in the light of its baselines: with an impact, and a verdict that takes it into account."""
+    impact = baselines.impact_of(result.harm.total) if result.record.ended == "finished" else None
+    judgement = judge(result.record, result.scenario, impact)
+    return replace(result, judgement=judgement, impact=impact, baselines=baselines)
+
+
 def result_of(journal: Journal, path: Path | None, scenario: Scenario | None = None) -> Result:
-    """Judge a drill by its journal.
+    """Judge a drill by its journal, without anything to compare it with.
 
     Raises:
         InvalidScenarioError: the scenario in the header is not valid for this version of drillbox.
@@ -122,6 +139,7 @@ def result_of(journal: Journal, path: Path | None, scenario: Scenario | None = N
         record=record,
         judgement=judge(record, scenario),
         harm=harm,
+        times=times_of(record, scenario),
         unmet=unmet(record, scenario),
         journal=path,
     )

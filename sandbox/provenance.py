@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import platform
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +22,22 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+SHELLS = frozenset({"api", "cli", "reports"})
+"""Parts of the sandbox that cannot change how a drill goes."""
+
+
+@functools.cache
+def hash_of_code(*folders: Path) -> str:
+    """A hash of the Python files below some folders, those of `SHELLS` left out."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.rglob("*.py")):
+            inside = path.relative_to(folder)
+            if inside.parts[0] not in SHELLS:
+                digest.update(f"{inside.as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 @functools.cache

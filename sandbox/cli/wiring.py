@@ -27,5 +27,8 @@ class SessionMaker(Protocol):
     def data_hash(self, progress: Callable[[str, float], None]) -> str:
         """The hash of the world's data, read and cached the first time."""
 
+    def code_hash(self) -> str:
+        """A hash of the code on which the course of a simulated drill depends."""
+
     def check_world(self, scenario: Scenario) -> None:
         """Raise a UsageError for what only the data can tell."""

@@ -105,6 +105,8 @@ class AnswerPart(Part):
     """The component at fault; `none` in a control."""
     cause: str
     """The cause: the fault's name; `none` in a control."""
+    required: bool = False
+    """Whether the drill is only passed by those who name both."""
 
     @model_validator(mode="after")
     def _known(self) -> AnswerPart:

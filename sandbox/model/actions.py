@@ -6,12 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import releases
+from .faults import FAULTS
 from .params import Kind, Param, Params, Value
 from .releases import InapplicableError
 from .service import Fallback, ServiceSpec, with_fields
 
 __all__ = ["ACTIONS", "Action", "InapplicableError", "Plan"]
 
+
+NOTHING = "none"
+"""What a diagnosis names when nothing is wrong."""
+COMPONENTS = tuple(dict.fromkeys(("gateway", "model-server", "autoscaler", *(one.component for one in FAULTS.values()), NOTHING)))
+"""Components that a diagnosis can name: those of the service, and those where a fault of the catalogue can be."""
 
 Plan = Callable[[ServiceSpec, Params, int], ServiceSpec]
 
@@ -208,12 +214,21 @@ SILENCE = Action(
     ),
 )
 DECLARE = Action("declare", "incident", "Declare the incident: you have noticed it and are on it.")
+DIAGNOSE = Action(
+    "diagnose",
+    "incident",
+    "Name what is at fault and why; the last diagnosis counts, and it changes nothing in the service.",
+    (
+        Param("component", Kind.CHOICE, "the component at fault", choices=COMPONENTS),
+        Param("cause", Kind.CHOICE, "what went wrong there", choices=(*FAULTS, NOTHING)),
+    ),
+)
 RESOLVE = Action("resolve", "incident", "Record that the incident is over; the drill runs on to its end.")
 
 ACTIONS: dict[str, Action] = {
     action.name: action
     for action in (
         SCALE, RESTART, SET_AUTOSCALER, SHED, FALLBACK, SET_TIMEOUT, SET_RETRIES, ROLL_BACK, STAGE, SET_CANARY, PROMOTE, SHADOW,
-        ACKNOWLEDGE, SILENCE, DECLARE, RESOLVE,
+        ACKNOWLEDGE, SILENCE, DECLARE, DIAGNOSE, RESOLVE,
     )
 }  # fmt: skip

@@ -148,10 +148,11 @@ class Runbook:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The component at fault and the cause (the fault's name)."""
+    """The component at fault and the cause (the fault's name). `required`: without naming both the drill is not passed."""
 
     component: str
     cause: str
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from ..model.scenario import Objective, Scenario
 from .impact import PASSING, PASSING_CONTROL
 from .record import Point, Record
+from .times import is_right, last_diagnosis
 
 MIN_EVENTS = 200
 """Fewest requests in the verdict window that can carry a verdict."""
@@ -48,8 +49,8 @@ class Judgement:
 def judge(record: Record, scenario: Scenario, impact: float | None = None) -> Judgement:
     """Judge a drill by its record.
 
-    Passed means: each objective met over the verdict window, no page firing at the end, and, where the impact is known, enough of
-    it. An unfinished drill is aborted.
+    Passed means: each objective met over the verdict window, no page firing at the end, where the impact is known, enough of it,
+    and, where the scenario requires it, component and cause named. An unfinished drill is aborted.
     """
     results = tuple(_result(goal, record, scenario) for goal in scenario.objectives)
     reasons = tuple(reason for result in results if (reason := _reason(result)))
@@ -59,6 +60,9 @@ def judge(record: Record, scenario: Scenario, impact: float | None = None) -> Ju
     if any(result.value is None for result in results):
         return Judgement(Verdict.NO_DATA, results, reasons)
     reasons += tuple(f"{name} is still firing" for name in pages_firing(record))
+    diagnosis = last_diagnosis(record)
+    if scenario.answer.required and (diagnosis is None or not is_right(diagnosis, scenario.answer)):
+        reasons += ("component and cause were not named" if diagnosis is None else "the diagnosis is not right",)
     least = PASSING_CONTROL if scenario.control else PASSING
     if impact is not None and impact < least:
         reasons += (f"impact {impact:.0f}, at least {least:.0f} is needed",)
