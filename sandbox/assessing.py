@@ -44,11 +44,6 @@ class Assessor:
         found = counterfactuals(events, result.scenario, lambda: self.make(result.scenario, result.seed), progress)
         return replace(result, counterfactuals=found)
 
-    def keep(self, scenario: Scenario, seed: int, name: str, events: Sequence[Event]) -> None:
-        """Keep a drill that the scenario's own `idle` or `reference` has just played here."""
-        if events and events[-1].body == Ended("finished"):
-            self._cache(scenario, seed).put(name, events)
-
     def _cache(self, scenario: Scenario, seed: int) -> BaselineCache:
         def play(wanted: Scenario, operator: Operator) -> Sequence[Event]:
             session = self.make(wanted, seed)

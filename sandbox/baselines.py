@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +77,10 @@ class BaselineCache:
             operators += [Scripted(book) for book in scenario.tempting]
         records: dict[str, Record] = {}
         for number, operator in enumerate(operators):
-            progress("comparing with idle and reference", number / len(operators))
-            records[operator.name] = record_of(self._events(operator))
-        progress("comparing with idle and reference", 1.0)
+            known = self._read(operator.name)
+            if not known:
+                progress("comparing with idle and reference", (number + 0.5) / len(operators))
+            records[operator.name] = record_of(known or self._play_and_keep(operator))
         prices = scenario.world.prices
         tempting = {book.id: harm_of(records[book.id].ledger, prices).total for book in scenario.tempting if book.id in records}
         return Baselines(scenario, records["idle"], records["reference"], tempting)
@@ -93,12 +95,10 @@ class BaselineCache:
         atomic_write(self._path(name), gzip.compress(lines.encode(), compresslevel=5, mtime=0))
         self._prune()
 
-    def _events(self, operator: Operator) -> Sequence[Event]:
-        known = self._read(operator.name)
-        if known:
-            return known
+    def _play_and_keep(self, operator: Operator) -> Sequence[Event]:
         events = self._play(self._scenario, operator)
-        self.put(operator.name, events)
+        with suppress(UsageError):  # without room in the cache the comparison is as good, only slower the next time
+            self.put(operator.name, events)
         return events
 
     def _read(self, name: str) -> Sequence[Event]:

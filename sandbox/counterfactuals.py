@@ -37,10 +37,8 @@ def counterfactuals(events: Sequence[Event], scenario: Scenario, make: Make, pro
     with_all = harm_of(record.ledger, scenario.world.prices).total
     found = []
     for number, command in enumerate(chosen):
-        progress("replaying without each action", number / len(chosen))
+        progress("replaying without each action", (number + 0.5) / len(chosen))
         found.append(Counterfactual(command, harm_without(command, record.commands, scenario, make()) - with_all))
-    if chosen:
-        progress("replaying without each action", 1.0)
     return tuple(found)
 
 

@@ -25,7 +25,8 @@ from .scoring.verdict import Judgement, Verdict, judge
 class Result:
     """What a drill came to, from its journal alone.
 
-    `baselines`, and with them `impact`, are None where nothing is known to compare with; `counterfactuals` are None until looked for.
+    `baselines`, and with them `impact`, are None where nothing is known to compare with; `counterfactuals` are None until
+    they are looked for.
     """
 
     scenario: Scenario

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..assessing import SIMULATION, Assessor
 from ..drill import Result, header_of, new_journal, operator_for, result_of
 from ..journal import JournalWriter, read_journal
 from ..loading import find_scenario, load_scenario, load_scenario_text
@@ -106,6 +107,29 @@ def prepare(
     return Prepared(scenario, operator, session, journal)
 
 
+def assessor(wiring: SessionMaker, progress: Progress) -> Assessor:
+    """Compares the results of drills."""
+
+    def make(scenario: Scenario, seed: int) -> DrillSession:
+        return wiring.session(scenario, seed, SIMULATION)
+
+    return Assessor(make, wiring.code_hash(), wiring.data_hash(progress))
+
+
+def conclude(
+    wiring: SessionMaker, path: Path, progress: Progress, scenario: Scenario | None = None, *, explain: bool = False
+) -> Result:
+    """Judge a drill by its journal, and compare it; with `explain`, with itself without each action, too.
+
+    Raises:
+        UsageError: the journal or the cache cannot be read or written.
+    """
+    journal = read_journal(path)
+    compares = assessor(wiring, progress)
+    result = compares.compare(result_of(journal, path, scenario), progress)
+    return compares.explain(result, journal.events, progress) if explain else result
+
+
 def take_down(session: DrillSession, error: BaseException) -> None:
     """End a drill that cannot go on; a session that never began has taken its stack down itself."""
     if session.snapshot().phase is Phase.NEW:
@@ -115,9 +139,16 @@ def take_down(session: DrillSession, error: BaseException) -> None:
 
 
 def play_headless(
-    wiring: SessionMaker, request: Request, progress: Progress = nothing, on_event: Callable[[Event], None] | None = None
+    wiring: SessionMaker,
+    request: Request,
+    progress: Progress = nothing,
+    on_event: Callable[[Event], None] | None = None,
+    *,
+    explain: bool = False,
 ) -> Result:
     """Play a drill to its end, unpaced, and judge it by its journal. The request must name an operator.
+
+    With `explain` the result tells what each action cost or saved, too.
 
     Raises:
         UsageError, InvalidScenarioError: of the request; nothing was played.
@@ -135,5 +166,4 @@ def play_headless(
         raise
     finally:
         prepared.journal.close()
-    path = prepared.journal.path
-    return result_of(read_journal(path), path, prepared.scenario)
+    return conclude(wiring, prepared.journal.path, progress, prepared.scenario, explain=explain)

@@ -60,10 +60,10 @@ def _missed(points: Sequence[Point], scenario: Scenario, injected: float | None)
         return []
     length = SHARE_OF_WINDOW * scenario.verdict_window
     missed, first = [], 0
-    for place, point in enumerate(points):
+    for point in points:
         while points[first].at < point.at - length:
             first += 1
-        if point.at > injected and any(_is_missed(goal, points[first], points[place]) for goal in scenario.objectives):
+        if point.at > injected and any(_is_missed(goal, points[first], point) for goal in scenario.objectives):
             missed.append(point.at)
     return missed
 

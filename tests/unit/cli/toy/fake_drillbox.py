@@ -24,6 +24,7 @@ from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.model.service import ServiceSpec
 from drillbox.sandbox.model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault, Progress
 from drillbox.sandbox.model.telemetry import SCRAPE_INTERVAL, Ledger, LogLine, Scrape, Series, Telemetry
+from drillbox.sandbox.provenance import hash_of_code
 from drillbox.sandbox.session import DrillSession, Range, Sink
 
 SCENARIO = """\
@@ -239,6 +240,9 @@ class FakeWiring:
     def data_hash(self, progress: Callable[[str, float], None]) -> str:
         progress("reading toys", 1.0)
         return "toys"
+
+    def code_hash(self) -> str:
+        return hash_of_code(Path(__file__).parent)
 
     def check_world(self, scenario: Scenario) -> None:
         if scenario.world.prices.failed < 0.05:
