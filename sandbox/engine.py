@@ -97,7 +97,7 @@ class Engine:
         self._conditions = {beat.id: Expression(beat.when) for beat in scenario.timeline if beat.when}
         self._clearing: list[tuple[float, str]] = []
         self._commands = 0
-        self._versions = tuple(dict.fromkeys([scenario.service.champion.version, *(one.name for one in scenario.versions)]))
+        self._versions = scenario.deployable
         self._replicas: tuple[str, ...] = ()
         self._first: Readings | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ..monitor.thresholds import threshold_alerts
 from ..world.calendar import validate_calendar, validate_window
 from .fields import Finding
 from .parts_drill import RunbookPart
+from .parts_world import TrainPart
 from .schema import ScenarioPart
 
 SHORT = "short"
@@ -113,11 +115,20 @@ def _calendar(part: ScenarioPart, profile: str) -> Iterator[Finding]:
         validate_calendar(world.start, world.pace, part.duration, warmup)
     except UsageError as error:
         yield ("world", "start"), str(error)
-    if world.train is not None:
-        try:
-            validate_window(world.train.from_, world.train.until)
-        except UsageError as error:
-            yield ("world", "train"), str(error)
+    windows: list[tuple[tuple[str, ...], TrainPart | None]] = [(("world", "train"), world.train)]
+    windows += [(("service", "versions", name, "train"), version.train) for name, version in part.service.versions.items()]
+    for where, train in windows:
+        if train is not None:
+            yield from _training_window(train, world.start, where)
+
+
+def _training_window(train: TrainPart, start: dt.datetime, where: tuple[str, ...]) -> Iterator[Finding]:
+    try:
+        validate_window(train.from_, train.until)
+    except UsageError as error:
+        yield where, str(error)
+    if train.until > start:
+        yield (*where, "until"), f"must not be after the world's start, {start.isoformat()}: that leaks the future"
 
 
 def _late(value: float, duration: float) -> str:

@@ -29,7 +29,7 @@ from ..model.scenario import (
 from ..model.service import Autoscaler, Fallback, Gateway, ServiceSpec, Workload
 from .checks import Timing, timing_of
 from .parts_drill import AlertsPart, BeatPart, RunbookPart, StepPart, parse_all
-from .parts_world import ServicePart, WorldPart
+from .parts_world import ServicePart, VersionPart, WorldPart
 from .schema import ScenarioPart
 
 
@@ -55,7 +55,7 @@ def scenario_of(part: ScenarioPart, profile: str, source: str) -> Scenario:
         reference=runbook_of("reference", part.operators.reference, timing, pace),
         tempting=tuple(runbook_of(name, book, timing, pace) for name, book in part.operators.tempting.items()),
         debrief=Debrief(part.debrief.story, part.debrief.sooner, tuple(part.debrief.sources)),
-        versions=tuple(Version(name, **own.model_dump()) for name, own in part.service.versions.items()),
+        versions=tuple(_version(name, own) for name, own in part.service.versions.items()),
         alerts=_expectations(part.alerts),
         also_right=next(iter(part.also_right), ""),
         also_right_because=next(iter(part.also_right.values()), ""),
@@ -106,6 +106,11 @@ def _service(part: ServicePart) -> ServiceSpec:
 def _expectations(part: AlertsPart) -> Expectations:
     pairs = [text.split(" before ") for text in part.expect]
     return Expectations(tuple((first.strip(), second.strip()) for first, second in pairs), tuple(part.forbid))
+
+
+def _version(name: str, part: VersionPart) -> Version:
+    window = (part.train.from_, part.train.until) if part.train else (None, None)
+    return Version(name, part.trees, part.slow_share, part.slow_factor, *window)
 
 
 def _beat(part: BeatPart, pace: float) -> Beat:

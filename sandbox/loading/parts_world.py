@@ -94,10 +94,6 @@ class WorldPart(Part):
     def _in_order(self) -> WorldPart:
         if self.train is None:
             return self
-        if self.train.until > self.start:
-            raise LocatedError(
-                (("train", "until"), f"must not be after the world's start, {self.start.isoformat()}: that leaks the future")
-            )
         if self.train.from_ >= self.train.until:
             raise LocatedError((("train", "from"), f"must be before until, {self.train.until.isoformat()}"))
         return self
@@ -108,6 +104,8 @@ class ChampionPart(Part):
 
     version: Line = "v1"
     """Version of the model."""
+    previous: Line = ""
+    """The version before, to which a roll-back returns."""
     replicas: int = Field(ge=1, le=64)
     """How many replicas."""
     concurrency: int = Field(ge=1, le=256)
@@ -125,6 +123,8 @@ class VersionPart(Part):
     """Share of its answers that take longer."""
     slow_factor: Number = Field(default=1.0, ge=1, le=1000)
     """How many times as long these take."""
+    train: TrainPart | None = None
+    """The data that it was trained on; those of the world's `train` if not given."""
 
 
 class AutoscalerPart(Part):

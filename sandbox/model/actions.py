@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from . import releases
 from .faults import FAULTS
+from .features import ALL, ONLINE, listed, names_in
 from .params import Kind, Param, Params, Value
 from .releases import InapplicableError
 from .service import Fallback, ServiceSpec, with_fields
@@ -78,6 +79,27 @@ def _fallback(spec: ServiceSpec, params: Params, _number: int) -> ServiceSpec:
     value: Value = Fallback(str(params["mode"]))
     return with_fields(spec, {"fallback": value})
 
+
+def _quarantine(spec: ServiceSpec, params: Params, _number: int) -> ServiceSpec:
+    wanted = str(params["feature"])
+    names = ONLINE if wanted == ALL else (*names_in(spec.features.quarantined), wanted)
+    return with_fields(spec, {_QUARANTINED: listed(names)})
+
+
+def _release(spec: ServiceSpec, params: Params, _number: int) -> ServiceSpec:
+    names, name = names_in(spec.features.quarantined), str(params["feature"])
+    if name == ALL:
+        return with_fields(spec, {_QUARANTINED: ""})
+    if name not in names:
+        raise InapplicableError(f"{name} is not in quarantine; {', '.join(names) or 'nothing'} is")
+    return with_fields(spec, {_QUARANTINED: listed(one for one in names if one != name)})
+
+
+def _restart_pipeline(spec: ServiceSpec, _params: Params, number: int) -> ServiceSpec:
+    return with_fields(spec, {"features.restarted": f"all#{number}"})
+
+
+_QUARANTINED = "features.quarantined"
 
 SCALE = Action(
     "scale",
@@ -198,6 +220,45 @@ SHADOW = Action(
     ("shadow.version", "shadow.replicas", "shadow.concurrency", "shadow.queue", "gateway.shadow_share"),
     releases.shadow,
 )
+QUARANTINE = Action(
+    "quarantine",
+    "feature-store",
+    "Serve a feature as the median of the training data, whatever the store has.",
+    (Param("feature", Kind.CHOICE, "which feature, or all", choices=(*ONLINE, ALL)),),
+    (_QUARANTINED,),
+    _quarantine,
+    duration=10.0,
+    mitigating=True,
+)
+RELEASE_FEATURE = Action(
+    "release-feature",
+    "feature-store",
+    "End the quarantine of a feature: serve what the store has.",
+    (Param("feature", Kind.CHOICE, "which feature, or all", choices=(*ONLINE, ALL)),),
+    (_QUARANTINED,),
+    _release,
+    duration=10.0,
+)
+PIN_FEED = Action(
+    "pin-feed",
+    "feature-pipeline",
+    "Read a version of the weather suppliers' interface, and load the present values again through it.",
+    (Param("feed", Kind.CHOICE, "which version", choices=("v1", "latest")),),
+    ("features.feed",),
+    _set(feed="features.feed"),
+    duration=60.0,
+    mitigating=True,
+)
+RESTART_PIPELINE = Action(
+    "restart-pipeline",
+    "feature-pipeline",
+    "Restart the consumers of the feature pipeline: they log on anew and catch up.",
+    (),
+    ("features.restarted",),
+    _restart_pipeline,
+    duration=60.0,
+    mitigating=True,
+)
 ACKNOWLEDGE = Action(
     "acknowledge",
     "monitoring",
@@ -229,6 +290,6 @@ ACTIONS: dict[str, Action] = {
     action.name: action
     for action in (
         SCALE, RESTART, SET_AUTOSCALER, SHED, FALLBACK, SET_TIMEOUT, SET_RETRIES, ROLL_BACK, STAGE, SET_CANARY, PROMOTE, SHADOW,
-        ACKNOWLEDGE, SILENCE, DECLARE, DIAGNOSE, RESOLVE,
+        QUARANTINE, RELEASE_FEATURE, PIN_FEED, RESTART_PIPELINE, ACKNOWLEDGE, SILENCE, DECLARE, DIAGNOSE, RESOLVE,
     )
 }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .features import ALL, METRIC, ONLINE, SOURCES
 from .params import Kind, Param
 
 
@@ -44,4 +45,50 @@ RELEASE_SLOW_MODEL = Fault(
     (Param("version", Kind.NAME, "the version that is rolled out; the scenario describes it under versions"),),
 )
 
-FAULTS: dict[str, Fault] = {fault.name: fault for fault in (TRAFFIC_SPIKE, CLIENTS_RETRY_STORM, RELEASE_SLOW_MODEL)}
+FEATURES_UNIT_CHANGE = Fault(
+    "features.unit_change",
+    "feature-pipeline",
+    "The latest version of a supplier's interface gives a feature in metric units; the pipeline takes the numbers as they are.",
+    (Param("feature", Kind.CHOICE, "which feature, or all that have a metric unit", choices=(*METRIC, ALL), default=ALL),),
+)
+FEATURES_STALE = Fault(
+    "features.stale",
+    "feature-pipeline",
+    "The stream of a source stalls without an error: its features stay as they are and grow old.",
+    (Param("source", Kind.CHOICE, "which weather station", choices=(*SOURCES, ALL), default=ALL),),
+)
+FEATURES_NULLS = Fault(
+    "features.nulls",
+    "feature-pipeline",
+    "A part of the values of a feature is missing.",
+    (
+        Param("feature", Kind.CHOICE, "which feature", choices=(*ONLINE, ALL), default=ALL),
+        Param("share", Kind.SHARE, "share of the values that are missing", default=1.0, minimum=0.0, maximum=1.0),
+    ),
+)
+FEATURES_OUTAGE = Fault(
+    "features.outage",
+    "feature-store",
+    "A share of the look-ups is refused: the model scores without these features.",
+    (Param("share", Kind.SHARE, "share of the look-ups that fail", default=1.0, minimum=0.0, maximum=1.0),),
+)
+FEATURES_SLOW = Fault(
+    "features.slow",
+    "feature-store",
+    "Look-ups take longer; beyond the look-up's timeout the model scores without these features.",
+    (Param("delay", Kind.DURATION, "added to each look-up", minimum=0.0, maximum=60.0),),
+)
+LABELS_DELAY = Fault(
+    "labels.delay",
+    "label-pipeline",
+    "Labels reach the service later than the flights land.",
+    (Param("delay", Kind.DURATION, "how much later; write it as calendar time (cal: 6h)", minimum=0.0),),
+)
+
+FAULTS: dict[str, Fault] = {
+    fault.name: fault
+    for fault in (
+        TRAFFIC_SPIKE, CLIENTS_RETRY_STORM, RELEASE_SLOW_MODEL, FEATURES_UNIT_CHANGE, FEATURES_STALE, FEATURES_NULLS,
+        FEATURES_OUTAGE, FEATURES_SLOW, LABELS_DELAY,
+    )
+}  # fmt: skip

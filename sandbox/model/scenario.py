@@ -72,14 +72,16 @@ class Runtime:
 class Version:
     """A version of the model that can be deployed in the drill.
 
-    `trees` is the size of the real model that is trained for it. `slow_share` of its answers take `slow_factor` times as long:
-    those that the small model of a cascade is unsure of.
+    `trees` is the size of the real model that is trained for it, on a window of its own or on that of the world. `slow_share` of its
+    answers take `slow_factor` times as long: those that the small model of a cascade is unsure of.
     """
 
     name: str
     trees: int = 60
     slow_share: float = 0.0
     slow_factor: float = 1.0
+    train_from: dt.datetime | None = None
+    train_until: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,13 @@ class Scenario:
     def calendar(self, t: float) -> dt.datetime:
         """Calendar time at drill time `t` (seconds)."""
         return self.world.start + dt.timedelta(seconds=self.world.pace * t)
+
+    @property
+    def deployable(self) -> tuple[str, ...]:
+        """Names of all versions that there are in the drill."""
+        champion = self.service.champion
+        named = (champion.version, champion.previous, *(version.name for version in self.versions))
+        return tuple(dict.fromkeys(name for name in named if name))
 
     def version(self, name: str) -> Version:
         """A version by name; one that the file does not describe is an ordinary one."""

@@ -61,6 +61,20 @@ class Gateway:
 
 
 @dataclass(frozen=True, slots=True)
+class Features:
+    """Serving and pipeline of the online features.
+
+    `quarantined` lists features that are served as the median of the training data, whatever the store has. `feed` is the version
+    of the weather suppliers' interface that the pipeline reads. `restarted` names the last restart of the pipeline, as `all#N`.
+    """
+
+    quarantined: str = ""
+    feed: str = "latest"
+    restarted: str = ""
+    lookup_timeout: float = 0.05  # seconds that a model server waits for the store before it does without
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """The desired state. Pools are those of the three deployments `model-champion`, `model-candidate`, `model-shadow`."""
 
@@ -69,6 +83,7 @@ class ServiceSpec:
     shadow: Workload = field(default_factory=Workload)
     autoscaler: Autoscaler = field(default_factory=Autoscaler)
     gateway: Gateway = field(default_factory=Gateway)
+    features: Features = field(default_factory=Features)
     fallback: Fallback = Fallback.OFF
 
 

@@ -11,8 +11,10 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.features import ONLINE
+
 FLIGHT_FEATURES = ("carrier", "origin", "dest", "hour", "weekday", "distance")
-WEATHER_FEATURES = ("temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib")
+WEATHER_FEATURES = ONLINE
 FEATURES = FLIGHT_FEATURES + WEATHER_FEATURES
 """Names of the columns of a feature matrix, in order. Units are the source's: miles, °F, %, mph, inches, hPa."""
 

@@ -89,6 +89,7 @@ class Draws:
         stop = (self._first + self._number)[_HOUR::_HOUR].astype(np.int64)
         sizes = stop - lowest
         base = np.concatenate([[0], np.cumsum(sizes)])
+        self._base = base
         self._offset = base[:-1] - lowest  # example id = row + offset of the hour
         weather = np.arange(begin, begin + hours) - OBSERVED_AFTER // _HOUR
         rows = np.arange(base[-1]) - np.repeat(self._offset, sizes)
@@ -97,6 +98,17 @@ class Draws:
     def calendar(self, t: float) -> float:
         """Calendar minute at drill time `t` (seconds)."""
         return self._start + self._per_second * t
+
+    def time_of(self, minute: float) -> float:
+        """Drill time in seconds of a calendar minute."""
+        return (minute - self._start) / self._per_second
+
+    def of_hour(self, hour: int) -> slice[int, int, None]:
+        """The ids of the examples that can be asked for in an hour of the year; none outside the window."""
+        place = hour - self._hour0
+        if not 0 <= place < len(self._offset):
+            return slice(0, 0)
+        return slice(int(self._base[place]), int(self._base[place + 1]))
 
     def examples_for(self, times: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.int32]:
         """The example of each request.

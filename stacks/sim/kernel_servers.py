@@ -187,7 +187,7 @@ def _start(m: Ints, j: int, now: float) -> None:
     if j_[j, lay.J_SOURCE] == RULES:
         span = mem.clients(m)[lay.C_RULES_TIME]
     else:
-        span = service_time(m, counts[r, lay.R_MODEL], mem.job_indices(m)[j], j_[j, lay.J_TRY])
+        span = service_time(m, counts[r, lay.R_MODEL], mem.job_indices(m)[j], j_[j, lay.J_TRY]) + mem.clients(m)[lay.C_LOOKUP]
     _will_finish(m, j, now, span * mem.replica_times(m)[r, lay.RF_SLOWNESS])
 
 

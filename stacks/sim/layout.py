@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
 
-C_TIMEOUT, C_BACKOFF, C_LIMIT, C_RULES_TIME, C_SLOW, N_C = range(6)
+C_TIMEOUT, C_BACKOFF, C_LIMIT, C_RULES_TIME, C_SLOW, C_LOOKUP, N_C = range(7)
 G_TIMEOUT, G_BUDGET, G_SHED, G_CANARY, G_SHADOW, N_G = range(6)
 F_NOW, N_F = range(2)
 (

@@ -139,6 +139,14 @@ class Plane:
         self._table = lay.addresses(self._s)
         return new
 
+    def set_lookup(self, delay: float) -> None:
+        """Every answer of a model takes so many seconds more from now on: the look-up of its features."""
+        self._s.c[lay.C_LOOKUP] = delay
+
+    def set_costs(self, model: int, examples: slice[int, int, None], costs: Floats) -> None:
+        """What a model's answers to some examples cost from now on."""
+        self._s.costs[model, examples] = costs
+
     # ------------------------------------------------------------------------------------------------------------- replicas
 
     def add_replica(self, pool: int, model: int, concurrency: int, queue: int) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...sandbox.learning.models import ensure_model, score_examples
+from ...sandbox.learning.version import ModelVersion
 from ...sandbox.model.scenario import Clients, Runtime, Scenario, Version
 from ...sandbox.model.slis import LATENCY_BUCKETS
 from ...sandbox.model.stack import Progress
@@ -33,6 +34,7 @@ class Service:
     requests: Arrivals
     plane: Plane
     models: Mapping[str, int]  # place of each version among the plane's models
+    trained: Sequence[tuple[ModelVersion, NDArray[np.float64]]]  # the model behind each of them, and its scores of all examples
 
     def arrivals(self, start: float, end: float, rate: float) -> Batch:
         """The requests in [start, end) at `rate` per second."""
@@ -48,19 +50,24 @@ def open_service(scenario: Scenario, seed: int, progress: Progress) -> Service:
     """
     config, runtime = scenario.world, scenario.runtime
     world = open_world(config, scenario.duration, scenario.warmup, seed, progress)
-    names = list(dict.fromkeys([scenario.service.champion.version, *(version.name for version in scenario.versions)]))
+    names = scenario.deployable
+    trained = [_trained(world, scenario.version(name), progress) for name in names]
     plane = Plane(
         seed=seed,
         start=-scenario.warmup,
         latency_bounds=LATENCY_BUCKETS,
         slow_bound=scenario.latency_bound() or config.clients.timeout,
         clients=client_policy(config.clients),
-        models=[_model(world, scenario.version(name), runtime, progress) for name in names],
+        models=[
+            Model(service_time(scenario.version(name), runtime), world.costs(scores, model.threshold))
+            for name, (model, scores) in zip(names, trained, strict=True)
+        ],
         rules_costs=world.rule_costs(),
         rules_time=runtime.rules_time,
         cancel_on_timeout=runtime.cancel_on_timeout,
+        count_answers=True,
     )
-    return Service(world, world.arrivals(), plane, {name: place for place, name in enumerate(names)})
+    return Service(world, world.arrivals(), plane, {name: place for place, name in enumerate(names)}, trained)
 
 
 def client_policy(clients: Clients) -> ClientPolicy:
@@ -76,10 +83,12 @@ def service_time(version: Version, runtime: Runtime) -> ServiceTime:
     return ServiceTime.quantiles(_mixture(mean, cv, version.slow_share, version.slow_factor))
 
 
-def _model(world: World, version: Version, runtime: Runtime, progress: Progress) -> Model:
-    trained = ensure_model(world.config, world.data, progress, version.trees)
-    costs = world.costs(score_examples(trained, world.examples, progress), trained.threshold)
-    return Model(service_time(version, runtime), costs)
+def _trained(world: World, version: Version, progress: Progress) -> tuple[ModelVersion, NDArray[np.float64]]:
+    config = world.config
+    if version.train_from is not None or version.train_until is not None:
+        config = replace(config, train_from=version.train_from, train_until=version.train_until)
+    trained = ensure_model(config, world.data, progress, version.trees)
+    return trained, score_examples(trained, world.examples, progress)
 
 
 def _mixture(mean: float, cv: float, share: float, factor: float) -> list[float]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import simpy
 
     from .metrics import Exporter
+    from .pipeline import Pipeline
     from .plane import Plane
     from .service import Service
 
@@ -45,6 +46,7 @@ class SimStack:
         import simpy
 
         from .metrics import Exporter
+        from .pipeline import open_pipeline
         from .service import client_policy, open_service
 
         self._faults: dict[str, str] = {}
@@ -64,7 +66,9 @@ class SimStack:
         for pool, workload in enumerate((self._spec.champion, self._spec.candidate, self._spec.shadow)):
             self._fleet.reconcile(pool, workload, at_once=True)
         scaler = Scaler(self._env, self._plane, self._fleet, lambda: self._spec, self._scaled)
+        self._pipeline: Pipeline = open_pipeline(self._env, self._service, seed, self._log)
         self._exporter: Exporter = Exporter(self._plane, self._fleet, scenario.world.prices)
+        self._env.process(self._pipeline.run())
         self._env.process(scaler.run())
         self._env.process(self._scrape())
         self._env.process(Watch(self._env, self._plane, self._fleet, self._log).run())
@@ -125,6 +129,8 @@ class SimStack:
             self._plane.set_clients(ClientPolicy(timeout, int(params["retries"]), float(params["backoff"]), usual.backoff_limit))
         elif fault == RELEASE_SLOW_MODEL.name:
             self._desire(deploy(self._spec, str(params["version"])), "release-pipeline")
+        elif fault.startswith("features."):
+            self._pipeline.begin(beat, fault, params)
 
     def _clear(self, beat: str, fault: str) -> None:
         """A fault ends by itself; a release stays until somebody rolls it back."""
@@ -132,6 +138,8 @@ class SimStack:
             self._rate.end_spike(beat, self._env.now)
         elif fault == CLIENTS_RETRY_STORM.name:
             self._plane.set_clients(self._usual_clients)
+        elif fault.startswith("features."):
+            self._pipeline.end(beat)
 
     def _desire(self, spec: ServiceSpec, by: str) -> None:
         """A controller or a pipeline of the service changes the desired state."""
@@ -148,6 +156,8 @@ class SimStack:
             self._log(GATEWAY, "warning", shedding(float(change.before), float(change.after)))
         if part in {"gateway", "fallback"}:
             self._plane.set_gateway(self._spec.gateway, self._spec.fallback)
+        elif part == "features":
+            self._pipeline.change(change, self._spec.features)
         elif f"model-{part}" in POOLS:
             pool = POOLS.index(f"model-{part}")
             workload = (self._spec.champion, self._spec.candidate, self._spec.shadow)[pool]

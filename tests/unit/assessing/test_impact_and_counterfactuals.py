@@ -208,7 +208,7 @@ def test_the_times_of_the_reference(rush: Scenario) -> None:
     assert times.detected is not None
     assert times.mitigated is not None
     assert times.injected < times.broken <= times.detected < times.mitigated < rush.duration
-    assert times.diagnosed is None
+    assert times.diagnosed == 155.0
 
 
 def test_who_does_nothing_sees_it_end_with_the_fault_or_never(rush: Scenario) -> None:

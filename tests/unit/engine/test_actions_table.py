@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from drillbox.sandbox.model.actions import ACTIONS, Action, InapplicableError
 from drillbox.sandbox.model.errors import nearest
 from drillbox.sandbox.model.faults import FAULTS
+from drillbox.sandbox.model.features import ONLINE, listed
 from drillbox.sandbox.model.params import Kind, Param, ParamError, Value, parse_params
 from drillbox.sandbox.model.service import (
     Autoscaler,
     Fallback,
+    Features,
     Gateway,
     ServiceSpec,
     Workload,
@@ -33,6 +35,7 @@ SPEC = st.builds(
     WORKLOAD,
     st.builds(Autoscaler, st.booleans(), FEW, FEW, SHARE),
     st.builds(Gateway, SHARE, FEW, SHARE, SHARE, SHARE, SHARE),
+    st.builds(Features, st.sets(st.sampled_from(ONLINE)).map(listed), st.sampled_from(["v1", "latest"])),
     st.sampled_from(Fallback),
 )
 PARAMS = [param for action in ACTIONS.values() for param in action.params]

@@ -167,7 +167,7 @@ def test_a_rejected_command_changes_nothing(commands: list[Asked]) -> None:
         ("scale", {"replica": 3}, "unknown parameter 'replica'; did you mean 'replicas'?"),
         ("fallback", {"mode": "allways"}, "unknown value 'allways'; did you mean 'always'?"),
         ("stage", {"version": "v5"}, "unknown version 'v5'; did you mean 'v4'?"),
-        ("shadow", {"version": "nightly"}, "unknown version 'nightly'; choose one of v2, v3, v4"),
+        ("shadow", {"version": "nightly"}, "unknown version 'nightly'; choose one of v1, v2, v3, v4"),
         ("restart", {"replica": "model-champion-9"}, "unknown replica 'model-champion-9'; did you mean 'model-champion-2'?"),
         ("promote", {}, "there is no candidate to promote; start one with stage"),
         ("set-canary", {"weight": 0.1}, "there is no candidate to send traffic to; start one with stage"),
