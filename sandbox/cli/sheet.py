@@ -7,7 +7,7 @@ import textwrap
 from ..model.actions import ACTIONS
 from ..model.scenario import Runbook, Scenario
 from ..model.service import fields_of
-from ..model.units import format_duration, format_share
+from ..model.units import format_duration
 from .listing import stars
 
 WIDTH = 100
@@ -31,9 +31,7 @@ def as_lines(scenario: Scenario, *, spoilers: bool = False) -> list[str]:
         f"replica      {spec.champion.concurrency} slots, queue of {spec.champion.queue}",
         f"gateway      timeout {format_duration(spec.gateway.timeout)}, {spec.gateway.retries} retries",
     ]
-    for goal in scenario.objectives:
-        bound = f" within {format_duration(goal.bound)}" if goal.bound is not None else ""
-        lines.append(f"objective    {goal.id}: {format_share(goal.target)} of the requests answered{bound}")
+    lines += [f"objective    {goal.id}: {goal.wanted}" for goal in scenario.objectives]
     lines.append(_row("actions", ", ".join(ACTIONS)))
     return lines + (_behind(scenario) if spoilers else [])
 
@@ -54,7 +52,8 @@ def as_data(scenario: Scenario, *, spoilers: bool = False) -> dict[str, object]:
         "clients": {"timeout_seconds": world.clients.timeout, "retries": world.clients.retries},
         "service": dict(fields_of(scenario.service)),
         "objectives": [
-            {"id": goal.id, "sli": goal.sli, "target": goal.target, "bound_seconds": goal.bound} for goal in scenario.objectives
+            {"id": goal.id, "sli": goal.sli, "target": goal.target, "bound_seconds": goal.bound, "brier": goal.brier}
+            for goal in scenario.objectives
         ],
         "actions": [
             {"name": action.name, "help": action.help, "params": [param.name for param in action.params]}

@@ -50,7 +50,7 @@ def scenario_of(part: ScenarioPart, profile: str, source: str) -> Scenario:
         warmup=part.warmup if part.warmup is not None else timing.warmup,
         verdict_window=part.verdict_window if part.verdict_window is not None else timing.verdict_window,
         timeline=tuple(_beat(beat, pace) for beat in part.timeline),
-        objectives=tuple(Objective(goal.id, goal.sli, goal.target, goal.bound) for goal in part.objectives),
+        objectives=tuple(Objective(goal.id, goal.sli, goal.target, goal.bound, goal.brier) for goal in part.objectives),
         answer=Answer(part.answer.component, part.answer.cause, part.answer.required),
         reference=runbook_of("reference", part.operators.reference, timing, pace),
         tempting=tuple(runbook_of(name, book, timing, pace) for name, book in part.operators.tempting.items()),

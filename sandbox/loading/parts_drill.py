@@ -21,6 +21,7 @@ from .fields import (
     Line,
     LocatedError,
     Name,
+    Number,
     Part,
     Share,
     Text,
@@ -70,11 +71,13 @@ class ObjectivePart(Part):
     id: Name
     """Name of the objective, unique in the file."""
     sli: str
-    """The SLI: `availability` or `latency`."""
+    """The SLI: `availability`, `latency` or `quality`."""
     target: Share
     """Share of good requests, such as `99%`."""
     bound: Duration | None = None
     """For latency: an answer within it is good. One of the histogram's bucket bounds."""
+    brier: Number | None = Field(default=None, gt=0, lt=1)
+    """For quality: an evaluation is good whose Brier score is at most this."""
 
     @model_validator(mode="after")
     def _complete(self) -> ObjectivePart:
@@ -89,6 +92,9 @@ class ObjectivePart(Part):
             problems.append((("target",), "must be above 0% and below 100%: a target of 100% leaves no error budget"))
         if self.sli == "latency" and self.bound is None:
             problems.append(((), "a latency objective needs its bound, such as `bound: 300ms`"))
+        if (self.sli == "quality") != (self.brier is not None):
+            what = "needs the highest Brier score, such as `brier: 0.2`" if self.brier is None else "has no Brier score"
+            problems.append(((), f"an objective on {self.sli[:60]} {what}"))
         if self.sli != "latency" and self.bound is not None:
             problems.append((("bound",), f"only a latency objective has a bound, not {self.sli[:60]!r}"))
         elif self.bound is not None and not any(abs(self.bound - bucket) < 1e-9 for bucket in LATENCY_BUCKETS):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from .params import Params
 from .service import ServiceSpec
+from .units import format_duration, format_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ class Runtime:
 class Version:
     """A version of the model that can be deployed in the drill.
 
-    `trees` is the size of the real model that is trained for it, on a window of its own or on that of the world. `slow_share` of its
-    answers take `slow_factor` times as long: those that the small model of a cascade is unsure of.
+    `trees` is the size of the real model that is trained for it, on a window of its own or on that of the world. `slow_share` of
+    its answers take `slow_factor` times as long: those that the small model of a cascade is unsure of.
     """
 
     name: str
@@ -105,6 +106,15 @@ class Objective:
     sli: str
     target: float  # share of good events
     bound: float | None = None  # seconds, for latency: good means answered within it
+    brier: float | None = None  # for quality: an evaluation is good whose Brier score is at most this
+
+    @property
+    def wanted(self) -> str:
+        """What it asks for, in words: `99% answered within 300ms`."""
+        share = format_share(self.target)
+        if self.brier is not None:
+            return f"{share} of the time a Brier score of at most {self.brier:g}"
+        return f"{share} answered" + (f" within {format_duration(self.bound)}" if self.bound is not None else "")
 
 
 @dataclass(frozen=True, slots=True)

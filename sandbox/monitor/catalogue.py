@@ -22,6 +22,8 @@ WINDOW = 30.0
 CLASS = "response_code_class"
 REQUESTS = "envoy_gateway_rq_time_count"
 BUCKETS = "envoy_gateway_rq_time_bucket"
+JUDGED = "quality_monitor_judged_flights_total"
+"""Each evaluation of the model's quality adds the flights that it saw, labelled by whether the Brier score was good enough."""
 
 _SERVING = Matcher("deployment", Match.DIFFERS, "model-shadow")  # nobody waits for the shadow's answers
 _SCALED = Matcher("deployment", Match.LIKE, "model-champion|model-candidate")
@@ -62,6 +64,8 @@ def event_counters(sli: str, bound: float | None = None) -> EventCounters:
             raise ValueError(f"the latency bound {bound} is not one of the histogram's buckets")
         within = Matcher("le", Match.EQUAL, bucket_label(bound))
         return EventCounters(Selector(BUCKETS, (_ANSWERED, within)), Selector(REQUESTS))
+    if sli == "quality":
+        return EventCounters(Selector(JUDGED, (Matcher("met", Match.EQUAL, "yes"),)), Selector(JUDGED))
     raise ValueError(f"{sli} does not count good events")
 
 
@@ -115,6 +119,7 @@ _RATED = f"rate{window_text(WINDOW)}"
 
 MEASURES: dict[str, Measure] = {
     "availability": Measure(f"ratio_{_RATED}", lambda: event_counters("availability").share(WINDOW)),
+    "quality": Measure(f"ratio_{_RATED}", lambda: event_counters("quality").share(WINDOW)),
     "error_ratio": Measure(
         f"ratio_{_RATED}",
         lambda: _divide(OrZero(_rate(REQUESTS, Matcher(CLASS, Match.DIFFERS, "2xx"))), _rate(REQUESTS)),
@@ -135,12 +140,19 @@ MEASURES: dict[str, Measure] = {
         _RATED,
         lambda: _times(_rate("service_cost_dollars_total", Matcher("item", Match.EQUAL, "replicas")), 3600.0),
     ),
+    "labels_matured": Measure("sum", lambda: _gauge("quality_monitor_flights", Matcher("labels", Match.EQUAL, "matured"))),
+    "labels_pending": Measure("sum", lambda: _gauge("quality_monitor_flights", Matcher("labels", Match.EQUAL, "pending"))),
+    "quality_ap": Measure("min", lambda: _worst("quality_monitor_average_precision", "min")),
+    "calibration_bias": Measure("max", lambda: _worst("quality_monitor_calibration_in_the_large")),
+    "drift_ks_max": Measure("max", lambda: _worst("quality_monitor_drift_ks")),
+    "prediction_psi": Measure("max", lambda: _worst("quality_monitor_prediction_psi")),
+    "out_of_range": Measure("max", lambda: _worst("quality_monitor_out_of_range")),
     "quality_auc": Measure("min", lambda: _worst("quality_monitor_auc", "min")),
     "quality_brier": Measure("max", lambda: _worst("quality_monitor_brier")),
     "calibration": Measure("max", lambda: _worst("quality_monitor_calibration_error")),
     "drift_psi_max": Measure("max", lambda: _worst("quality_monitor_drift_psi")),
     "feature_freshness": Measure("max", lambda: _worst("feature_store_age_seconds")),
-    "null_rate": Measure("max", lambda: _worst("feature_store_null_ratio")),
+    "null_rate": Measure("max", lambda: _worst("quality_monitor_null_excess")),
     "model_age": Measure("max", lambda: _worst("quality_monitor_model_age_seconds")),
 }
 """By SLI. `latency` is not here: it needs a bound (`latency_rule`)."""

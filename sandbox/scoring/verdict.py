@@ -12,6 +12,8 @@ from .times import is_right, last_diagnosis
 
 MIN_EVENTS = 200
 """Fewest requests in the verdict window that can carry a verdict."""
+MIN_FLIGHTS = 50
+"""The same for quality, in distinct flights: below it there is no evaluation, and nothing is counted."""
 
 
 class Verdict(StrEnum):
@@ -88,7 +90,7 @@ def _result(goal: Objective, record: Record, scenario: Scenario) -> ObjectiveRes
         return ObjectiveResult(goal, None, 0.0)
     good = last.counts[goal.id][0] - first.counts[goal.id][0]
     total = last.counts[goal.id][1] - first.counts[goal.id][1]
-    return ObjectiveResult(goal, good / total if total >= MIN_EVENTS else None, total)
+    return ObjectiveResult(goal, good / total if total >= _fewest(goal) else None, total)
 
 
 def _at(record: Record, t: float) -> Point | None:
@@ -98,6 +100,11 @@ def _at(record: Record, t: float) -> Point | None:
 
 def _reason(result: ObjectiveResult) -> str:
     goal = result.objective
+    what = "flights" if goal.sli == "quality" else "requests"
     if result.value is None:
-        return f"{goal.id}: no data ({result.events:.0f} requests in the verdict window, {MIN_EVENTS} are needed)"
+        return f"{goal.id}: no data ({result.events:.0f} {what} in the verdict window, {_fewest(goal)} are needed)"
     return "" if result.met else f"{goal.id}: {result.value:.2%}, the target is {goal.target:.2%}"
+
+
+def _fewest(goal: Objective) -> int:
+    return MIN_FLIGHTS if goal.sli == "quality" else MIN_EVENTS

@@ -112,6 +112,7 @@ EVERYTHING = with_fields(
         "candidate.version": "v2",
         "candidate.replicas": 2,
         "shadow.version": "v9",
+        "features.quarantined": "precip",
     },
 )
 ONE_OF_EACH: dict[str, dict[str, Value]] = {
@@ -127,6 +128,10 @@ ONE_OF_EACH: dict[str, dict[str, Value]] = {
     "set-canary": {"weight": 0.1},
     "promote": {},
     "shadow": {"version": "v3", "share": 0.2},
+    "quarantine": {"feature": "temp"},
+    "release-feature": {"feature": "precip"},
+    "pin-feed": {"feed": "v1"},
+    "restart-pipeline": {},
 }
 
 
@@ -158,6 +163,7 @@ def test_two_restarts_of_the_same_replica_are_two() -> None:
         ("roll-back", {}, "there is no version before v1 to roll back to"),
         ("set-canary", {"weight": 0.1}, "there is no candidate to send traffic to; start one with stage"),
         ("promote", {}, "there is no candidate to promote; start one with stage"),
+        ("release-feature", {"feature": "temp"}, "temp is not in quarantine; precip is"),
     ],
 )
 def test_what_makes_no_sense_says_what_would(name: str, params: dict[str, Value], reason: str) -> None:
