@@ -142,6 +142,8 @@ MEASURES: dict[str, Measure] = {
     ),
     "labels_matured": Measure("sum", lambda: _gauge("quality_monitor_flights", Matcher("labels", Match.EQUAL, "matured"))),
     "labels_pending": Measure("sum", lambda: _gauge("quality_monitor_flights", Matcher("labels", Match.EQUAL, "pending"))),
+    "labels_overdue": Measure("sum", lambda: _gauge("quality_monitor_flights", Matcher("labels", Match.EQUAL, "overdue"))),
+    "drift": Measure("max", lambda: _worst("quality_monitor_drift_ratio")),
     "quality_ap": Measure("min", lambda: _worst("quality_monitor_average_precision", "min")),
     "calibration_bias": Measure("max", lambda: _worst("quality_monitor_calibration_in_the_large")),
     "drift_ks_max": Measure("max", lambda: _worst("quality_monitor_drift_ks")),

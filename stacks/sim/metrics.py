@@ -10,6 +10,7 @@ from ...sandbox.model.service import ServiceSpec
 from ...sandbox.model.telemetry import Scrape, Series
 from . import layout as lay
 from .fleet import POOLS, Fleet, Pod, PodState
+from .model_metrics import ModelMetrics
 from .plane import Plane
 
 _GATEWAY = (
@@ -35,8 +36,10 @@ _POD = (
 class Exporter:
     """Turns the state of data plane and fleet into scrapes; the tuple of series stays the same object while the pods do."""
 
-    def __init__(self, plane: Plane, fleet: Fleet, prices: Prices) -> None:
+    def __init__(self, plane: Plane, fleet: Fleet, prices: Prices, model: ModelMetrics) -> None:
         self._plane = plane
+        self._model = model
+        self._model_series: list[Series] = []
         self._fleet = fleet
         self._prices = prices
         self._revision = -1
@@ -46,12 +49,14 @@ class Exporter:
     def scrape(self, at: float, spec: ServiceSpec, replica_seconds: float) -> Scrape:
         """All metrics at drill time `at`; `replica_seconds` since the warm-up began."""
         pods = self._fleet.pods()
-        if self._fleet.revision != self._revision:
-            self._revision = self._fleet.revision
-            names = _names(self._plane, pods)
+        model_series, model_values = self._model.samples()
+        if self._fleet.revision != self._revision or model_series != self._model_series:
+            self._revision, self._model_series = self._fleet.revision, model_series
+            names = [*_names(self._plane, pods), *model_series]
             self._order = np.array(sorted(range(len(names)), key=names.__getitem__), np.intp)
             self._series = tuple(names[place] for place in self._order)
-        return Scrape(at, self._series, self._values(pods, spec, replica_seconds)[self._order])
+        values = np.concatenate([self._values(pods, spec, replica_seconds), model_values])
+        return Scrape(at, self._series, values[self._order])
 
     def _values(self, pods: list[Pod], spec: ServiceSpec, replica_seconds: float) -> NDArray[np.float64]:
         """The values in the order of `_names`."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-import numpy as np
 import simpy
 
-from ...sandbox.learning import training
+from ...sandbox.learning.references import reference
 from ...sandbox.model.params import Params
 from ...sandbox.model.service import Change, Features
-from ...sandbox.world.calendar import minutes_of
 from ...sandbox.world.data import OBSERVED_AFTER
-from .feature_store import FIRST, FeatureStore, Floats, Log
+from .feature_store import FIRST, FeatureStore, Log
 from .plane import Plane
 from .scoring import Scorer
 from .service import Service
@@ -81,13 +79,5 @@ class Pipeline:
 def open_pipeline(env: simpy.Environment, service: Service, seed: int, log: Log) -> Pipeline:
     """The pipeline of a service: it runs since long, so the store is filled."""
     world = service.world
-    store = FeatureStore(world.data, seed, medians(service), log)
+    store = FeatureStore(world.data, seed, reference(service.trained[0][0], world.data).imputations[FIRST:], log)
     return Pipeline(env, service.plane, store, Scorer(world, service.plane, store, service.trained))
-
-
-def medians(service: Service) -> Floats:
-    """[len(ONLINE)] medians of the rows that the first model was trained on."""
-    data, (version, _) = service.world.data, service.trained[0]
-    rows = data.learnable(minutes_of(version.train_from), minutes_of(version.train_until))
-    found: Floats = np.nanmedian(training.departure_features(data, rows)[:, FIRST:], axis=0)
-    return found

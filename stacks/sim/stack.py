@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from ...sandbox.model.actions import ACTIONS
-from ...sandbox.model.faults import CLIENTS_RETRY_STORM, FAULTS, RELEASE_SLOW_MODEL, TRAFFIC_SPIKE
+from ...sandbox.model.faults import CLIENTS_RETRY_STORM, FAULTS, LABELS_DELAY, RELEASE_SLOW_MODEL, TRAFFIC_SPIKE
 from ...sandbox.model.params import Params
 from ...sandbox.model.releases import deploy
 from ...sandbox.model.scenario import Scenario
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .metrics import Exporter
     from .pipeline import Pipeline
     from .plane import Plane
+    from .quality import QualityMonitor
     from .service import Service
 
 CAPABILITIES = Capabilities(faults=frozenset(FAULTS), actions=frozenset(ACTIONS), paced=False)
@@ -46,7 +47,9 @@ class SimStack:
         import simpy
 
         from .metrics import Exporter
+        from .model_metrics import ModelMetrics
         from .pipeline import open_pipeline
+        from .quality import QualityMonitor
         from .service import client_policy, open_service
 
         self._faults: dict[str, str] = {}
@@ -67,8 +70,13 @@ class SimStack:
             self._fleet.reconcile(pool, workload, at_once=True)
         scaler = Scaler(self._env, self._plane, self._fleet, lambda: self._spec, self._scaled)
         self._pipeline: Pipeline = open_pipeline(self._env, self._service, seed, self._log)
-        self._exporter: Exporter = Exporter(self._plane, self._fleet, scenario.world.prices)
+        self._quality: QualityMonitor = QualityMonitor(
+            self._env, self._service, self._pipeline.scorer, scenario, lambda: self._spec.champion.version
+        )
+        model_metrics = ModelMetrics(self._pipeline.store, self._quality)
+        self._exporter: Exporter = Exporter(self._plane, self._fleet, scenario.world.prices, model_metrics)
         self._env.process(self._pipeline.run())
+        self._env.process(self._quality.run())
         self._env.process(scaler.run())
         self._env.process(self._scrape())
         self._env.process(Watch(self._env, self._plane, self._fleet, self._log).run())
@@ -131,6 +139,8 @@ class SimStack:
             self._desire(deploy(self._spec, str(params["version"])), "release-pipeline")
         elif fault.startswith("features."):
             self._pipeline.begin(beat, fault, params)
+        elif fault == LABELS_DELAY.name:
+            self._quality.begin_delay(beat, float(params["delay"]))
 
     def _clear(self, beat: str, fault: str) -> None:
         """A fault ends by itself; a release stays until somebody rolls it back."""
@@ -140,6 +150,8 @@ class SimStack:
             self._plane.set_clients(self._usual_clients)
         elif fault.startswith("features."):
             self._pipeline.end(beat)
+        elif fault == LABELS_DELAY.name:
+            self._quality.end_delay(beat)
 
     def _desire(self, spec: ServiceSpec, by: str) -> None:
         """A controller or a pipeline of the service changes the desired state."""
