@@ -7,8 +7,8 @@ All statistics are on distinct flights: a flight that is asked about a thousand 
 *Quality* looks at cohorts: the flights that were to leave within the same hour. Labels come when flights land, those of late
 flights later, so the labels that happen to be known say that flights are more punctual than they are. A cohort therefore counts
 only when it is mature: it left at least `maturity_hours` ago, and at least `COMPLETE` of the labels of its flights have come. The
-window is made of the `quality_hours` before that. What does not count is visible: `pending`, and of these `overdue`, which are few
-unless labels are late.
+window is made of the `quality_hours` before that. What does not count is visible: `pending`, and of these `overdue`, few unless
+labels are late.
 """
 
 from __future__ import annotations
