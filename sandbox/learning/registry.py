@@ -1,7 +1,7 @@
 """The model registry: which versions there are, what they come from, and which of them is champion, candidate, previous.
 
 One SQLite file beside the store's folders, for one drill or for the user's home. Every operation is one short transaction, so
-that processes may share the file; there is no write-ahead log: the file is all there is. Versions are numbered in the order of their
+that processes may share the file; there is no write-ahead log: the file is all there is. Versions are numbered in the order of
 registration; moments are calendar time of the world, given by the caller.
 """
 
