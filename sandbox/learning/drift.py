@@ -48,16 +48,6 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Values against the training rows; NaN where there is nothing to say."""
-
-    psi: float
-    ks: float  # NaN of codes
-    null_excess: float  # share missing less that in the training rows
-    outside: float  # share of the present values that training did not know
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Distribution:
     """The distribution of one variable in the training rows.
@@ -91,15 +81,10 @@ class Distribution:
         low, high = (float(self.values[np.searchsorted(self.below, rank)]) for rank in ranks)
         return low - MARGIN * (high - low), high + MARGIN * (high - low)
 
-    def compare(self, values: Floats) -> Comparison:
-        """All statistics of values [n], NaN where missing; about 30 microseconds for a day of flights."""
+    def psi_and_ks(self, values: Floats) -> tuple[float, float]:
+        """Both at once, in little more time than one: about 40 microseconds for a day of flights."""
         present = _present(values)
-        return Comparison(
-            psi=psi(self._shares(present, len(values)), self.shares),
-            ks=self._ks(present),
-            null_excess=1.0 - len(present) / len(values) - self.null_rate if len(values) else float("nan"),
-            outside=self._outside(present),
-        )
+        return psi(self._shares(present, len(values)), self.shares), self._ks(present)
 
     def shares_of(self, values: Floats) -> Floats:
         """The share of the values, missing ones included, in each bin; NaN of no values."""

@@ -1,7 +1,7 @@
 """`Reference`: what a version's training rows looked like, made once from the data and its training window, then cached.
 
 Drift is measured against it, and a quarantined feature is served as its imputation: the median of a number, the most frequent
-code. `usual` says how far the training rows' own windows were from the whole: what is usual is no alarm.
+code. `usual` and `usual_nulls` say how far the training rows' own windows were from the whole: what is usual is no alarm.
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ from ..world.data import CATEGORICAL, DAMAGED, FEATURES, FlightData
 from ..world.draws import HORIZON
 from . import store, training
 from .drift import Distribution, distribution
+from .health import MIN_FLIGHTS
 from .version import ModelVersion
 
 USUAL_HOURS = 24.0
 """Length of the windows of `usual`, in calendar hours: that of `Spans.drift_hours`."""
+
+DATA_HOURS = 6.0
+"""Length of the windows of `usual_nulls`, in calendar hours: that of `Spans.data_hours`."""
 
 _STEP = 6 * 60
 _SCORES = "scores"
@@ -43,6 +47,7 @@ class Reference:
     features: tuple[Distribution, ...]  # in the order of `FEATURES`
     scores: Distribution  # of the version, in sample
     usual: Floats  # [len(FEATURES)] the largest PSI of `USUAL_HOURS` of the training rows against all of them
+    usual_nulls: Floats  # [len(FEATURES)] the largest share of missing values in `DATA_HOURS` of the training rows
 
     @property
     def rows(self) -> int:
@@ -90,23 +95,34 @@ def build(version: ModelVersion, data: FlightData, model: training.Classifier) -
         features=known,
         scores=distribution(training.score(model, matrix)),
         usual=_usual(known, matrix, data.departure[rows]),
+        usual_nulls=_usual_nulls(matrix, data.departure[rows]),
     )
 
 
 def _usual(known: tuple[Distribution, ...], matrix: Floats, departure: NDArray[np.int32]) -> Floats:
-    """The largest PSI of any window of the training rows; a window has flights that left, and those asked about ahead.
+    """The largest PSI of any window of the training rows, by feature; NaN where they span no whole window."""
+    windows = _windows(departure, USUAL_HOURS)
+    columns = np.ascontiguousarray(matrix.T)
+    psis = [[one.psi(values[window]) for window in windows] for one, values in zip(known, columns, strict=True)]
+    return np.array([max(each, default=np.nan) for each in psis])
 
-    Windows begin every 6 hours. NaN where the training window is shorter than one.
+
+def _usual_nulls(matrix: Floats, departure: NDArray[np.int32]) -> Floats:
+    """The largest share of missing values of any window, by feature; NaN where the training rows span no whole window."""
+    missing = np.isnan(matrix)
+    shares = [np.mean(missing[window], axis=0) for window in _windows(departure, DATA_HOURS)]
+    return np.asarray(np.max(shares, axis=0), dtype=np.float64) if shares else np.full(len(FEATURES), np.nan)
+
+
+def _windows(departure: NDArray[np.int32], hours: float) -> list[slice[int, int, None]]:
+    """Windows of the rows that are like those of the monitor: flights that left, and those asked about ahead.
+
+    They begin every 6 hours; those with few flights are left out, as they are there.
     """
-    length = int(USUAL_HOURS * 60) + HORIZON
+    length = int(hours * 60) + HORIZON
     starts = np.arange(int(departure[0]), int(departure[-1]) - length + 1, _STEP)
-    edges = np.searchsorted(departure, np.stack([starts, starts + length]))
-    largest = np.full(len(known), np.nan)
-    for i, one in enumerate(known):
-        column = np.ascontiguousarray(matrix[:, i])
-        psis = [one.psi(column[first:last]) for first, last in edges.T if last > first]
-        largest[i] = max(psis, default=np.nan)
-    return largest
+    firsts, lasts = np.searchsorted(departure, starts), np.searchsorted(departure, starts + length)
+    return [slice(int(first), int(last)) for first, last in zip(firsts, lasts, strict=True) if last - first >= MIN_FLIGHTS]
 
 
 def _write(made: Reference, file: BinaryIO) -> None:
@@ -115,6 +131,7 @@ def _write(made: Reference, file: BinaryIO) -> None:
     arrays: dict[str, NDArray[np.float64] | NDArray[np.int64] | NDArray[np.str_]] = {
         "facts": np.array([[one.categorical, one.rows, one.imputation] for one in known], dtype=np.float64),
         "usual": made.usual,
+        "usual_nulls": made.usual_nulls,
         "base_rate": np.array([made.base_rate]),
         "version": np.array([made.version]),
     }
@@ -153,7 +170,14 @@ def _restored(arrays: dict[str, Floats]) -> Reference:
     fits = all(len(one.shares) == len(one.edges) + 2 and len(one.values) == len(one.below) for one in known)
     if not fits or len(known) != len(_NAMES):
         raise ValueError("the parts of the reference do not fit together")
-    return Reference(str(arrays["version"][0]), float(arrays["base_rate"][0]), tuple(known[:-1]), known[-1], arrays["usual"])
+    return Reference(
+        str(arrays["version"][0]),
+        float(arrays["base_rate"][0]),
+        tuple(known[:-1]),
+        known[-1],
+        arrays["usual"],
+        arrays["usual_nulls"],
+    )
 
 
 @functools.cache

@@ -2,7 +2,8 @@
 
 All statistics are on distinct flights: a flight that is asked about a thousand times counts once, with its latest answer.
 
-*Drift* looks at the flights that were asked about within the last `drift_hours`.
+*Drift* looks at the flights that were asked about within the last `drift_hours`: a whole day, since a few hours of a day never
+look like six weeks. *Data quality*, what is missing or out of range, needs no whole day and looks at the last `data_hours` only.
 
 *Quality* looks at cohorts: the flights that were to leave within the same hour. Labels come when flights land, those of late
 flights later, so the labels that happen to be known say that flights are more punctual than they are. A cohort therefore counts
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..world.data import FEATURES, FlightData, Rows
-from .drift import Comparison
+from .drift import Distribution, null_rate
 from .health import MIN_FLIGHTS, Flights, Floats, Labels, QualityReading, latest_per_flight, quality, quality_by_slice
 from .references import Reference
 
@@ -39,17 +40,28 @@ class Spans:
     """How far back statistics look, in calendar hours, and how many distinct flights they need (`docs/quality.md`)."""
 
     drift_hours: float = 24.0
+    data_hours: float = 6.0
     quality_hours: float = 24.0
     maturity_hours: float = 10.0  # 99.7% of all labels are known 10 hours after the scheduled departure
     minimum: int = MIN_FLIGHTS
 
 
 @dataclass(frozen=True, slots=True)
-class DriftReading:
-    """The drift window of one version."""
+class FeatureReading:
+    """One feature against the training rows; NaN where there is nothing to say, or too few flights."""
 
-    flights: int
-    features: Mapping[str, Comparison]
+    psi: float  # in the drift window
+    ks: float  # in the drift window; NaN of codes
+    null_excess: float  # share missing in the data window less the largest share in any such window of the training rows
+    outside: float  # share of the present values in the data window that training did not know
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReading:
+    """The drift window of one version, and the data window in it."""
+
+    flights: int  # in the drift window
+    features: Mapping[str, FeatureReading]
     prediction_psi: float  # of the scores
 
 
@@ -154,7 +166,7 @@ class HealthWindow:
 
     def recent(self, version: str, now: float) -> tuple[Rows, Floats, Floats]:
         """Rows, features and scores of the distinct flights in the drift window, for views of values and distributions."""
-        latest, places = self._of(version), self._asked(version, now)
+        latest, places = self._of(version), self._asked(version, now, self.spans.drift_hours)
         return (places + self._first).astype(np.int32), latest.features[places], latest.scores[places]
 
     def judged(self, version: str, now: float) -> tuple[Rows, Floats, Labels]:
@@ -178,17 +190,23 @@ class HealthWindow:
             raise ValueError(f"a flight is outside the rows {self._first} to {self._first + len(self._departure)} in reach")
         return places
 
-    def _asked(self, version: str, now: float) -> NDArray[np.int64]:
-        """Places of the flights in the drift window."""
-        return np.flatnonzero(self._of(version).times > now - self.spans.drift_hours * _HOUR)
+    def _asked(self, version: str, now: float, hours: float) -> NDArray[np.int64]:
+        """Places of the flights that were asked about in the last so many hours."""
+        return np.flatnonzero(self._of(version).times > now - hours * _HOUR)
 
     def _drift(self, version: str, now: float, reference: Reference) -> DriftReading | None:
-        places = self._asked(version, now)
+        places = self._asked(version, now, self.spans.drift_hours)
+        lately = self._asked(version, now, self.spans.data_hours)
         if len(places) < max(1, self.spans.minimum):
             return None
+        if len(lately) < self.spans.minimum:
+            lately = lately[:0]
         latest = self._of(version)
-        columns = np.ascontiguousarray(latest.features[places].T)
-        readings = {name: one.compare(values) for name, one, values in zip(FEATURES, reference.features, columns, strict=True)}
+        all_of_them, new = (np.ascontiguousarray(latest.features[chosen].T) for chosen in (places, lately))
+        readings = {
+            name: _reading(reference.features[i], all_of_them[i], new[i], float(reference.usual_nulls[i]))
+            for i, name in enumerate(FEATURES)
+        }
         return DriftReading(len(places), readings, reference.scores.psi(latest.scores[places]))
 
     def _quality(self, version: str, places: NDArray[np.int64]) -> QualityReading | None:
@@ -208,3 +226,8 @@ class HealthWindow:
         pending = asked[~matured]
         counts = Maturity(int(np.count_nonzero(matured)), len(pending), int(np.count_nonzero(pending < old)))
         return asked[matured], counts
+
+
+def _reading(known: Distribution, values: Floats, lately: Floats, usual_nulls: float) -> FeatureReading:
+    usual = known.null_rate if math.isnan(usual_nulls) else usual_nulls
+    return FeatureReading(*known.psi_and_ks(values), null_rate(lately) - usual, known.outside(lately))

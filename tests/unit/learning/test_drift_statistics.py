@@ -45,7 +45,6 @@ def test_missing_values_have_a_bin_of_their_own() -> None:
     now = np.concatenate([np.arange(1.0, 101.0), np.full(100, NAN)])
     by_hand = 10 * (0.05 - 0.1) * math.log(0.5) + (0.5 - FLOOR) * math.log(0.5 / FLOOR)
     assert reference.psi(now) == pytest.approx(by_hand, abs=EXACT)
-    assert reference.compare(now).null_excess == 0.5
     assert null_rate(now) == 0.5
 
 
@@ -71,17 +70,20 @@ def test_equal_quantiles_are_one_bin() -> None:
 
 def test_nothing_is_known_of_a_feature_that_is_always_missing() -> None:
     reference = distribution(np.full(5, NAN))
-    found = reference.compare(np.array([1.0, NAN]))
-    assert (math.isnan(found.ks), math.isnan(found.outside), math.isnan(reference.imputation)) == (True, True, True)
-    assert found.null_excess == -0.5
+    now = np.array([1.0, NAN])
+    assert all(
+        math.isnan(value) for value in (reference.ks(now), reference.outside(now), reference.imputation, *reference.limits)
+    )
+    assert reference.null_rate == 1.0
     # half of the values are in the bin that training left empty, half are missing as all were
     by_hand = (0.5 - FLOOR) * math.log(0.5 / FLOOR) + (0.5 - 1.0) * math.log(0.5)
-    assert found.psi == pytest.approx(by_hand, abs=EXACT)
+    assert reference.psi(now) == pytest.approx(by_hand, abs=EXACT)
 
 
 def test_without_values_there_is_nothing() -> None:
-    found = decile_reference().compare(np.empty(0))
-    assert all(math.isnan(value) for value in (found.psi, found.ks, found.null_excess, found.outside, null_rate(np.empty(0))))
+    reference, nothing = decile_reference(), np.empty(0)
+    found = (*reference.psi_and_ks(nothing), reference.psi(nothing), reference.ks(nothing), reference.outside(nothing))
+    assert all(math.isnan(value) for value in (*found, null_rate(nothing)))
     assert math.isnan(decile_reference().ks_p(np.full(3, NAN)))
     assert distribution(np.zeros(1)).ks_p(np.ones(1)) == 1.0
     with pytest.raises(ValueError, match="at least one row"):
@@ -126,6 +128,7 @@ def test_shares_are_a_distribution_and_psi_a_distance(training: list[float], now
     assert reference.psi(np.array(training)) == pytest.approx(0.0, abs=EXACT)
     assert psi(shares, reference.shares) == pytest.approx(psi(reference.shares, shares), abs=EXACT)
     assert reference.psi(np.flip(values)) == reference.psi(values)
+    assert np.array_equal(reference.psi_and_ks(values), (reference.psi(values), reference.ks(values)), equal_nan=True)
 
 
 @settings(max_examples=60, deadline=None)

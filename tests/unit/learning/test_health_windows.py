@@ -25,6 +25,7 @@ EXACT = 1e-9
 NOW = minutes_of(dt.datetime(2013, 7, 10, 12))
 FIRST, LAST = NOW - 5 * 1440, NOW + 1440
 V = "v1"
+USUAL = (np.zeros(len(FEATURES)), np.full(len(FEATURES), 0.125))
 Floats = NDArray[np.float64]
 
 
@@ -42,7 +43,7 @@ def training_rows(data: FlightData) -> Rows:
 def reference(data: FlightData, training_rows: Rows) -> Reference:
     matrix = features(data, training_rows)
     known = tuple(distribution(matrix[:, i], categorical=name in CATEGORICAL) for i, name in enumerate(FEATURES))
-    return Reference(V, 0.3, known, distribution(scores(data, training_rows)), np.zeros(len(FEATURES)))
+    return Reference(V, 0.3, known, distribution(scores(data, training_rows)), *USUAL)
 
 
 def features(data: FlightData, rows: Rows) -> Floats:
@@ -83,7 +84,9 @@ def test_gauges_are_those_of_the_raw_rows(data: FlightData, training_rows: Rows,
     raw, known = features(data, lately), features(data, training_rows)
     for i, name in enumerate(FEATURES):
         reading, now, then = found.drift.features[name], raw[:, i], known[:, i]
-        assert reading.null_excess == pytest.approx(np.mean(np.isnan(now)) - np.mean(np.isnan(then)), abs=EXACT)
+        new = now[data.departure[lately] > NOW - 6 * 60]
+        assert reading.null_excess == pytest.approx(np.mean(np.isnan(new)) - 0.125, abs=EXACT)
+        assert reading.outside == pytest.approx(reference.feature(name).outside(new), abs=EXACT, nan_ok=True)
         assert reading.psi == pytest.approx(reference.feature(name).psi(now), abs=EXACT)
         if name not in CATEGORICAL:
             assert reading.ks == pytest.approx(
@@ -170,6 +173,33 @@ def test_versions_are_judged_apart(data: FlightData) -> None:
     assert window.recent("candidate", NOW)[0].size == 0
 
 
+def test_data_quality_sees_what_is_new_first(data: FlightData, reference: Reference) -> None:
+    """Six hours after pressures began to come in another unit they are all out of range, and so are the missing values."""
+    window, asked = a_window(data), data.departing(FIRST, NOW + 360)
+    answer(window, data, asked)
+    new = data.departing(NOW - 360, NOW + 360)
+    matrix = features(data, new)
+    matrix[:, FEATURES.index("pressure")] *= 0.02953
+    matrix[:, FEATURES.index("temp")] = np.nan
+    window.answered(V, np.full(len(new), NOW), new, matrix, scores(data, new))
+    found = window.evaluate(V, NOW, reference).drift
+    assert found is not None
+    assert found.features["pressure"].outside == 1.0
+    assert found.features["temp"].null_excess == 1.0 - 0.125
+    assert found.features["temp"].psi > 1.0
+    assert math.isnan(found.features["temp"].outside)
+
+
+def test_few_new_answers_say_nothing_of_the_data(data: FlightData, reference: Reference) -> None:
+    window, asked = a_window(data), data.departing(FIRST, NOW - 8 * 60)
+    answer(window, data, asked)
+    found = window.evaluate(V, NOW, reference).drift
+    assert found is not None
+    assert found.features["temp"].psi > 0.0
+    assert math.isnan(found.features["temp"].outside)
+    assert math.isnan(found.features["temp"].null_excess)
+
+
 def test_slices(data: FlightData) -> None:
     window, asked = a_window(data), data.departing(FIRST, NOW)
     answer(window, data, asked)
@@ -232,7 +262,7 @@ def test_a_corrected_label_counts(data: FlightData) -> None:
 def _no_reference() -> Reference:
     """Where drift is not looked at."""
     nothing = distribution(np.zeros(1))
-    return Reference(V, math.nan, (nothing,) * len(FEATURES), nothing, np.zeros(len(FEATURES)))
+    return Reference(V, math.nan, (nothing,) * len(FEATURES), nothing, *USUAL)
 
 
 def _tiny(data: FlightData) -> FlightData:

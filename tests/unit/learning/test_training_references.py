@@ -32,7 +32,7 @@ def same(left: Reference, right: Reference) -> bool:
     fields = [field.name for field in dataclasses.fields(left.scores)]
     return (left.version, left.base_rate) == (right.version, right.base_rate) and all(
         np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True) for a, b in pairs for name in fields
-    ) & np.array_equal(left.usual, right.usual, equal_nan=True)
+    ) & all(np.array_equal(getattr(left, name), getattr(right, name), equal_nan=True) for name in ("usual", "usual_nulls"))
 
 
 def the_file() -> Path:
@@ -91,6 +91,16 @@ def test_usual_is_what_a_day_of_the_training_rows_shows(version: ModelVersion, f
     assert min(usual[name] for name in ("weekday", "temp", "dewp", "pressure")) > 2.0
 
 
+def test_usual_gaps_are_those_of_the_worst_hours(version: ModelVersion, flight_data: FlightData) -> None:
+    """Gusts and pressures are missing for hours on end, other weather is not."""
+    found = reference(version, flight_data)
+    nulls = dict(zip(FEATURES, found.usual_nulls, strict=True))
+    assert nulls["wind_gust"] == 1.0
+    assert nulls["pressure"] > 0.2
+    assert nulls["carrier"] == nulls["distance"] == 0.0
+    assert all(nulls[name] >= found.feature(name).null_rate for name in FEATURES)
+
+
 def test_it_comes_back_from_the_cache(
     cold: None, version: ModelVersion, flight_data: FlightData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,3 +147,6 @@ def test_a_window_shorter_than_a_day_has_no_usual(version: ModelVersion, flight_
     short = dataclasses.replace(version, train_until=WINDOW[0] + dt.timedelta(hours=26))
     built = references.build(short, flight_data, store.load(version))
     assert np.all(np.isnan(built.usual))
+    assert not np.any(np.isnan(built.usual_nulls))
+    shorter = dataclasses.replace(version, train_until=WINDOW[0] + dt.timedelta(hours=10))
+    assert np.all(np.isnan(references.build(shorter, flight_data, store.load(version)).usual_nulls))
