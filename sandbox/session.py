@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -12,8 +14,9 @@ from .logbook import ChangeEntry, changes_of, logs_of
 from .model.actions import ACTIONS, Action
 from .model.errors import AbortedError, StackError, UsageError
 from .model.events import Audience, Command, Event, Logged, Role
+from .model.faults import FAULTS, Fault
 from .model.params import Params
-from .model.scenario import Scenario
+from .model.scenario import Objective, Prices, Scenario
 from .model.service import ServiceSpec
 from .model.stack import Progress, Stack
 from .model.telemetry import SCRAPE_INTERVAL, Scrape, Telemetry
@@ -44,14 +47,20 @@ class Snapshot:
     slis: Mapping[str, float]
     spec: ServiceSpec
     events: int
+    objectives: tuple[Objective, ...] = ()
+    prices: Prices | None = None
+    bringing_up: str = ""  # while the phase is new: the step that is under way, ...
+    done: float = 0.0  # ... and the share of it that is finished
+    error: str = ""  # why it could not be brought up, or broke
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What can be asked of a session: actions that its stack can do, and metrics that can be queried."""
+    """What can be asked of a session: actions that its stack can do, and metrics that can be queried; faults for facilitators."""
 
     actions: tuple[Action, ...]
     metrics: tuple[str, ...]
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +96,11 @@ class Session(Protocol):
     def control(self, *, pause: bool | None = None, speed: float | None = None) -> None:
         """Pause or resume, or change the speed."""
 
-    def catalogue(self) -> Catalogue:
-        """Actions and metrics."""
+    def abort(self) -> None:
+        """Give up: the drill ends as aborted."""
+
+    def catalogue(self, role: Role = Role.OPERATOR) -> Catalogue:
+        """Actions and metrics, and for a facilitator the faults."""
 
 
 class Observer(Protocol):
@@ -108,7 +120,10 @@ Sink = Callable[[Event], None]
 
 
 class DrillSession:
-    """A drill in this process. `advance` plays one step; whoever drives it decides on the pace."""
+    """A drill in this process. `advance` plays one step; whoever drives it decides on the pace.
+
+    One thread drives it; others may read it and submit commands at any time. They do not wait for a stack that takes its time.
+    """
 
     def __init__(self, scenario: Scenario, seed: int, stack: Stack, monitor: Observer, sinks: Iterable[Sink] = ()) -> None:
         self.scenario = scenario
@@ -123,6 +138,9 @@ class DrillSession:
         self._phase = Phase.NEW
         self._speed = 0.0
         self._fresh_logs: list[str] = []
+        self._lock = threading.RLock()
+        self._numbers_of: dict[Role, list[int]] = {role: [] for role in Role}  # of the events that each role may see
+        self._bringing_up, self._done, self.error = "", 0.0, ""
         self.last_scrape: Scrape | None = None
         """What a Prometheus would find now; for `exposition`."""
 
@@ -144,17 +162,17 @@ class DrillSession:
         """
         self._check_capabilities()
         try:
-            self._stack.up(self.scenario, self.seed, progress)
+            self._stack.up(self.scenario, self.seed, self._noting(progress))
             while self._now < 0:
-                self._now = min(0.0, self._now + SCRAPE_INTERVAL)
-                telemetry = self._stack.advance(self._now)
-                self._engine.warm_up(telemetry, self._read(telemetry))
-                progress("warm-up", 1.0 + self._now / self.scenario.warmup)
-        except BaseException:
+                self._warm_up(min(0.0, self._now + SCRAPE_INTERVAL))
+                self._noting(progress)("warm-up", 1.0 + self._now / self.scenario.warmup)
+        except BaseException as error:
+            self.error = str(error)
             self._stack.down()
             raise
-        self._phase = Phase.RUNNING
-        self._publish(self._engine.begin())
+        with self._lock:
+            self._phase = Phase.RUNNING
+            self._publish(self._engine.begin())
 
     def advance(self, operator: Operator | None = None) -> None:
         """Play one step of drill time; after the last one the drill has ended and the stack is down."""
@@ -163,16 +181,18 @@ class DrillSession:
                 self.submit(ask.action, ask.params, operator.name)
         self.take_step()
         telemetry = self._stack.advance(min(self._now + STEP, self.scenario.duration))
-        self._now = telemetry.at
-        self._publish(self._engine.observe(telemetry, self._read(telemetry)))
-        self._fresh_logs = [line.text for line in telemetry.logs]
+        with self._lock:
+            self._now = telemetry.at
+            self._publish(self._engine.observe(telemetry, self._read(telemetry)))
+            self._fresh_logs = [line.text for line in telemetry.logs]
         if self._now >= self.scenario.duration:
             self._finish("finished", self._stack.finish())
 
     def take_step(self) -> None:
         """The first half of `advance`: what is due now. The stack does not go on."""
-        due = self._engine.step(self._now)
-        self._publish(due.events)
+        with self._lock:
+            due = self._engine.step(self._now)
+            self._publish(due.events)
         for effect in due.effects:
             self._stack.apply(effect)
 
@@ -203,6 +223,10 @@ class DrillSession:
     def snapshot(self) -> Snapshot:
         """The present state."""
         engine = self._engine
+        with self._lock:
+            return self._snapshot(engine)
+
+    def _snapshot(self, engine: Engine) -> Snapshot:
         return Snapshot(
             scenario=self.scenario.id,
             title=self.scenario.title,
@@ -215,12 +239,18 @@ class DrillSession:
             slis=dict(engine.slis),
             spec=engine.spec,
             events=len(self._events),
+            objectives=self.scenario.objectives,
+            prices=self.scenario.world.prices,
+            bringing_up=self._bringing_up if self._phase is Phase.NEW else "",
+            done=self._done,
+            error=self.error,
         )
 
     def events(self, after: int = -1, role: Role = Role.OPERATOR) -> Sequence[Event]:
         """Events with a number above `after` that the role may see."""
-        fresh = self._events[max(0, after + 1) :]
-        return [event for event in fresh if role is Role.FACILITATOR or event.audience is Audience.ALL]
+        with self._lock:
+            numbers = self._numbers_of[role]
+            return [self._events[number] for number in numbers[bisect_right(numbers, after) :]]
 
     def submit(self, action: str, params: Mapping[str, object] | Params, actor: str = "you") -> Command:
         """Ask for an action; effective at the next step.
@@ -228,36 +258,59 @@ class DrillSession:
         Raises:
             UsageError: the drill is over.
         """
-        if self.over:
-            raise UsageError("the drill is over: nothing can be changed any more")
-        number = self._numbers[actor] = self._numbers.get(actor, 0) + 1
-        command = Command(actor, number, action, dict(params))
-        self._engine.submit(command)
-        return command
+        with self._lock:
+            if self.over:
+                raise UsageError("the drill is over: nothing can be changed any more")
+            number = self._numbers[actor] = self._numbers.get(actor, 0) + 1
+            command = Command(actor, number, action, dict(params))
+            self._engine.submit(command)
+            return command
 
     def query(self, expr: str, start: float, end: float, step: float = SCRAPE_INTERVAL) -> Range:
         """A metric over time."""
-        return self._monitor.query(expr, start, end, step)
+        with self._lock:
+            return self._monitor.query(expr, start, end, step)
 
     def logs(self, component: str = "", text: str = "", severity: str = "") -> Sequence[Logged]:
         """Log lines since t = 0; see `logbook.logs_of`."""
-        return logs_of(self._events, component, text, severity)
+        return logs_of(self.events(), component, text, severity)
 
     def changes(self, field: str = "", by: str = "") -> Sequence[ChangeEntry]:
         """Changes since t = 0; see `logbook.changes_of`."""
-        return changes_of(self._events, field, by)
+        return changes_of(self.events(), field, by)
 
     def control(self, *, pause: bool | None = None, speed: float | None = None) -> None:
         """Note a pause or a speed for whoever drives this session."""
-        if speed is not None:
-            self._speed = speed
-        if pause is not None and self._phase in (Phase.RUNNING, Phase.PAUSED):
-            self._phase = Phase.PAUSED if pause else Phase.RUNNING
+        with self._lock:
+            if speed is not None:
+                self._speed = speed
+            if pause is not None and self._phase in (Phase.RUNNING, Phase.PAUSED):
+                self._phase = Phase.PAUSED if pause else Phase.RUNNING
 
-    def catalogue(self) -> Catalogue:
-        """Actions that the stack can do, and metrics."""
-        able = self._stack.capabilities.actions
-        return Catalogue(tuple(action for action in ACTIONS.values() if action.name in able), self._monitor.metrics())
+    def abort(self) -> None:
+        """Give up: the drill ends as aborted. Only for whoever drives it."""
+        self.end("aborted")
+
+    def catalogue(self, role: Role = Role.OPERATOR) -> Catalogue:
+        """Actions that the stack can do, and metrics; for a facilitator also the faults that it can realise."""
+        able = self._stack.capabilities
+        faults = tuple(fault for fault in FAULTS.values() if fault.name in able.faults) if role is Role.FACILITATOR else ()
+        return Catalogue(tuple(one for one in ACTIONS.values() if one.name in able.actions), self._monitor.metrics(), faults)
+
+    def _noting(self, progress: Progress) -> Progress:
+        """Progress that the snapshot shows, too."""
+
+        def note(step: str, done: float) -> None:
+            self._bringing_up, self._done = step, done
+            progress(step, done)
+
+        return note
+
+    def _warm_up(self, until: float) -> None:
+        telemetry = self._stack.advance(until)
+        with self._lock:
+            self._now = until
+            self._engine.warm_up(telemetry, self._read(telemetry))
 
     def _check_capabilities(self) -> None:
         able = self._stack.capabilities.faults
@@ -282,12 +335,16 @@ class DrillSession:
     def _publish(self, events: Iterable[Event]) -> None:
         for event in events:
             self._events.append(event)
+            self._numbers_of[Role.FACILITATOR].append(event.number)
+            if event.audience is Audience.ALL:
+                self._numbers_of[Role.OPERATOR].append(event.number)
             for sink in self._sinks:
                 sink(event)
 
     def _finish(self, reason: str, settled: Telemetry | None) -> None:
-        self._phase = Phase.ENDED
         try:
-            self._publish(self._engine.end(reason, settled))
+            with self._lock:
+                self._phase = Phase.ENDED
+                self._publish(self._engine.end(reason, settled))
         finally:
             self._stack.down()
