@@ -44,14 +44,16 @@ class Pacer:
         return self._speed
 
     def set_speed(self, speed: float) -> None:
-        """Change the speed from now on."""
-        self._speed = speed
+        """Change the speed from now on: what is left of the present step takes its time at the new one."""
         self.restart()
+        self._speed = speed
 
     def restart(self) -> None:
-        """Begin anew from the present moment, as after a pause."""
-        self._anchor_wall = self._clock.now()
-        self._anchor_drill = self._drill
+        """Go on from the present moment, as at the beginning and at the end of a pause."""
+        now = self._clock.now()
+        if self._speed > 0:  # not beyond the step that was waited for, however late it is, or however long the pause was
+            self._drill = min(self._drill, self._anchor_drill + (now - self._anchor_wall) * self._speed)
+        self._anchor_wall, self._anchor_drill = now, self._drill
 
     def delay(self, drill: float) -> float:
         """Wall seconds until drill time `drill` is due; 0 if it is."""

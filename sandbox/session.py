@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from .engine import STEP, Engine, Readings
+from .interruptions import Interruptions
 from .logbook import ChangeEntry, changes_of, logs_of
 from .model.actions import ACTIONS, Action
 from .model.errors import AbortedError, StackError, UsageError
@@ -139,6 +140,7 @@ class DrillSession:
         self._speed = 0.0
         self._fresh_logs: list[str] = []
         self._lock = threading.RLock()
+        self._interruptions = Interruptions()
         self._numbers_of: dict[Role, list[int]] = {role: [] for role in Role}  # of the events that each role may see
         self._bringing_up, self._done, self.error = "", 0.0, ""
         self.last_scrape: Scrape | None = None
@@ -170,7 +172,7 @@ class DrillSession:
             self.error = str(error)
             self._stack.down()
             raise
-        with self._lock:
+        with self._lock, self._interruptions.held():
             self._phase = Phase.RUNNING
             self._publish(self._engine.begin())
 
@@ -181,7 +183,7 @@ class DrillSession:
                 self.submit(ask.action, ask.params, operator.name)
         self.take_step()
         telemetry = self._stack.advance(min(self._now + STEP, self.scenario.duration))
-        with self._lock:
+        with self._lock, self._interruptions.held():
             self._now = telemetry.at
             self._publish(self._engine.observe(telemetry, self._read(telemetry)))
             self._fresh_logs = [line.text for line in telemetry.logs]
@@ -190,7 +192,7 @@ class DrillSession:
 
     def take_step(self) -> None:
         """The first half of `advance`: what is due now. The stack does not go on."""
-        with self._lock:
+        with self._lock, self._interruptions.held():
             due = self._engine.step(self._now)
             self._publish(due.events)
         for effect in due.effects:
@@ -199,8 +201,9 @@ class DrillSession:
     def run(self, operator: Operator) -> None:
         """Play to the end, unpaced. An interruption or a broken stack ends the drill with that reason, and is passed on."""
         try:
-            while not self.over:
-                self.advance(operator)
+            with self._interruptions.watched():
+                while not self.over:
+                    self.advance(operator)
         except KeyboardInterrupt:
             self.end("interrupted")
             raise
@@ -343,7 +346,7 @@ class DrillSession:
 
     def _finish(self, reason: str, settled: Telemetry | None) -> None:
         try:
-            with self._lock:
+            with self._lock, self._interruptions.held():
                 self._phase = Phase.ENDED
                 self._publish(self._engine.end(reason, settled))
         finally:
