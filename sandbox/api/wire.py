@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
@@ -23,6 +24,9 @@ MOST_POINTS = 11_000
 """Points of a query: as many as Prometheus gives."""
 LONGEST = 1000
 """Characters of an expression, a name or a text."""
+
+Reason = Literal["aborted", "interrupted"]
+"""Why a client ends a drill."""
 
 SNAPSHOT = TypeAdapter(Snapshot)
 RANGE = TypeAdapter(Range)

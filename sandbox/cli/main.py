@@ -26,6 +26,7 @@ COMMANDS = {
     "show": "listing:show_command",
     "validate": "listing:validate_command",
     "play": "play:play_command",
+    "host": "host:host_command",
     "run": "run:run_command",
     "prove": "prove:prove_command",
     "replay": "journals:replay_command",

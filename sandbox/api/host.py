@@ -1,0 +1,98 @@
+"""The host process: it owns one session, plays it, and serves it on a Unix socket until nobody asks any more."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import uvicorn
+
+from ..session import DrillSession
+from .app import create_app
+from .driver import Driver
+from .folders import OwnFolder, SessionInfo
+from .hosted import Hosted
+
+LINGER = 30.0
+"""Wall seconds after the end without a client and a request until the host goes."""
+LINGER_UNSEEN = 5.0
+"""The same if nobody ever asked."""
+_LOOK = 0.1
+_BACKLOG = 128
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own handling of signals: what they mean for a drill is decided here."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def host(session: DrillSession, folder: OwnFolder, info: SessionInfo, announce: Callable[[], object]) -> BaseException | None:
+    """Serve a session, then bring it up and play it; returns when nobody has asked for a while after the end.
+
+    Args:
+        session: not yet started.
+        folder: of this process.
+        info: what others are told.
+        announce: called once the socket listens.
+
+    Returns:
+        What ended the drill, if it did not end by itself.
+    """
+    return asyncio.run(_host(session, folder, info, announce))
+
+
+async def _host(
+    session: DrillSession, folder: OwnFolder, info: SessionInfo, announce: Callable[[], object]
+) -> BaseException | None:
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    driver = Driver(session, info.speed, lambda: loop.call_soon_threadsafe(over.set))
+    hosted = Hosted(session, driver, folder.token)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, driver.end, "interrupted")
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the terminal that started the drill may go
+    config = uvicorn.Config(create_app(hosted), log_level="warning", access_log=False, lifespan="off", ws_ping_interval=None)
+    server = _Server(config)
+    with _listening(folder.socket) as listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        folder.tell(info)  # it listens already: who comes now is served in a moment
+        announce()
+        driver.start()
+        await over.wait()
+        await _linger(hosted)
+        server.should_exit = True
+        await serving
+    return driver.failure
+
+
+@contextlib.contextmanager
+def _listening(path: Path) -> Iterator[socket.socket]:
+    """A listening socket that is never open to others, not even for a moment."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(os.fspath(path))
+    finally:
+        os.umask(before)
+    with listener:
+        listener.listen(_BACKLOG)
+        yield listener
+
+
+async def _linger(hosted: Hosted) -> None:
+    """Wait until nobody is connected and nobody has asked for a while."""
+    loop = asyncio.get_running_loop()
+    since, requests = loop.time(), hosted.requests
+    while loop.time() - since < (LINGER if hosted.requests else LINGER_UNSEEN):
+        await asyncio.sleep(_LOOK)
+        if hosted.connected or hosted.requests != requests:
+            since, requests = loop.time(), hosted.requests
