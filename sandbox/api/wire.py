@@ -68,6 +68,8 @@ class EventsOut(Body):
 class CommandIn(Body):
     """What an operator asks for; parameters as a person writes them (`"35%"`) or in base units (0.35)."""
 
+    model_config = ConfigDict(strict=True)  # 0 is not false, and "1" no number
+
     action: str = Field(min_length=1, max_length=LONGEST)
     params: dict[str, JsonValue] = Field(default_factory=dict, max_length=50)
     actor: str = Field(default="you", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@-]*$")
@@ -75,6 +77,8 @@ class CommandIn(Body):
 
 class ControlIn(Body):
     """Pause or go on; drill seconds per wall second. What is not given stays."""
+
+    model_config = ConfigDict(strict=True)
 
     pause: bool | None = None
     speed: float | None = Field(default=None, ge=1.0, le=600.0, allow_inf_nan=False)
