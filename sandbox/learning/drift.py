@@ -41,7 +41,7 @@ TAIL = 0.001
 The source has such a value: a wind of 1,048 mph at Newark on 12 February 2013.
 """
 
-MARGIN = 0.25
+MARGIN = 0.3
 """How far beyond the training values' range a number may lie, as a share of that range."""
 
 Floats = NDArray[np.float64]
@@ -63,6 +63,7 @@ class Distribution:
     below: Counts
     rows: int  # training rows, missing values included
     imputation: float  # median of a number, most frequent code; NaN if all are missing
+    bounded: bool = True  # whether the training rows say what range a number may have
 
     @property
     def null_rate(self) -> float:
@@ -73,10 +74,12 @@ class Distribution:
     def limits(self) -> tuple[float, float]:
         """The range of a number beyond which a value counts as outside; NaN if training knew no value.
 
-        That of the training rows without the `TAIL` at each end, and `MARGIN` of it to either side.
+        That of the training rows without the `TAIL` at each end, and `MARGIN` of it to either side; infinite if not bounded.
         """
         if not len(self.values):
             return float("nan"), float("nan")
+        if not self.bounded:
+            return -np.inf, np.inf
         ranks = (TAIL * self.below[-1], (1.0 - TAIL) * self.below[-1])
         low, high = (float(self.values[np.searchsorted(self.below, rank)]) for rank in ranks)
         return low - MARGIN * (high - low), high + MARGIN * (high - low)
@@ -118,11 +121,12 @@ class Distribution:
         return float(np.clip(kstwo.sf(statistic, effective), 0.0, 1.0)) if effective else 1.0  # one value each: nothing to tell
 
     def outside(self, values: Floats) -> float:
-        """Share of the present values that training did not know; NaN of no present values.
+        """Share of the values, missing ones included, that training did not know; NaN if all are missing.
 
-        Of numbers those beyond `limits`, of codes those that occur in no training row.
+        Of numbers those beyond `limits`, of codes those that occur in no training row. A missing value is not outside: where few
+        are present, as of gusts, few can be.
         """
-        return self._outside(_present(values))
+        return self._outside(_present(values), len(values))
 
     def _shares(self, present: Floats, rows: int) -> Floats:
         """Shares of `rows` values, of which the present ones are given in order: few look-ups in many values."""
@@ -147,18 +151,18 @@ class Distribution:
         at, before = (np.searchsorted(present, self.values, side=side) / len(present) for side in ("right", "left"))
         return float(max(np.max(np.abs(at - reference[1:])), np.max(np.abs(before - reference[:-1]))))
 
-    def _outside(self, present: Floats) -> float:
+    def _outside(self, present: Floats, rows: int) -> float:
         if not len(present) or not len(self.values):
             return float("nan")
         if self.categorical:
             known = np.searchsorted(present, self.values, side="right") - np.searchsorted(present, self.values, side="left")
-            return 1.0 - float(np.sum(known)) / len(present)
+            return (len(present) - int(np.sum(known))) / rows
         low, high = self.limits
         inside = np.searchsorted(present, high, side="right") - np.searchsorted(present, low, side="left")
-        return 1.0 - float(inside) / len(present)
+        return (len(present) - int(inside)) / rows
 
 
-def distribution(values: Floats, *, categorical: bool = False) -> Distribution:
+def distribution(values: Floats, *, categorical: bool = False, bounded: bool = True) -> Distribution:
     """The reference distribution of training values [n], n at least 1; NaN is missing.
 
     Raises:
@@ -178,7 +182,8 @@ def distribution(values: Floats, *, categorical: bool = False) -> Distribution:
         edges = present
     shares = np.zeros(len(edges) + 2)  # the last bin of the values, and the missing ones
     typical = _typical(present, distinct, counts, categorical)
-    found = Distribution(categorical, edges, shares, distinct, np.cumsum(counts, dtype=np.int64), len(values), typical)
+    below = np.cumsum(counts, dtype=np.int64)
+    found = Distribution(categorical, edges, shares, distinct, below, len(values), typical, bounded)
     shares[:] = found.shares_of(values)
     return found
 

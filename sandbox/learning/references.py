@@ -31,6 +31,12 @@ USUAL_HOURS = 24.0
 DATA_HOURS = 6.0
 """Length of the windows of `usual_nulls`, in calendar hours: that of `Spans.data_hours`."""
 
+LEAST_USUAL = 0.1
+"""The least `usual`: a PSI below it is no shift, by the rule of thumb, however small the usual ones are."""
+
+UNBOUNDED = ("precip",)
+"""Features whose range six weeks do not tell: the heaviest rain of a year is several times that of its other months."""
+
 _STEP = 6 * 60
 _SCORES = "scores"
 _NAMES = (*FEATURES, _SCORES)
@@ -46,7 +52,7 @@ class Reference:
     base_rate: float  # share of them that were late
     features: tuple[Distribution, ...]  # in the order of `FEATURES`
     scores: Distribution  # of the version, in sample
-    usual: Floats  # [len(FEATURES)] the largest PSI of `USUAL_HOURS` of the training rows against all of them
+    usual: Floats  # [len(FEATURES)] the largest PSI of `USUAL_HOURS` of the training rows, at least `LEAST_USUAL`
     usual_nulls: Floats  # [len(FEATURES)] the largest share of missing values in `DATA_HOURS` of the training rows
 
     @property
@@ -88,7 +94,10 @@ def build(version: ModelVersion, data: FlightData, model: training.Classifier) -
     """The reference of a version and its loaded model, from the rows that training sees and no others."""
     rows = data.learnable(minutes_of(version.train_from), minutes_of(version.train_until))
     matrix = training.departure_features(data, rows)
-    known = tuple(distribution(matrix[:, i], categorical=name in CATEGORICAL) for i, name in enumerate(FEATURES))
+    known = tuple(
+        distribution(matrix[:, i], categorical=name in CATEGORICAL, bounded=name not in UNBOUNDED)
+        for i, name in enumerate(FEATURES)
+    )
     return Reference(
         version=version.id,
         base_rate=float(np.mean(data.label[rows])),
@@ -100,11 +109,11 @@ def build(version: ModelVersion, data: FlightData, model: training.Classifier) -
 
 
 def _usual(known: tuple[Distribution, ...], matrix: Floats, departure: NDArray[np.int32]) -> Floats:
-    """The largest PSI of any window of the training rows, by feature; NaN where they span no whole window."""
+    """The largest PSI of any window of the training rows, by feature, `LEAST_USUAL` at least; NaN where they span no window."""
     windows = _windows(departure, USUAL_HOURS)
     columns = np.ascontiguousarray(matrix.T)
     psis = [[one.psi(values[window]) for window in windows] for one, values in zip(known, columns, strict=True)]
-    return np.array([max(each, default=np.nan) for each in psis])
+    return np.array([max(LEAST_USUAL, *each) if each else np.nan for each in psis])
 
 
 def _usual_nulls(matrix: Floats, departure: NDArray[np.int32]) -> Floats:
@@ -129,7 +138,7 @@ def _write(made: Reference, file: BinaryIO) -> None:
     """One flat array for each part of all distributions: few arrays, since each costs time to open."""
     known = (*made.features, made.scores)
     arrays: dict[str, NDArray[np.float64] | NDArray[np.int64] | NDArray[np.str_]] = {
-        "facts": np.array([[one.categorical, one.rows, one.imputation] for one in known], dtype=np.float64),
+        "facts": np.array([[one.categorical, one.rows, one.imputation, one.bounded] for one in known], dtype=np.float64),
         "usual": made.usual,
         "usual_nulls": made.usual_nulls,
         "base_rate": np.array([made.base_rate]),
@@ -162,8 +171,10 @@ def _restored(arrays: dict[str, Floats]) -> Reference:
     """
     pieces = {part: np.split(arrays[part], np.cumsum(arrays[f"{part}_sizes"].astype(np.int64))[:-1]) for part in _PARTS}
     known = [
-        Distribution(bool(categorical), edges, shares, values, below.astype(np.int64), int(rows), float(imputation))
-        for (categorical, rows, imputation), edges, shares, values, below in zip(
+        Distribution(
+            bool(categorical), edges, shares, values, below.astype(np.int64), int(rows), float(imputation), bool(bounded)
+        )
+        for (categorical, rows, imputation, bounded), edges, shares, values, below in zip(
             arrays["facts"], *(pieces[part] for part in _PARTS), strict=True
         )
     ]

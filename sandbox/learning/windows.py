@@ -53,7 +53,7 @@ class FeatureReading:
     psi: float  # in the drift window
     ks: float  # in the drift window; NaN of codes
     null_excess: float  # share missing in the data window less the largest share in any such window of the training rows
-    outside: float  # share of the present values in the data window that training did not know
+    outside: float  # share of the values in the data window that training did not know
 
 
 @dataclass(frozen=True, slots=True)

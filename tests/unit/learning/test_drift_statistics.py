@@ -94,7 +94,10 @@ def test_the_range_leaves_out_single_broken_values() -> None:
     reference = distribution(np.append(np.linspace(0.0, 40.0, 4001), 1048.36))
     low, high = reference.limits
     assert (low, high) == pytest.approx((-40.0 * MARGIN, 40.0 * (1 + MARGIN)), abs=0.2)
-    assert reference.outside(np.array([20.0, 49.0, 51.0, NAN])) == pytest.approx(1 / 3)
+    assert reference.outside(np.array([20.0, 51.0, 53.0, NAN])) == 0.25
+    unbounded = distribution(np.linspace(0.0, 40.0, 4001), bounded=False)
+    assert unbounded.limits == (-math.inf, math.inf)
+    assert unbounded.outside(np.array([-1e9, 1e9])) == 0.0
 
 
 @settings(max_examples=80, deadline=None)

@@ -87,7 +87,7 @@ def test_imputations_are_medians_and_most_frequent_codes(version: ModelVersion, 
 
 def test_usual_is_what_a_day_of_the_training_rows_shows(version: ModelVersion, flight_data: FlightData) -> None:
     usual = dict(zip(FEATURES, reference(version, flight_data).usual, strict=True))
-    assert max(usual[name] for name in ("carrier", "origin", "dest", "distance")) < 0.1
+    assert [usual[name] for name in ("carrier", "origin", "dest", "distance")] == [references.LEAST_USUAL] * 4
     assert min(usual[name] for name in ("weekday", "temp", "dewp", "pressure")) > 2.0
 
 
