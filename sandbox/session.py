@@ -51,7 +51,7 @@ class Snapshot:
     objectives: tuple[Objective, ...] = ()
     prices: Prices | None = None
     bringing_up: str = ""  # while the phase is new: the step that is under way, ...
-    done: float = 0.0  # ... and the share of it that is finished
+    done: float = 1.0  # ... and the share of it that is finished
     error: str = ""  # why it could not be brought up, or broke
 
 
@@ -141,7 +141,7 @@ class DrillSession:
         self._fresh_logs: list[str] = []
         self._lock = threading.RLock()
         self._interruptions = Interruptions()
-        self._numbers_of: dict[Role, list[int]] = {role: [] for role in Role}  # of the events that each role may see
+        self._visible: list[Event] = []  # to an operator
         self._bringing_up, self._done, self.error = "", 0.0, ""
         self.last_scrape: Scrape | None = None
         """What a Prometheus would find now; for `exposition`."""
@@ -155,6 +155,21 @@ class DrillSession:
     def over(self) -> bool:
         """Whether the drill has ended."""
         return self._phase is Phase.ENDED
+
+    @property
+    def paused(self) -> bool:
+        """Whether whoever drives it should hold it."""
+        return self._phase is Phase.PAUSED
+
+    @property
+    def speed(self) -> float:
+        """Drill seconds per wall second that whoever drives it should keep to; 0 is unpaced."""
+        return self._speed
+
+    @property
+    def paced(self) -> bool:
+        """Whether drill time follows the wall clock by itself: it can be neither paused nor sped up."""
+        return self._stack.capabilities.paced
 
     def start(self, progress: Progress) -> None:
         """Bring the stack up and let the warm-up pass, which fills the monitor's windows.
@@ -223,6 +238,13 @@ class DrillSession:
         if not self.over:
             self._finish(reason, None)
 
+    def fail(self, error: str) -> None:
+        """Tell all who look why the drill cannot go on; one that has not begun is over by that."""
+        with self._lock:
+            self.error = error
+            if self._phase is Phase.NEW:
+                self._phase = Phase.ENDED
+
     def snapshot(self) -> Snapshot:
         """The present state."""
         engine = self._engine
@@ -245,15 +267,15 @@ class DrillSession:
             objectives=self.scenario.objectives,
             prices=self.scenario.world.prices,
             bringing_up=self._bringing_up if self._phase is Phase.NEW else "",
-            done=self._done,
+            done=self._done if self._phase is Phase.NEW else 1.0,
             error=self.error,
         )
 
     def events(self, after: int = -1, role: Role = Role.OPERATOR) -> Sequence[Event]:
         """Events with a number above `after` that the role may see."""
         with self._lock:
-            numbers = self._numbers_of[role]
-            return [self._events[number] for number in numbers[bisect_right(numbers, after) :]]
+            known = self._events if role is Role.FACILITATOR else self._visible
+            return known[bisect_right(known, after, key=_number) :]
 
     def submit(self, action: str, params: Mapping[str, object] | Params, actor: str = "you") -> Command:
         """Ask for an action; effective at the next step.
@@ -283,7 +305,13 @@ class DrillSession:
         return changes_of(self.events(), field, by)
 
     def control(self, *, pause: bool | None = None, speed: float | None = None) -> None:
-        """Note a pause or a speed for whoever drives this session."""
+        """Note a pause or a speed for whoever drives this session.
+
+        Raises:
+            UsageError: the stack runs on the wall clock.
+        """
+        if self.paced and (pause or speed not in (None, 1.0)):
+            raise UsageError("this drill runs on the wall clock: it can be neither paused nor sped up")
         with self._lock:
             if speed is not None:
                 self._speed = speed
@@ -336,11 +364,11 @@ class DrillSession:
         return replace(readings[-1], transitions=transitions)
 
     def _publish(self, events: Iterable[Event]) -> None:
-        for event in events:
-            self._events.append(event)
-            self._numbers_of[Role.FACILITATOR].append(event.number)
-            if event.audience is Audience.ALL:
-                self._numbers_of[Role.OPERATOR].append(event.number)
+        """All of them have happened, also those after one that a sink cannot take, as on a full disk."""
+        fresh = tuple(events)
+        self._events += fresh
+        self._visible += [event for event in fresh if event.audience is Audience.ALL]
+        for event in fresh:
             for sink in self._sinks:
                 sink(event)
 
@@ -351,3 +379,7 @@ class DrillSession:
                 self._publish(self._engine.end(reason, settled))
         finally:
             self._stack.down()
+
+
+def _number(event: Event) -> int:
+    return event.number

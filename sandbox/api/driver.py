@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from ..clock import Clock, Pacer, WallClock
 from ..engine import STEP
-from ..model.errors import DrillboxError
+from ..model.errors import AbortedError, DrillboxError
 from ..model.stack import Progress
-from ..session import DrillSession, Phase
+from ..session import DrillSession
 
-LONGEST_WAIT = 0.2
-"""Seconds of the wall clock after which the thread looks around, whatever it waits for."""
+UNPACED = 0.0
+"""The speed of a pacer that never waits: a stack on the wall clock keeps time by itself."""
 
 
 class Driver(threading.Thread):
@@ -20,7 +20,7 @@ class Driver(threading.Thread):
 
     Args:
         session: not yet started.
-        speed: drill seconds per wall second.
+        speed: drill seconds per wall second; without effect on a stack that runs on the wall clock.
         finished: called at the end, from this thread, however it came.
         progress: of the bring-up.
         clock: of the wall.
@@ -38,24 +38,25 @@ class Driver(threading.Thread):
         self._session = session
         self._finished = finished
         self._progress = progress
-        self._pacer = Pacer(clock or WallClock(), speed)
+        self._pacer = Pacer(clock or WallClock(), UNPACED if session.paced else speed)
+        self._held = False
         self._wake = threading.Event()
         self._ending = ""
         self.failure: BaseException | None = None
-        """What ended the drill, if it did not end by itself."""
-        session.control(speed=speed)
+        """What ended the drill, if neither its time nor anybody's wish did."""
+        session.control(speed=1.0 if session.paced else speed)
 
     def control(self, *, pause: bool | None = None, speed: float | None = None) -> None:
-        """Pause or go on, or change the speed."""
+        """Pause or go on, or change the speed.
+
+        Raises:
+            UsageError: the stack runs on the wall clock.
+        """
         self._session.control(pause=pause, speed=speed)
-        if speed is not None:
-            self._pacer.set_speed(speed)
-        elif pause is False:
-            self._pacer.restart()
         self._wake.set()
 
     def end(self, reason: str) -> None:
-        """End the drill before its time: as soon as the step under way is over."""
+        """End the drill before its time: as soon as the step under way is over. The first reason counts."""
         self._ending = self._ending or reason
         self._wake.set()
 
@@ -74,28 +75,42 @@ class Driver(threading.Thread):
             self._finished()
 
     def _bring_up(self, step: str, done: float) -> None:
+        if self._ending == "interrupted":
+            raise KeyboardInterrupt("the drill was interrupted while it was brought up")
         if self._ending:
-            raise KeyboardInterrupt
+            raise AbortedError(f"the drill was {self._ending} while it was brought up")
         self._progress(step, done)
 
     def _go_on(self) -> None:
+        """Play the next step, or wait for it, or do what was asked for."""
         session = self._session
         self._wake.clear()
         if self._ending:
             session.end(self._ending)
             return
-        paused = session.snapshot().phase is Phase.PAUSED
-        delay = LONGEST_WAIT if paused else self._pacer.delay(session.now + STEP)
-        if paused or delay > 0:
-            self._wake.wait(min(delay, LONGEST_WAIT))
-        if not paused and delay <= LONGEST_WAIT and not self._wake.is_set():
+        self._keep_pace()
+        if self._held:
+            self._wake.wait()
+            return
+        delay = self._pacer.delay(min(session.now + STEP, session.scenario.duration))
+        if not self._wake.wait(delay):
             session.advance()
 
+    def _keep_pace(self) -> None:
+        """Take up what was asked for since the last look."""
+        session = self._session
+        if session.paused != self._held:
+            self._held = session.paused
+            self._pacer.restart()
+        if session.speed != self._pacer.speed and not session.paced:
+            self._pacer.set_speed(session.speed)
+
     def _give_up(self, error: BaseException) -> None:
-        """Tell the clients, and end the drill if it has begun."""
-        self._session.error = self._session.error or str(error) or type(error).__name__
-        if self._session.snapshot().phase not in (Phase.NEW, Phase.ENDED):
-            try:
-                self._session.end("broken")
-            except DrillboxError as again:  # the journal cannot be written; the stack is down all the same
-                self._session.error += f"; {again}"
+        """Tell the clients, and end the drill if it has begun; a session that never began has taken its stack down itself."""
+        told = str(error) or type(error).__name__
+        self._session.fail(told)
+        try:
+            self._session.end("broken")
+        except DrillboxError as again:  # the journal cannot be written; the stack is down all the same
+            if str(again) != told:
+                self._session.fail(f"{told}; {again}")

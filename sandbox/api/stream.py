@@ -65,7 +65,7 @@ async def _send(socket: WebSocket, hosted: Hosted, role: Role, after: int, reade
                 return
         if len(events) == wire.MOST_EVENTS:
             continue  # there may be more at once
-        if snapshot.phase is Phase.ENDED or snapshot.error:
+        if snapshot.phase is Phase.ENDED:
             await socket.close(1000, "the drill is over")
             return
         due = max(due + pause, asyncio.get_running_loop().time())
