@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..drill import result_of
+from ..assessing import SIMULATION
+from ..drill import Result, result_of
 from ..journal import Header, Journal, encode, read_journal
 from ..loading import load_scenario_text
 from ..model.errors import Exit, UsageError
 from ..model.events import Ended
 from ..provenance import cpu_model, versions
 from ..replaying import first_difference, replay
+from ..reports.html import debrief_html
 from ..reports.markdown import debrief
+from ..reports.plain import result_data
 from .output import check_writable, say, tell, write_file
+from .playing import assessor
 from .terminal import console_progress
 
 if TYPE_CHECKING:
@@ -89,19 +94,58 @@ def _explain(header: Header, data: str) -> None:
 
 @click.command("report")
 @click.argument("journal", type=click.Path(path_type=Path))
-@click.option("--md", "md_file", type=click.Path(path_type=Path), help="Write to a file; otherwise to stdout.")
-def report_command(journal: Path, md_file: Path | None) -> int:
-    """Write the debrief of a journal, as Markdown.
+@click.option("--md", "md_file", type=click.Path(path_type=Path), help="Write Markdown to a file; without any option to stdout.")
+@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write one self-contained HTML file.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), help="Write JSON; - is stdout.")
+@click.option("--no-compare", is_flag=True, help="Only what the journal holds; play nothing again.")
+@click.pass_obj
+def report_command(
+    wiring: SessionMaker,
+    journal: Path,
+    md_file: Path | None,
+    html_file: Path | None,
+    json_file: Path | None,
+    no_compare: bool,
+) -> int:
+    """Write the debrief of a journal: what happened, what it cost, what each action cost or saved.
+
+    To compare, the simulation plays the drill again with nobody at the controls, with the reference, and without each of the
+    costliest actions. The baselines are kept.
 
     \b
-    Example:
-      drillbox report monday-rush-reference-1.jsonl --md debrief.md
+    Examples:
+      drillbox report monday-rush-reference-1.jsonl
+      drillbox report monday-rush-you-1.jsonl --html debrief.html
+      drillbox report monday-rush-you-1.jsonl --json - --no-compare
     """
+    targets = [path for path in (md_file, html_file, json_file) if path is not None]
+    if len({path.resolve() for path in targets}) < len(targets):
+        raise click.UsageError("two of the outputs are the same file")
+    for path in targets:
+        if str(path) != "-":
+            check_writable(path)
+    found = _read(journal)
+    result = result_of(found, journal)
+    if not no_compare:
+        result = _compared(wiring, result, found)
+    if json_file is not None:
+        text = json.dumps(result_data(result), indent=2, ensure_ascii=False) + "\n"
+        say(text, nl=False) if str(json_file) == "-" else write_file(json_file, text.encode())
+    if html_file is not None:
+        write_file(html_file, debrief_html(result).encode())
     if md_file is not None:
-        check_writable(md_file)
-    text = debrief(result_of(_read(journal), journal))
-    if md_file is None:
-        say(text, nl=False)
-    else:
-        write_file(md_file, text.encode())
+        write_file(md_file, debrief(result).encode())
+    if not targets:
+        say(debrief(result), nl=False)
     return int(Exit.PASSED)
+
+
+def _compared(wiring: SessionMaker, result: Result, journal: Journal) -> Result:
+    """The result with its baselines and counterfactuals, and a word on what makes them doubtful."""
+    progress = console_progress()
+    compares = assessor(wiring, progress)
+    if result.stack == SIMULATION:
+        _explain(journal.header, compares.data)
+    result = compares.explain(compares.compare(result, progress), journal.events, progress)
+    progress.close()
+    return result

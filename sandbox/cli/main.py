@@ -26,6 +26,8 @@ COMMANDS = {
     "show": "listing:show_command",
     "validate": "listing:validate_command",
     "play": "play:play_command",
+    "attach": "attach:attach_command",
+    "status": "status:status_command",
     "host": "host:host_command",
     "run": "run:run_command",
     "prove": "prove:prove_command",

@@ -20,6 +20,7 @@ WORDS = {
     "pause": "stop the clock",
     "resume": "let it run again",
     "speed": "change the pace: speed 30x",
+    "detach": "leave; the drill goes on",
     "quit": "give up: the drill ends as aborted",
 }
 

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..drill import Result, result_of
-from ..journal import read_journal
+from ..drill import Result
 from ..model.errors import Exit
 from ..model.events import Audience, Began, Event, Logged, Observed
 from ..model.scenario import Prices
 from ..paths import atomic_write
+from ..reports.html import debrief_html
 from ..reports.markdown import debrief
 from ..reports.plain import STATUS_EVERY, event_line, result_line, status_line
 from ..session import DrillSession
-from .loop import Loop, parse_speed
+from .loop import parse_speed, play_paced
 from .output import say, tell
-from .playing import Prepared, Request, find, play_headless, prepare, take_down
+from .playing import Prepared, Request, conclude, find, play_headless, prepare, take_down
 from .terminal import ConsoleProgress, console_progress
-from .typed import TypedLines
 
 if TYPE_CHECKING:
     from ..model.telemetry import Scrape
@@ -52,8 +53,11 @@ def play_command(
 ) -> int:
     """Take charge of an incident. SCENARIO is an id or a file.
 
-    In a terminal the drill goes on at the given speed while you type: `help` lists the commands. Without a terminal the
-    reference plays, unpaced. With a port for metrics it is paced, too: at 1x a Prometheus measures what the monitor does.
+    In a terminal the drill goes on at the given speed while you type: `help` lists the commands. It runs in a process of its own
+    and survives the loss of the terminal; `drillbox attach` comes back to it. Ctrl-C ends it, `detach` leaves it running.
+
+    Without a terminal the reference plays, unpaced. With a port for metrics it is paced, too: at 1x a Prometheus measures what
+    the monitor does.
 
     \b
     Examples:
@@ -64,17 +68,46 @@ def play_command(
     progress = console_progress()
     person = sys.stdin.isatty() and sys.stdout.isatty()
     request = Request(scenario, "" if person else "reference", seed, profile, stack, out)
-    show = printer(say, find(wiring, scenario, profile).world.prices)
-    if not person and metrics_port is None:
-        result = play_headless(wiring, request, progress, show)
+    found = find(wiring, scenario, profile)
+    show = printer(say, found.world.prices)
+    if person:
+        return _take_charge(wiring, replace(request, scenario=found.source), speed, metrics_port, show, progress)
+    if metrics_port is None:
+        result = play_headless(wiring, request, progress, show, explain=True)
     else:
         # The port first: what the user got wrong must leave no journal behind.
         with _metrics(metrics_port) as sessions:
             prepared = prepare(wiring, request, progress, show)
             sessions.append(prepared.session)
-            result = _paced(prepared, speed, progress)
+            _paced(prepared, speed, progress)
+        result = conclude(wiring, prepared.journal.path, progress, prepared.scenario, explain=True)
     progress.close()
-    _conclude(result)
+    show_result(result)
+    return int(result.exit_code)
+
+
+def _take_charge(
+    wiring: SessionMaker,
+    request: Request,
+    speed: float,
+    metrics_port: int | None,
+    show: Callable[[Event], object],
+    progress: ConsoleProgress,
+) -> int:
+    """A person plays: the drill runs in a host of its own."""
+    from ..api.launch import launch
+    from .remote import END, stay, tell_how_to_come_back
+
+    progress("starting the session", 0.0)
+    out = str(request.out.absolute()) if request.out is not None else None
+    asked = {"scenario": request.scenario, "seed": request.seed, "profile": request.profile, "stack": request.stack}
+    info = launch(json.dumps(asked | {"speed": speed, "out": out, "metrics_port": metrics_port}))
+    say(f"The clock runs at {speed:g}x. Type `help` for what you can do.\n")
+    if not stay(info, show, progress, interrupt=END):
+        return tell_how_to_come_back(info)
+    result = conclude(wiring, Path(info.journal), progress, explain=True)
+    progress.close()
+    show_result(result)
     return int(result.exit_code)
 
 
@@ -127,26 +160,22 @@ def _metrics(port: int | None) -> Iterator[list[DrillSession]]:
         yield sessions
 
 
-def _paced(prepared: Prepared, speed: float, progress: ConsoleProgress) -> Result:
-    """Play at a speed, with a person who types or with a scripted operator."""
+def _paced(prepared: Prepared, speed: float, progress: ConsoleProgress) -> None:
+    """Play a scripted operator's drill at a speed."""
     session = prepared.session
     try:
         session.start(progress)
         progress.close()
-        if prepared.operator is None:
-            say(f"The clock runs at {speed:g}x. Type `help` for what you can do.\n")
-        Loop(prepared, speed, TypedLines(sys.stdin.fileno()) if prepared.operator is None else None).run()
+        play_paced(prepared, speed)
     except BaseException as error:
         take_down(session, error)
         raise
     finally:
         prepared.journal.close()
         tell(f"journal: {prepared.journal.path}")
-    path = prepared.journal.path
-    return result_of(read_journal(path), path, prepared.scenario)
 
 
-def _conclude(result: Result) -> None:
+def show_result(result: Result) -> None:
     """The verdict, and where to read more."""
     say("")
     say(result_line(result))
@@ -154,8 +183,9 @@ def _conclude(result: Result) -> None:
         value = "no data" if one.value is None else f"{one.value:.2%}"
         say(f"  {'met   ' if one.met else 'MISSED'}  {one.objective.id}: {value} (target {one.objective.target:.2%})")
     if result.journal is not None:
-        where = result.journal.with_suffix(".md")
-        atomic_write(where, debrief(result).encode())
-        say(f"  journal  {result.journal}\n  debrief  {where}")
+        where = {".md": debrief(result), ".html": debrief_html(result)}
+        for suffix, text in where.items():
+            atomic_write(result.journal.with_suffix(suffix), text.encode())
+        say(f"  journal  {result.journal}\n  debrief  {result.journal.with_suffix('.html')} (and .md)")
     if result.exit_code is Exit.ABORTED:
         say("  The drill was not played to its end.")

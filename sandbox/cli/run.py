@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..drill import Result
 from ..model.errors import DrillboxError, Exit
-from ..reports.markdown import debrief
 from ..reports.plain import result_data, result_line
-from .output import check_writable, say, tell_error, write_file
+from .output import say, tell_error
 from .playing import Request, play_headless
+from .results import Outputs, Played
 from .terminal import console_progress
 
 if TYPE_CHECKING:
@@ -30,6 +28,10 @@ if TYPE_CHECKING:
 @click.option("--profile", default="", help="A profile of the scenario, such as short.")
 @click.option("--stack", default="sim", show_default=True, help="Where it runs.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), help="Write results as JSON; - is stdout.")
+@click.option("--junit", "junit_file", type=click.Path(path_type=Path, allow_dash=True), help="Write results as JUnit XML.")
+@click.option(
+    "--html", "html_file", type=click.Path(path_type=Path), help="Write the debrief as one HTML file; a folder for several."
+)
 @click.option("--md", "md_file", type=click.Path(path_type=Path), help="Write the debriefs as Markdown.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the journals.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
@@ -43,6 +45,8 @@ def run_command(
     profile: str,
     stack: str,
     json_file: Path | None,
+    junit_file: Path | None,
+    html_file: Path | None,
     md_file: Path | None,
     out: Path | None,
     quiet: bool,
@@ -56,41 +60,29 @@ def run_command(
     Examples:
       drillbox run monday-rush --operator reference
       drillbox run --all --operator idle --profile short --json -
+      drillbox run monday-rush --junit drills.xml --html debrief.html
       drillbox run mine.yaml --operator my-runbook.yaml --seed 7 --md debrief.md
     """
     if everything == bool(scenarios):
         raise click.UsageError("name the scenarios to run, or give --all")
     names = [entry.id for entry in wiring.library().entries()] if everything else list(scenarios)
-    if json_file is not None and md_file is not None and json_file.resolve() == md_file.resolve():
-        raise click.UsageError(f"--json and --md name the same file, {md_file}")
-    for target in (json_file, md_file):
-        if target is not None and str(target) != "-":
-            check_writable(target)
-    played = _play_all(wiring, names, Request("", operator, seed, profile, stack, out), quiet, str(json_file) == "-")
-    if json_file is not None:
-        text = json.dumps([one.data for one in played], indent=2, ensure_ascii=False) + "\n"
-        say(text, nl=False) if str(json_file) == "-" else write_file(json_file, text.encode())
-    if md_file is not None:
-        write_file(md_file, "\n\n".join(debrief(one.result) for one in played if one.result is not None).encode())
+    outputs = Outputs(json_file, junit_file, html_file, md_file, several=len(names) > 1)
+    outputs.check()
+    wanted = Request("", operator, seed, profile, stack, out)
+    played = _play_all(wiring, names, wanted, quiet=quiet, silent=outputs.use_stdout, explain=outputs.have_debriefs)
+    outputs.write(played)
     return int(Exit.gravest(one.code for one in played))
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
-    """What became of one of the drills; without a result it came to none."""
-
-    code: Exit
-    data: Mapping[str, object]
-    result: Result | None = None
-
-
-def _play_all(wiring: SessionMaker, names: Sequence[str], wanted: Request, quiet: bool, silent: bool) -> list[Played]:
+def _play_all(
+    wiring: SessionMaker, names: Sequence[str], wanted: Request, *, quiet: bool, silent: bool, explain: bool
+) -> list[Played]:
     """Play one after the other. An invalid or broken one does not keep the next from being played; an interruption does."""
     played: list[Played] = []
     for name in names:
         progress = console_progress(quiet=quiet)
         try:
-            result = play_headless(wiring, replace(wanted, scenario=name), progress)
+            result = play_headless(wiring, replace(wanted, scenario=name), progress, explain=explain)
         except (DrillboxError, KeyboardInterrupt) as error:
             progress.close()
             tell_error(error)
@@ -99,7 +91,7 @@ def _play_all(wiring: SessionMaker, names: Sequence[str], wanted: Request, quiet
                 break
             continue
         progress.close()
-        played.append(Played(result.exit_code, result_data(result) | {"exit_code": int(result.exit_code)}, result))
+        played.append(Played(name, result.exit_code, result_data(result) | {"exit_code": int(result.exit_code)}, result))
         if not silent:
             say(result_line(result))
     return played
@@ -110,4 +102,4 @@ def _not_played(name: str, error: DrillboxError | KeyboardInterrupt) -> Played:
     interrupted = isinstance(error, KeyboardInterrupt)
     code = Exit.INTERRUPTED if isinstance(error, KeyboardInterrupt) else error.exit_code
     what = "interrupted" if interrupted else str(error)
-    return Played(code, {"scenario": name, "verdict": "not played", "error": what, "exit_code": int(code)})
+    return Played(name, code, {"scenario": name, "verdict": "not played", "error": what, "exit_code": int(code)}, error=what)

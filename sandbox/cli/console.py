@@ -1,0 +1,187 @@
+"""A person at a session in plain lines: what happens is printed as it comes, what is typed is done."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn, Protocol
+
+import click
+
+from ..model.errors import StackError, UsageError
+from ..model.events import Alerted, Event, Observed
+from ..model.stack import Progress
+from ..model.units import format_clock
+from ..reports.plain import event_line, status_line
+from ..session import Phase, Session, Snapshot
+from .loop import parse_speed
+from .orders import Order, OrderError, parse_order
+from .output import say
+from .typed import TypedLines
+
+WAIT = 0.05
+"""Seconds of the wall clock that it waits at once for something to happen."""
+PATIENCE = 100
+"""Times that it waits for the end of a drill that it has ended."""
+LAST = 10
+"""Lines of a log that are shown."""
+
+
+class Frames(Protocol):
+    """What happens in a session, as it comes."""
+
+    closed: bool
+
+    def next(self, wait: float) -> tuple[Snapshot, list[Event]] | None:
+        """The next frame; None if there is none within `wait` wall seconds."""
+
+
+class HangUpError(Exception):
+    """The terminal is gone."""
+
+
+class Console:
+    """Follows a session until its drill is over, or until the person leaves.
+
+    Args:
+        session: that is followed.
+        frames: of it.
+        show: prints an event.
+        typed: lines of the person.
+        progress: told of the bring-up.
+    """
+
+    def __init__(
+        self, session: Session, frames: Frames, show: Callable[[Event], object], typed: TypedLines, progress: Progress
+    ) -> None:
+        self._session = session
+        self._frames = frames
+        self._show = show
+        self._typed: TypedLines | None = typed
+        self._progress = progress
+        self._left = False
+        self._phase = Phase.NEW
+
+    def follow(self) -> bool:
+        """Print and obey; whether the drill is over, and not only left.
+
+        Raises:
+            StackError: the stack could not be brought up, or broke, or the host is gone.
+        """
+        while not self._left and not self._frames.closed:
+            self._take(self._frames.next(WAIT))
+            line = self._typed.next(0.0) if self._typed is not None and self._phase is not Phase.NEW else None
+            if line is not None:
+                self._obey(line)
+            elif self._typed is not None and self._typed.closed:
+                self._typed = None
+                say("  nothing more can be typed; the drill goes on")
+        return self._frames.closed
+
+    def await_end(self) -> None:
+        """Print what still comes of a drill that was ended."""
+        for _ in range(PATIENCE):
+            if self._frames.closed:
+                return
+            self._take(self._frames.next(WAIT))
+
+    def _take(self, frame: tuple[Snapshot, list[Event]] | None) -> None:
+        if frame is None:
+            return
+        snapshot, events = frame
+        self._phase = snapshot.phase
+        if snapshot.phase is Phase.NEW and snapshot.bringing_up:
+            self._progress(snapshot.bringing_up, snapshot.done)
+        for event in events:
+            self._show(event)
+        if snapshot.error:
+            raise StackError(snapshot.error)
+
+    def _obey(self, line: str) -> None:
+        try:
+            order = parse_order(line, self._session.catalogue().actions)
+            self._do(order)
+        except (OrderError, UsageError) as error:
+            say(f"  ? {error}")
+
+    def _do(self, order: Order) -> None:
+        session = self._session
+        if order.action:
+            session.submit(order.action, order.params)
+        elif order.word in ("pause", "resume"):
+            session.control(pause=order.word == "pause")
+            say(f"  {order.word}d")
+        elif order.word == "speed":
+            try:
+                speed = parse_speed(None, None, order.text)
+            except click.BadParameter as error:
+                raise UsageError(error.message) from None
+            session.control(speed=speed)
+            say(f"  {speed:g}x")
+        elif order.word == "quit":
+            session.abort()
+        elif order.word == "detach":
+            self._left = True
+        elif order.word in VIEWS:
+            for shown in VIEWS[order.word](session, order.text) or ["nothing yet"]:
+                say(f"  {shown}")
+        elif order.text:
+            say(order.text)
+
+
+@contextmanager
+def noticing_hang_up() -> Iterator[None]:
+    """While it lasts, the loss of the terminal raises `HangUpError`."""
+    before = signal.signal(signal.SIGHUP, _hang_up)
+    try:
+        yield
+    finally:
+        with suppress(ValueError, TypeError):
+            signal.signal(signal.SIGHUP, before)
+
+
+def _hang_up(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise HangUpError
+
+
+def status(session: Session, _text: str = "") -> list[str]:
+    """The last observation."""
+    prices = session.snapshot().prices
+    return [status_line(event, prices) for event in session.events() if isinstance(event.body, Observed)][-1:]
+
+
+def alerts(session: Session, _text: str = "") -> list[str]:
+    """What is firing now."""
+    latest: dict[tuple[str, ...], str] = {}
+    for event in session.events():
+        if isinstance(event.body, Alerted):
+            key = (event.body.name, *(f"{name}={value}" for name, value in sorted(event.body.labels.items())))
+            latest.pop(key, None)
+            if event.body.state == "firing":
+                latest[key] = event_line(event) or f"{event.body.name} firing (silenced)"
+    return list(latest.values())
+
+
+def _logs(session: Session, text: str) -> list[str]:
+    """The last log lines that hold a text."""
+    lines = session.logs(text=text)[-LAST:]
+    return [f"[{format_clock(line.when)}] {line.component} {line.severity}: {line.text}" for line in lines]
+
+
+def _changes(session: Session, text: str) -> list[str]:
+    """The last changes, by the beginning of the field's name."""
+    return [
+        f"[{format_clock(entry.at)}] {entry.change.field} {entry.change.before} -> {entry.change.after} ({entry.change.by})"
+        for entry in session.changes(field=text)[-LAST:]
+    ]
+
+
+VIEWS: Mapping[str, Callable[[Session, str], Sequence[str]]] = {
+    "status": status,
+    "logs": _logs,
+    "changes": _changes,
+    "alerts": alerts,
+}
+"""What a person can look at by typing a word."""
