@@ -20,7 +20,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..model.errors import UsageError, nearest
 from ..paths import atomic_write, folder, home, unwritable
 
-INFO, LOCK, TOKEN, SOCKET, LOG = "session.json", "lock", "facilitator.token", "socket", "host.log"
+INFO, LOCK, TOKEN, SOCKET = "session.json", "lock", "facilitator.token", "socket"
+ELSEWHERE = "elsewhere"
+"""File that names the private folder of a socket whose path would be too long; written before that folder is made."""
+GUARD = ".guard"
+"""Locked for a moment by whoever makes or removes the folder of a session, so that nobody takes one being made for a dead one."""
 LONGEST_SOCKET = 100
 """Bytes of a socket's path; the system allows some 108."""
 STEM = "drillbox-"
@@ -65,27 +69,32 @@ class OwnFolder:
     """The folder of this process's session, locked. Close it to remove it.
 
     Args:
-        name: of the session, unique among those that live.
+        name: of the session; with a number behind it if there is one of that name.
 
     Raises:
-        UsageError: it cannot be made, or a living host has it.
+        UsageError: it cannot be made.
     """
 
     def __init__(self, name: str) -> None:
-        self.path = folder(sessions_dir()) / name
+        base = folder(sessions_dir())
         try:
-            self.path.mkdir(mode=0o700, exist_ok=True)
-            self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with _guarded(base):
+                self.path = _free(base, name)
+                self.path.mkdir(mode=0o700)
+                self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                _take(self._lock)
         except OSError as error:
-            raise unwritable(self.path, error) from None
-        if not _take(self._lock):
-            os.close(self._lock)
-            raise UsageError(f"a session {name} is running already; come back to it with: drillbox attach {name}")
-        self.socket, self._elsewhere = _socket_path(self.path)
-        self.socket.unlink(missing_ok=True)
+            raise unwritable(base / name, error) from None
+        self.name = self.path.name
         self.token = secrets.token_urlsafe(24)
-        atomic_write(self.path / TOKEN, self.token.encode())
-        (self.path / TOKEN).chmod(0o600)
+        try:
+            _write_private(self.path / TOKEN, self.token)
+            self.socket = self._place_socket()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, OSError):
+                raise unwritable(self.path, error) from None
+            raise
 
     def tell(self, info: SessionInfo) -> None:
         """Let others find the session."""
@@ -93,11 +102,21 @@ class OwnFolder:
 
     def close(self) -> None:
         """Remove folder and socket, and let go of the lock."""
-        self.socket.unlink(missing_ok=True)
-        if self._elsewhere is not None:
-            shutil.rmtree(self._elsewhere, ignore_errors=True)
-        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError), _guarded(self.path.parent):
+            _remove(self.path)
         os.close(self._lock)
+
+    def _place_socket(self) -> Path:
+        """Where the socket is: in the folder, or, if that path is too long for one, in a private folder of the system's."""
+        socket = self.path / SOCKET
+        if len(os.fsencode(socket)) <= LONGEST_SOCKET:
+            return socket
+        socket = Path(tempfile.gettempdir()) / f"{STEM}{secrets.token_hex(8)}" / SOCKET
+        if len(os.fsencode(socket)) > LONGEST_SOCKET:
+            raise UsageError(f"the paths {self.path} and {socket.parent} are too long for a socket; set TMPDIR to a shorter one")
+        atomic_write(self.path / ELSEWHERE, os.fsencode(socket.parent))
+        socket.parent.mkdir(mode=0o700)
+        return socket
 
 
 def sessions_dir() -> Path:
@@ -137,7 +156,14 @@ def sweep() -> list[str]:
     Returns:
         The names of the sessions that were found dead.
     """
-    return [path.name for path in _folders() if _remove_if_dead(path)]
+    base = sessions_dir()
+    if not base.is_dir():
+        return []
+    try:
+        with _guarded(base):
+            return [path.name for path in _folders() if _remove_if_dead(path)]
+    except OSError as error:
+        raise unwritable(base, error) from None
 
 
 def _living() -> Iterator[SessionInfo]:
@@ -148,28 +174,52 @@ def _living() -> Iterator[SessionInfo]:
 
 def _folders() -> list[Path]:
     with contextlib.suppress(OSError):
-        return sorted(path for path in sessions_dir().iterdir() if path.is_dir())
+        return sorted(path for path in sessions_dir().iterdir() if path.is_dir() and not path.is_symlink())
     return []
 
 
+def _free(base: Path, name: str) -> Path:
+    """The first name that no living host has."""
+    path, number = base / name, 1
+    while path.exists() and not _remove_if_dead(path):
+        number += 1
+        path = base / f"{name}-{number}"
+    return path
+
+
 def _remove_if_dead(path: Path) -> bool:
-    """Whether a folder's host is dead; if so, its folder is removed. One without a lock is just being made, or removed."""
+    """Whether a folder's host is dead; if so, its folder is removed. Only for who has the guard."""
     try:
         lock = os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
+    except FileNotFoundError:  # its host died before it had one, or is removing the folder
+        _remove(path)
+        return True
     try:
         if not _take(lock):
             return False
-        with contextlib.suppress(OSError, ValidationError):
-            socket = Path(SessionInfo.model_validate_json((path / INFO).read_bytes()).socket)
-            socket.unlink(missing_ok=True)
-            if socket.parent != path and socket.parent.name.startswith(STEM):
-                socket.parent.rmdir()
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
         return True
     finally:
         os.close(lock)
+
+
+def _remove(path: Path) -> None:
+    """A session's folder, and that of its socket."""
+    with contextlib.suppress(OSError):
+        elsewhere = Path(os.fsdecode((path / ELSEWHERE).read_bytes()))
+        if elsewhere.name.startswith(STEM):
+            shutil.rmtree(elsewhere, ignore_errors=True)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _guarded(base: Path) -> Iterator[None]:
+    guard = os.open(base / GUARD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(guard)
 
 
 def _take(lock: int) -> bool:
@@ -180,10 +230,7 @@ def _take(lock: int) -> bool:
     return True
 
 
-def _socket_path(path: Path) -> tuple[Path, Path | None]:
-    """Where the socket is: in the folder, or, if that path is too long for one, in a private folder of the system's."""
-    socket = path / SOCKET
-    if len(os.fsencode(socket)) <= LONGEST_SOCKET:
-        return socket, None
-    elsewhere = Path(tempfile.mkdtemp(prefix=STEM))
-    return elsewhere / SOCKET, elsewhere
+def _write_private(path: Path, text: str) -> None:
+    """A file that nobody else can ever read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="ascii") as file:
+        file.write(text)

@@ -9,8 +9,10 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from ..session import DrillSession
 from .app import create_app
@@ -18,12 +20,29 @@ from .driver import Driver
 from .folders import OwnFolder, SessionInfo
 from .hosted import Hosted
 
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent  # what its own protocols take
+
 LINGER = 30.0
 """Wall seconds after the end without a client and a request until the host goes."""
 LINGER_UNSEEN = 5.0
 """The same if nobody ever asked."""
+MOST_SAID = 4096
+"""Bytes of a message from a client of the stream, which has nothing to say."""
+GRACE = 2
+"""Wall seconds that connections have to end when the host goes."""
 _LOOK = 0.1
 _BACKLOG = 128
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """Says goodbye also to a client that does not read: the last frame need not wait for room."""
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """As usual, but for a close."""
+        if message["type"] == "websocket.close":
+            self.writable.set()
+        await super().send(message)
 
 
 class _Server(uvicorn.Server):
@@ -60,8 +79,7 @@ async def _host(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, driver.end, "interrupted")
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the terminal that started the drill may go
-    config = uvicorn.Config(create_app(hosted), log_level="warning", access_log=False, lifespan="off", ws_ping_interval=None)
-    server = _Server(config)
+    server = _Server(configuration(hosted))
     with _listening(folder.socket) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         folder.tell(info)  # it listens already: who comes now is served in a moment
@@ -72,6 +90,21 @@ async def _host(
         server.should_exit = True
         await serving
     return driver.failure
+
+
+def configuration(hosted: Hosted) -> uvicorn.Config:
+    """How a session is served. Frames are small and stay on this machine: they are not compressed."""
+    return uvicorn.Config(
+        create_app(hosted),
+        ws=WebSocketProtocol,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
+        ws_max_size=MOST_SAID,
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE,
+    )
 
 
 @contextlib.contextmanager

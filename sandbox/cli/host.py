@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..model.errors import DrillboxError, Exit, UsageError
-from .output import tell, tell_error
+from ..drill import result_of
+from ..journal import read_journal
+from ..model.errors import Exit, UsageError
+from ..model.events import Ended
+from .output import tell
 from .playing import PERSON, Prepared, Request, nothing, prepare
 
 if TYPE_CHECKING:
-    from ..api.folders import SessionInfo
+    from ..api.folders import OwnFolder, SessionInfo
+    from ..session import DrillSession
     from .wiring import SessionMaker
 
 
@@ -52,41 +56,49 @@ def host_command(wiring: SessionMaker, request_json: str) -> int:
 
     sweep()
     request = Request(wanted.scenario, "", wanted.seed, wanted.profile, wanted.stack, wanted.out)
-    prepared = prepare(wiring, request, nothing)
-    try:
+    with ExitStack() as undo:
+        served: list[DrillSession] = []
+        if wanted.metrics_port is not None:  # the port first: what the user got wrong must leave no journal behind
+            from ..exposition import serve
+
+            undo.enter_context(serve(lambda: served[0].last_scrape if served else None, wanted.metrics_port))
+        prepared = prepare(wiring, request, nothing)
+        undo.callback(prepared.journal.close)
+        served.append(prepared.session)
         failure = _serve(prepared, wanted)
-    finally:
-        prepared.journal.close()
-    if failure is None:
-        return int(Exit.PASSED)
-    tell_error(failure)
-    if isinstance(failure, DrillboxError):
-        return int(failure.exit_code)
-    return int(Exit.INTERRUPTED if isinstance(failure, KeyboardInterrupt) else Exit.STACK)
+    if failure is not None:
+        raise failure
+    return int(_exit_code(prepared))
 
 
 def _serve(prepared: Prepared, wanted: HostRequest) -> BaseException | None:
+    """Host the session until nobody asks for it any more; what broke it, if anything did."""
     from ..api.folders import OwnFolder
     from ..api.host import host
 
-    path = prepared.journal.path
-    folder = OwnFolder(path.stem)
-    with ExitStack() as undo:
-        undo.callback(folder.close)
-        if wanted.metrics_port is not None:
-            from ..exposition import serve
-
-            undo.enter_context(serve(lambda: prepared.session.last_scrape, wanted.metrics_port))
-        info = _info(prepared, wanted, str(folder.socket))
+    folder = OwnFolder(prepared.journal.path.stem)
+    try:
+        info = _info(prepared, wanted, folder)
         return host(prepared.session, folder, info, lambda: tell(f"session {info.name} on {info.socket}"))
+    finally:
+        folder.close()
 
 
-def _info(prepared: Prepared, wanted: HostRequest, socket: str) -> SessionInfo:
+def _exit_code(prepared: Prepared) -> Exit:
+    """What the drill came to, as of any other drill; here without anything to compare it with."""
+    journal = read_journal(prepared.journal.path)
+    ended = journal.events[-1].body if journal.events else None
+    if isinstance(ended, Ended) and ended.reason == "interrupted":
+        return Exit.INTERRUPTED
+    return result_of(journal, prepared.journal.path, prepared.scenario).exit_code
+
+
+def _info(prepared: Prepared, wanted: HostRequest, folder: OwnFolder) -> SessionInfo:
     from ..api.folders import SessionInfo
 
     scenario, path = prepared.scenario, prepared.journal.path
     return SessionInfo(
-        name=path.stem,
+        name=folder.name,
         scenario=scenario.id,
         title=scenario.title,
         seed=wanted.seed,
@@ -94,7 +106,7 @@ def _info(prepared: Prepared, wanted: HostRequest, socket: str) -> SessionInfo:
         stack=wanted.stack,
         operator=PERSON,
         speed=wanted.speed,
-        journal=str(path),
-        socket=socket,
+        journal=str(path.absolute()),
+        socket=str(folder.socket),
         pid=os.getpid(),
     )
