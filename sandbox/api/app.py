@@ -5,6 +5,8 @@ Errors are `{"error": "what is wrong, and the nearest valid choice"}` with a sta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -17,6 +19,8 @@ from . import routes, stream, wire
 from .hosted import Hosted
 
 LONGEST_ERROR = 2000
+_PARAMS = ("body", "params")
+_NOT_PLAIN = f"a value is text of at most {wire.LONGEST} characters, a number (whole ones to 2^53), true or false"
 
 
 def create_app(hosted: Hosted | None) -> FastAPI:
@@ -46,17 +50,28 @@ def openapi() -> dict[str, object]:
 
 
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"error": str(error)[:LONGEST_ERROR]}, 422)
+    return _answer(str(error), 422)
 
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
-    return JSONResponse({"error": str(error.detail)}, error.status_code, headers=dict(error.headers or {}))
+    return _answer(str(error.detail), error.status_code, error.headers)
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    told = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
-    return JSONResponse({"error": "; ".join(told)[:LONGEST_ERROR]}, 422)
+    told: dict[str, str] = {}
+    for one in error.errors():
+        place, why = one["loc"], str(one["msg"])
+        if place[:2] == _PARAMS and len(place) > len(_PARAMS) + 1 and place[-1] != "[key]":
+            place, why = place[: len(_PARAMS) + 1], _NOT_PLAIN  # not what is wrong with it as a truth value, a number, and so on
+        told.setdefault(".".join(str(part) for part in place), why)
+    return _answer("; ".join(f"{place}: {why}" for place, why in told.items()), 422)
+
+
+def _answer(error: str, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """An error, cut to a bearable length. Half a surrogate pair, which UTF-8 cannot hold, is escaped."""
+    text = error[:LONGEST_ERROR].encode(errors="backslashreplace").decode()
+    return JSONResponse({"error": text}, status, headers=dict(headers or {}))

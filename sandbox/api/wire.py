@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
@@ -65,13 +65,25 @@ class EventsOut(Body):
     next: int
 
 
+Name = Annotated[str, Field(max_length=100)]
+LARGEST = 2**53
+"""Beyond it not every JSON library tells whole numbers apart."""
+Plain = (
+    bool
+    | Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+    | Annotated[float, Field(allow_inf_nan=False)]
+    | Annotated[str, Field(max_length=LONGEST)]
+)
+"""A parameter's value as it is asked for."""
+
+
 class CommandIn(Body):
     """What an operator asks for; parameters as a person writes them (`"35%"`) or in base units (0.35)."""
 
     model_config = ConfigDict(strict=True)  # 0 is not false, and "1" no number
 
     action: str = Field(min_length=1, max_length=LONGEST)
-    params: dict[str, JsonValue] = Field(default_factory=dict, max_length=50)
+    params: dict[Name, Plain] = Field(default_factory=dict, max_length=50)
     actor: str = Field(default="you", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@-]*$")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,17 +17,20 @@ import pytest
 import uvicorn
 from websockets.sync.client import ClientConnection, unix_connect
 
-from drillbox.sandbox.api.app import create_app
 from drillbox.sandbox.api.driver import Driver
+from drillbox.sandbox.api.host import configuration
 from drillbox.sandbox.api.hosted import Hosted
 from drillbox.sandbox.loading import find_scenario, load_scenario
 from drillbox.sandbox.session import DrillSession
 from drillbox.wiring import Wiring
 
-TOKEN = "open-sesame"
+TOKEN = secrets.token_urlsafe(8)
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 PATIENCE = 20.0
 """Seconds until a test gives up waiting for what must happen."""
+
+
+sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages; tests name what is served by its type
 
 
 def nothing(_step: str, _done: float, /) -> None:
@@ -71,12 +76,11 @@ class Server(uvicorn.Server):
 @contextmanager
 def served(session: DrillSession, driver: Driver | None = None) -> Iterator[Served]:
     """Serve a session until the block ends."""
-    app = create_app(Hosted(session, driver, TOKEN))
+    hosted = Hosted(session, driver, TOKEN)
     folder = Path(tempfile.mkdtemp(prefix="host-"))  # a short path: those of sockets are limited
     socket = folder / "s"
-    config = uvicorn.Config(
-        app, uds=str(socket), ws="websockets-sansio", log_level="critical", timeout_graceful_shutdown=1, lifespan="off"
-    )
+    config = configuration(hosted)
+    config.uds = str(socket)
     server = Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -107,6 +111,12 @@ def new_session(flight_data: object, world_home: Path) -> Callable[..., DrillSes
         return session
 
     return make
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[..., AbstractContextManager[Served]]:
+    """`with serving(session) as served:` for tests that make the session themselves."""
+    return served
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 
 import pytest
@@ -22,7 +23,7 @@ EXCLUDED = [
 
 
 def described(session: DrillSession) -> BaseSchema:
-    return schemathesis.openapi.from_asgi("/v1/openapi.json", create_app(Hosted(session, token="open-sesame")))
+    return schemathesis.openapi.from_asgi("/v1/openapi.json", create_app(Hosted(session, token=secrets.token_urlsafe(8))))
 
 
 @pytest.fixture(scope="module")
