@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,13 +47,14 @@ def attach_command(wiring: SessionMaker, session: str, facilitator: bool) -> int
     info = find(session)
     token = info.token() if facilitator else ""
     progress = console_progress()
-    remote = RemoteSession(info, token)
     try:
-        after = _catch_up(remote)
-        show = _printer(remote, facilitator=facilitator)
-    finally:
-        remote.close()
-    if not stay(info, show, progress, interrupt=LEAVE, after=after, token=token):
+        with closing(RemoteSession(info, token)) as remote:
+            after = _catch_up(remote)
+            show = _printer(remote, facilitator=facilitator)
+        over = stay(info, show, progress, interrupt=LEAVE, after=after, token=token)
+    except KeyboardInterrupt:  # before it was looked out for
+        over = False
+    if not over:
         return tell_how_to_come_back(info)
     result = conclude(wiring, Path(info.journal), progress, explain=True)
     progress.close()

@@ -76,9 +76,15 @@ class Console:
             if line is not None:
                 self._obey(line)
             elif self._typed is not None and self._typed.closed:
-                self._typed = None
-                say("  nothing more can be typed; the drill goes on")
+                self._nobody_types()
         return self._frames.closed
+
+    def _nobody_types(self) -> None:
+        """Nobody can give up, or end a pause, any more: the drill takes its course to its end."""
+        self._typed = None
+        say("  nothing more can be typed; the drill goes on")
+        if self._session.snapshot().phase is Phase.PAUSED:
+            self._do(Order(word="resume"))
 
     def await_end(self) -> None:
         """Print what still comes of a drill that was ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -49,3 +50,16 @@ def metrics_command() -> None:
     from ..monitor.thresholds import threshold_alerts
 
     say(metrics_page(threshold_alerts()), nl=False)
+
+
+@export_group.command("openapi")
+def openapi_command() -> None:
+    """The HTTP API of a session host, as OpenAPI in JSON; docs/session-host.md tells how to reach it.
+
+    \b
+    Example:
+      drillbox export openapi > session.json
+    """
+    from ..api.app import openapi
+
+    say(json.dumps(openapi(), indent=2))

@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..drill import result_of
 from ..journal import read_journal
-from ..model.errors import Exit, UsageError
+from ..model.errors import Exit
 from ..model.events import Ended
 from .output import tell
 from .playing import PERSON, Prepared, Request, nothing, prepare
 
 if TYPE_CHECKING:
     from ..api.folders import OwnFolder, SessionInfo
+    from ..api.request import HostRequest
     from ..session import DrillSession
     from .wiring import SessionMaker
-
-
-class HostRequest(BaseModel):
-    """What `play` asks a host for."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    scenario: str
-    seed: int = Field(default=1, ge=0)
-    profile: str = ""
-    stack: str = "sim"
-    speed: float = Field(default=10.0, ge=1.0, le=600.0)
-    out: Path | None = None
-    metrics_port: int | None = Field(default=None, ge=1, le=65535)
 
 
 @click.command("host", hidden=True)
@@ -47,13 +32,10 @@ def host_command(wiring: SessionMaker, request_json: str) -> int:
     Example:
       drillbox host '{"scenario": "monday-rush", "speed": 10}'
     """
-    try:
-        wanted = HostRequest.model_validate_json(request_json)
-    except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise UsageError(f"no valid request of a host: {told}") from None
     from ..api.folders import sweep
+    from ..api.request import read_request
 
+    wanted = read_request(request_json)
     sweep()
     request = Request(wanted.scenario, "", wanted.seed, wanted.profile, wanted.stack, wanted.out)
     with ExitStack() as undo:

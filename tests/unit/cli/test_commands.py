@@ -100,9 +100,10 @@ def test_play_without_a_terminal_plays_the_reference(command, drillbox_home: Pat
     assert "PAGE firing: AvailabilityBurnRate" in ran.out
     assert "PASSED   monday-rush reference" in ran.out
     before_the_end = ran.out[: ran.out.index("the drill is over")]
-    assert "spike" not in before_the_end
+    named = [line for line in before_the_end.splitlines() if "spike" in line]
+    assert [line.partition("] ")[2] for line in named] == ["reference: diagnose component=clients cause=traffic.spike"]
     debrief = drillbox_home / "drills" / "monday-rush-reference-1.md"
-    assert f"debrief  {debrief}" in ran.out
+    assert f"debrief  {debrief.with_suffix('.html')} (and .md)" in ran.out
     assert "`traffic.spike`" in debrief.read_text(encoding="utf-8")
 
 

@@ -14,6 +14,7 @@ from drillbox.sandbox.reports.course import course
 from drillbox.sandbox.reports.markdown import debrief
 from drillbox.sandbox.scoring.harm import harm_of
 from drillbox.sandbox.scoring.record import Point, Record
+from drillbox.sandbox.scoring.times import Times
 from drillbox.sandbox.scoring.verdict import judge
 
 RATE = 100.0
@@ -46,7 +47,7 @@ def told() -> Callable[[Record], Result]:
 
     def tell(what: Record) -> Result:
         harm = harm_of(what.ledger, scenario.world.prices)
-        return Result(scenario, 1, "sim", "you", what, judge(what, scenario), harm, (), None)
+        return Result(scenario, 1, "sim", "you", what, judge(what, scenario), harm, Times(), (), None)
 
     return tell
 

@@ -82,7 +82,7 @@ def test_show_as_json(drillbox: Command) -> None:
     assert data["pager"] == "The toys are slow."
     assert data["duration_seconds"] == 600.0
     assert data["service"]["champion.replicas"] == 3
-    assert {"id": "fast", "sli": "latency", "target": 0.95, "bound_seconds": 0.3} in data["objectives"]
+    assert {"id": "fast", "sli": "latency", "target": 0.95, "bound_seconds": 0.3, "brier": None} in data["objectives"]
     assert "scale" in {action["name"] for action in data["actions"]}
     assert "answer" not in data
     spoiled = json.loads(drillbox("show", "toy-rush", "--json", "--spoilers").out)
