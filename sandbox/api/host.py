@@ -73,11 +73,16 @@ async def _host(
     session: DrillSession, folder: OwnFolder, info: SessionInfo, announce: Callable[[], object]
 ) -> BaseException | None:
     loop = asyncio.get_running_loop()
-    over = asyncio.Event()
+    over, leave = asyncio.Event(), asyncio.Event()
     driver = Driver(session, info.speed, lambda: loop.call_soon_threadsafe(over.set))
     hosted = Hosted(session, driver, folder.token)
+
+    def interrupt() -> None:
+        driver.end("interrupted")
+        leave.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, driver.end, "interrupted")
+        loop.add_signal_handler(number, interrupt)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the terminal that started the drill may go
     server = _Server(configuration(hosted))
     with _listening(folder.socket) as listener:
@@ -86,7 +91,7 @@ async def _host(
         announce()
         driver.start()
         await over.wait()
-        await _linger(hosted)
+        await _linger(hosted, leave)
         server.should_exit = True
         await serving
     return driver.failure
@@ -121,11 +126,17 @@ def _listening(path: Path) -> Iterator[socket.socket]:
         yield listener
 
 
-async def _linger(hosted: Hosted) -> None:
-    """Wait until nobody is connected and nobody has asked for a while."""
+async def _linger(hosted: Hosted, leave: asyncio.Event) -> None:
+    """Wait until nobody is connected and nobody has asked for a while; if it is to leave, only for those who are connected."""
     loop = asyncio.get_running_loop()
     since, requests = loop.time(), hosted.requests
-    while loop.time() - since < (LINGER if hosted.requests else LINGER_UNSEEN):
+
+    def patience() -> float:
+        if leave.is_set():
+            return GRACE if hosted.connected else 0.0
+        return LINGER if hosted.requests else LINGER_UNSEEN
+
+    while loop.time() - since < patience():
         await asyncio.sleep(_LOOK)
-        if hosted.connected or hosted.requests != requests:
+        if not leave.is_set() and (hosted.connected or hosted.requests != requests):
             since, requests = loop.time(), hosted.requests

@@ -59,10 +59,16 @@ def hosted_of(connection: HTTPConnection) -> Hosted:
     return found
 
 
-Served = Annotated[Hosted, Depends(hosted_of)]
+async def _asked(connection: HTTPConnection) -> Hosted:
+    hosted = hosted_of(connection)
+    hosted.requests += 1
+    return hosted
 
 
-def _caller(hosted: Served, authorization: Annotated[str, Header(max_length=wire.LONGEST)] = "") -> Role:
+Served = Annotated[Hosted, Depends(_asked)]
+
+
+async def _caller(hosted: Served, authorization: Annotated[str, Header(max_length=wire.LONGEST)] = "") -> Role:
     return hosted.role(authorization)
 
 
