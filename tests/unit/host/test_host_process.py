@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket as sockets
 import stat
 import subprocess
 import sys
@@ -141,6 +142,36 @@ def test_what_is_wrong_with_a_request_is_told_and_leaves_nothing(
     assert process.returncode == Exit.USAGE
     assert not list(drillbox_home.glob("drills/*"))
     assert sessions() == []
+
+
+def test_metrics_are_served_beside_the_drill(start: Start) -> None:
+    port = free_port()
+    process = start(speed=10, metrics_port=port)
+    session_of(process)
+
+    def scraped() -> bool:
+        page = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE).text
+        return "model_server_ready" in page
+
+    wait_for(scraped, "there is a scrape to serve")
+
+
+def test_a_port_that_is_taken_is_told_and_leaves_no_journal(start: Start, drillbox_home: Path) -> None:
+    with sockets.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = start(metrics_port=port)
+        assert f"port {port} is in use" in process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == Exit.USAGE
+    assert not list(drillbox_home.glob("drills/*"))
+
+
+def free_port() -> int:
+    """One that nobody listens on at this moment."""
+    with sockets.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 @pytest.mark.slow
