@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from conftest import Served
+from host_kit import Served
 
 from drillbox.sandbox.api import wire
 from drillbox.sandbox.journal import encode

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from click.testing import CliRunner
-from conftest import Served
+from host_kit import Served
 
 from drillbox.sandbox.api.app import openapi
 from drillbox.sandbox.cli.main import cli

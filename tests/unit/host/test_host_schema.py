@@ -46,7 +46,7 @@ ended = schemathesis.pytest.from_fixture("over")
 
 
 @running.parametrize()
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_running_drill_answers_anything(case: schemathesis.Case) -> None:
     case.call_and_validate(excluded_checks=EXCLUDED)
 
