@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import threading
 
 from ..clock import Clock, WallClock
 from ..model.errors import DrillboxError, Exit, StackError, UsageError
@@ -12,6 +13,8 @@ from .folders import SessionInfo, sessions
 
 DEADLINE = 120.0
 """Wall seconds until a host must listen; the first time it may have to read the world's data."""
+GRACE = 10.0
+"""Wall seconds that a host has to go when nobody wants it any more."""
 _LOOK = 0.05
 
 
@@ -35,19 +38,43 @@ def launch(request: str, clock: Clock | None = None) -> SessionInfo:
             stderr=told,
             start_new_session=True,
         )
-        began = clock.now()
-        while True:
-            found = next((info for info in sessions() if info.pid == process.pid), None)
-            if found is not None:
-                return found
-            code = process.poll()
-            if code is not None:
-                told.seek(0)
-                raise _refused(code, told.read().decode(errors="replace"))
-            if clock.now() - began > DEADLINE:
-                process.kill()
-                raise StackError(f"the session host did not come up within {DEADLINE:g} seconds")
-            clock.sleep(_LOOK)
+        try:
+            info = _await(process, clock)
+        except BaseException:  # whoever asked for it does not want it any more
+            _end(process)
+            raise
+        if info is None:
+            told.seek(0)
+            raise _refused(process.returncode, told.read().decode(errors="replace"))
+    threading.Thread(target=process.wait, name="reaper", daemon=True).start()  # or it would stay a zombie when it ends
+    return info
+
+
+def _await(process: subprocess.Popen[bytes], clock: Clock) -> SessionInfo | None:
+    """What the host tells of itself; None if it has ended without telling anything.
+
+    Raises:
+        StackError: it takes too long.
+    """
+    began = clock.now()
+    while True:
+        found = next((info for info in sessions() if info.pid == process.pid), None)
+        if found is not None:
+            return found
+        if process.poll() is not None:
+            return None
+        if clock.now() - began > DEADLINE:
+            raise StackError(f"the session host did not come up within {DEADLINE:g} seconds")
+        clock.sleep(_LOOK)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _refused(code: int, told: str) -> DrillboxError:

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..model.events import Audience, Event, Injected, Observed
+from ..model.errors import DrillboxError, UsageError
+from ..model.events import Audience, Cleared, Event, Injected
 from ..model.units import format_clock
+from ..paths import home
 from ..reports.plain import fault_params_text
+from ..session import Phase, Snapshot
 from .console import alerts, status
 from .output import say
-from .play import printer, show_result
-from .playing import conclude
+from .play import printer, show_end
 from .terminal import console_progress
 
 if TYPE_CHECKING:
     from ..api.client import RemoteSession
+    from ..api.folders import SessionInfo
     from .wiring import SessionMaker
 
 RECENT = 60.0
 """Seconds of drill time whose events are shown first."""
+JOURNALS = 3
+"""Journals that are named where no drill runs."""
+PATIENCE = 2.0
+"""Wall seconds that a host has to say whether its drill is over, where there is a choice."""
 
 
 @click.command("attach")
@@ -33,62 +39,118 @@ RECENT = 60.0
 def attach_command(wiring: SessionMaker, session: str, facilitator: bool) -> int:
     """Come back to a running drill. SESSION may be left out if there is only one; `drillbox status` lists them.
 
-    Ctrl-C and `detach` leave it; it goes on.
+    It shows where the drill stands and what happened in the last minute, and goes on as `play` does. Ctrl-C and `detach` only
+    leave: the drill goes on. Lines are also read from a pipe.
 
     \b
     Examples:
       drillbox attach
       drillbox attach monday-rush-you-1
+      printf 'declare\\ndetach\\n' | drillbox attach
     """
     from ..api.client import RemoteSession
-    from ..api.folders import find
     from .remote import LEAVE, stay, tell_how_to_come_back
 
-    info = find(session)
+    info = _choose(session)
     token = info.token() if facilitator else ""
     progress = console_progress()
+    screen = _Screen()
     try:
         with closing(RemoteSession(info, token)) as remote:
-            after = _catch_up(remote)
-            show = _printer(remote, facilitator=facilitator)
-        over = stay(info, show, progress, interrupt=LEAVE, after=after, token=token)
-    except KeyboardInterrupt:  # before it was looked out for
+            now = remote.snapshot()
+            after = _catch_up(remote, now, screen)
+        show = printer(screen, now.prices)
+        if facilitator:
+            show = _with_faults(show, screen)
+        over = stay(info, show, progress, interrupt=LEAVE, after=after, token=token, gone=lambda: screen.gone)
+    except KeyboardInterrupt:
+        say("")
         over = False
-    if not over:
-        return tell_how_to_come_back(info)
-    result = conclude(wiring, Path(info.journal), progress, explain=True)
-    progress.close()
-    show_result(result)
-    return int(result.exit_code)
+    return show_end(wiring, info, progress) if over else tell_how_to_come_back(info)
 
 
-def _catch_up(remote: RemoteSession) -> int:
+class _Screen:
+    """Prints, and notes when nobody reads it any more, as behind `| head`."""
+
+    def __init__(self) -> None:
+        self.gone = False
+
+    def __call__(self, text: str) -> None:
+        """Print a line."""
+        self.gone |= not say(text)
+
+
+def _choose(name: str) -> SessionInfo:
+    """The session of a name; without one the only one, or the only one whose drill is not over.
+
+    Raises:
+        UsageError: there is none, or several.
+    """
+    from ..api.folders import find, sessions
+
+    found = [] if name else [info for info in sessions() if not _is_over(info)]
+    if len(found) == 1:
+        return found[0]
+    try:
+        return find(name)
+    except UsageError as error:
+        _name_journals(error)
+        raise
+
+
+def _is_over(info: SessionInfo) -> bool:
+    from .remote import peek
+
+    try:
+        return peek(info, PATIENCE).phase is Phase.ENDED
+    except DrillboxError:
+        return False
+
+
+def _name_journals(error: UsageError) -> None:
+    """Where no drill runs, the last ones may be what is looked for."""
+    from ..api.folders import sessions
+
+    if sessions():
+        return
+    drills = [(path.stat().st_mtime, path) for path in (home() / "drills").glob("*.jsonl")]
+    last = [path for _, path in sorted(drills, reverse=True)[:JOURNALS]]
+    if last:
+        error.add_note("the last drills are told by:")
+    for path in last:
+        error.add_note(f"  drillbox report {path}")
+
+
+def _catch_up(remote: RemoteSession, now: Snapshot, echo: Callable[[str], object]) -> int:
     """Show where the drill stands; gives the number of the last event before what happened lately."""
-    now = remote.snapshot()
+    if now.phase is Phase.NEW:
+        echo(f"{now.title} ({remote.info.name}) is being brought up")
+        return -1
     where = f"{format_clock(now.now)} of {format_clock(now.duration)}"
-    say(f"{now.title} ({remote.info.name}), {where} at {now.speed:g}x, {now.phase.value}")
-    for line in (*alerts(remote), *status(remote)):
-        say(line)
-    say("")
+    echo(f"{now.title} ({remote.info.name}): {where} at {now.speed:g}x, {now.phase.value}")
+    firing = alerts(remote)
+    for line in (*status(remote), "", *(["firing:", *firing] if firing else ["nothing is firing"]), "", "the last minute:"):
+        echo(line)
     before = [event.number for event in remote.events() if event.at < now.now - RECENT]
     return before[-1] if before else -1
 
 
-def _printer(remote: RemoteSession, *, facilitator: bool) -> Callable[[Event], object]:
-    show = printer(say, remote.snapshot().prices)
-    if not facilitator:
-        return show
+def _with_faults(show: Callable[[Event], None], echo: Callable[[str], object]) -> Callable[[Event], None]:
+    """Print the injector's work, too."""
 
     def show_all(event: Event) -> None:
-        if event.audience is not Audience.ALL and not isinstance(event.body, Observed):
-            say(f"[{format_clock(event.at)}] FAULT {_fault(event)}")
+        text = "" if event.audience is Audience.ALL else _fault(event)
+        if text:
+            echo(f"[{format_clock(event.at)}] {text}")
         show(event)
 
     return show_all
 
 
 def _fault(event: Event) -> str:
-    body = event.body
-    if isinstance(body, Injected):
-        return f"{body.fault} {fault_params_text(body.fault, body.params)} ({body.beat})"
-    return f"over: {getattr(body, 'beat', '')}"
+    match event.body:
+        case Injected(beat, fault, params):
+            return f"FAULT {fault} {fault_params_text(fault, params)}".rstrip() + f" ({beat})"
+        case Cleared(beat):
+            return f"FAULT over ({beat})"
+    return ""

@@ -6,25 +6,23 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import click
 
 from ..model.errors import StackError, UsageError
 from ..model.events import Alerted, Event, Observed
-from ..model.stack import Progress
 from ..model.units import format_clock
 from ..reports.plain import event_line, status_line
 from ..session import Phase, Session, Snapshot
 from .loop import parse_speed
 from .orders import Order, OrderError, parse_order
-from .output import say
+from .output import mute, say
+from .terminal import ConsoleProgress
 from .typed import TypedLines
 
 WAIT = 0.05
 """Seconds of the wall clock that it waits at once for something to happen."""
-PATIENCE = 100
-"""Times that it waits for the end of a drill that it has ended."""
 LAST = 10
 """Lines of a log that are shown."""
 
@@ -38,8 +36,16 @@ class Frames(Protocol):
         """The next frame; None if there is none within `wait` wall seconds."""
 
 
-class HangUpError(Exception):
-    """The terminal is gone."""
+class HangUp:
+    """Whether the terminal is gone."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def note(self, _number: int, _frame: FrameType | None) -> None:
+        """A handler of SIGHUP: there is nobody to print for any more."""
+        self.came = True
+        mute()
 
 
 class Console:
@@ -50,17 +56,29 @@ class Console:
         frames: of it.
         show: prints an event.
         typed: lines of the person.
-        progress: told of the bring-up.
+        progress: told of the bring-up, and closed when that is over.
+        gone: whether there is nobody any more who could see anything.
+        alone: whether nobody else plays, so that nobody else can end a pause.
     """
 
     def __init__(
-        self, session: Session, frames: Frames, show: Callable[[Event], object], typed: TypedLines, progress: Progress
+        self,
+        session: Session,
+        frames: Frames,
+        show: Callable[[Event], object],
+        typed: TypedLines,
+        progress: ConsoleProgress,
+        gone: Callable[[], bool] = lambda: False,
+        *,
+        alone: bool = True,
     ) -> None:
         self._session = session
         self._frames = frames
         self._show = show
         self._typed: TypedLines | None = typed
         self._progress = progress
+        self._gone = gone
+        self._alone = alone
         self._left = False
         self._phase = Phase.NEW
 
@@ -70,7 +88,7 @@ class Console:
         Raises:
             StackError: the stack could not be brought up, or broke, or the host is gone.
         """
-        while not self._left and not self._frames.closed:
+        while not (self._left or self._gone() or self._frames.closed):
             self._take(self._frames.next(WAIT))
             line = self._typed.next(0.0) if self._typed is not None and self._phase is not Phase.NEW else None
             if line is not None:
@@ -82,23 +100,20 @@ class Console:
     def _nobody_types(self) -> None:
         """Nobody can give up, or end a pause, any more: the drill takes its course to its end."""
         self._typed = None
+        if not self._alone:
+            return
         say("  nothing more can be typed; the drill goes on")
         if self._session.snapshot().phase is Phase.PAUSED:
             self._do(Order(word="resume"))
-
-    def await_end(self) -> None:
-        """Print what still comes of a drill that was ended."""
-        for _ in range(PATIENCE):
-            if self._frames.closed:
-                return
-            self._take(self._frames.next(WAIT))
 
     def _take(self, frame: tuple[Snapshot, list[Event]] | None) -> None:
         if frame is None:
             return
         snapshot, events = frame
         self._phase = snapshot.phase
-        if snapshot.phase is Phase.NEW and snapshot.bringing_up:
+        if snapshot.phase is not Phase.NEW:
+            self._progress.close()
+        elif snapshot.bringing_up:
             self._progress(snapshot.bringing_up, snapshot.done)
         for event in events:
             self._show(event)
@@ -138,18 +153,15 @@ class Console:
 
 
 @contextmanager
-def noticing_hang_up() -> Iterator[None]:
-    """While it lasts, the loss of the terminal raises `HangUpError`."""
-    before = signal.signal(signal.SIGHUP, _hang_up)
+def noticing_hang_up() -> Iterator[HangUp]:
+    """While it lasts, the loss of the terminal is noted, and ends nothing."""
+    hang_up = HangUp()
+    before = signal.signal(signal.SIGHUP, hang_up.note)
     try:
-        yield
+        yield hang_up
     finally:
         with suppress(ValueError, TypeError):
             signal.signal(signal.SIGHUP, before)
-
-
-def _hang_up(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise HangUpError
 
 
 def status(session: Session, _text: str = "") -> list[str]:

@@ -20,8 +20,11 @@ def fill_missing_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # as long as the process
 
 
-def say(text: str = "", *, nl: bool = True) -> None:
+def say(text: str = "", *, nl: bool = True) -> bool:
     """Print data on stdout. A reader that has gone away changes neither the drill nor its verdict: the rest is not printed.
+
+    Returns:
+        Whether there was somebody to read it.
 
     Raises:
         UsageError: stdout cannot be written, as on a full disk.
@@ -30,9 +33,11 @@ def say(text: str = "", *, nl: bool = True) -> None:
         click.echo(text, nl=nl)
     except BrokenPipeError:
         mute()
+        return False
     except OSError as error:
         mute()
         raise UsageError(f"cannot write to stdout: {error.strerror}") from None
+    return True
 
 
 def tell(text: str) -> None:

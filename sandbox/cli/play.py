@@ -28,6 +28,7 @@ from .playing import Prepared, Request, conclude, find, play_headless, prepare, 
 from .terminal import ConsoleProgress, console_progress
 
 if TYPE_CHECKING:
+    from ..api.folders import SessionInfo
     from ..model.telemetry import Scrape
     from .wiring import SessionMaker
 
@@ -96,18 +97,39 @@ def _take_charge(
 ) -> int:
     """A person plays: the drill runs in a host of its own."""
     from ..api.launch import launch
+    from .console import noticing_hang_up
     from .remote import END, stay, tell_how_to_come_back
 
+    def welcome(event: Event) -> None:
+        show(event)
+        if isinstance(event.body, Began):
+            say(f"The clock runs at {speed:g}x. Type `help` for what you can do. Ctrl-C ends the drill, `detach` leaves it.\n")
+
+    wiring.data_hash(progress)  # here, where its progress is seen: a host says nothing before it can be talked to
     progress("starting the session", 0.0)
     out = str(request.out.absolute()) if request.out is not None else None
     asked = {"scenario": request.scenario, "seed": request.seed, "profile": request.profile, "stack": request.stack}
-    info = launch(json.dumps(asked | {"speed": speed, "out": out, "metrics_port": metrics_port}))
-    say(f"The clock runs at {speed:g}x. Type `help` for what you can do.\n")
-    if not stay(info, show, progress, interrupt=END):
-        return tell_how_to_come_back(info)
-    result = conclude(wiring, Path(info.journal), progress, explain=True)
-    progress.close()
-    show_result(result)
+    with noticing_hang_up() as hang_up:
+        try:
+            info = launch(json.dumps(asked | {"speed": speed, "out": out, "metrics_port": metrics_port}))
+        finally:
+            progress.close()
+        if metrics_port is not None:
+            tell(f"metrics: http://127.0.0.1:{metrics_port}/metrics")
+        over = stay(info, welcome, progress, interrupt=END, gone=lambda: hang_up.came)
+    return show_end(wiring, info, progress) if over else tell_how_to_come_back(info)
+
+
+def show_end(wiring: SessionMaker, info: SessionInfo, progress: ConsoleProgress) -> int:
+    """The verdict on a drill that was hosted; gives the exit code."""
+    try:
+        result = conclude(wiring, Path(info.journal), progress, explain=True)
+        progress.close()
+        show_result(result)
+    except BaseException as error:
+        progress.close()
+        error.add_note(f"journal: {info.journal}")
+        raise
     return int(result.exit_code)
 
 

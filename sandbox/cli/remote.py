@@ -7,19 +7,26 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from ..model.errors import DrillboxError, Exit
+from ..api.client import RemoteSession
+from ..api.folders import SessionInfo
+from ..clock import WallClock
+from ..model.errors import DrillboxError, Exit, StackError
 from ..model.events import Event
-from .console import Console, HangUpError, noticing_hang_up
-from .output import mute, say, tell
+from .console import Console, noticing_hang_up
+from .output import say, tell
 from .terminal import ConsoleProgress
 from .typed import TypedLines
 
 if TYPE_CHECKING:
-    from ..api.client import RemoteSession
-    from ..api.folders import SessionInfo
+    from ..session import Snapshot
 
 LEAVE, END = "leave", "end"
 """What Ctrl-C means: `attach` leaves, `play` ends the drill."""
+PATIENCE = 5.0
+"""Wall seconds that an ended drill's host has to tell of the end, and again to go."""
+_LOOK = 0.05
+_ALL = 2**53
+"""More than the number of any event."""
 
 
 def stay(
@@ -30,47 +37,83 @@ def stay(
     interrupt: str,
     after: int = -1,
     token: str = "",
+    gone: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Stay at a session; whether its drill is over.
+    """Stay at a session; whether its drill is over, and not only left.
+
+    Args:
+        info: of the session.
+        show: prints an event.
+        progress: of the bring-up.
+        interrupt: what Ctrl-C means.
+        after: the number of the last event that need not be shown.
+        token: of a facilitator.
+        gone: whether there is nobody to print for any more.
 
     Raises:
         StackError: the host is gone, or the stack could not be brought up, or broke.
+        UsageError: stdout cannot be written.
         KeyboardInterrupt: the person has ended the drill by Ctrl-C.
     """
-    from ..api.client import RemoteSession
-
-    with closing(RemoteSession(info, token)) as session, session.stream(after) as frames:
-        console = Console(session, frames, show, TypedLines(sys.stdin.fileno()), progress)
-        try:
-            with noticing_hang_up():
-                over = console.follow()
-        except HangUpError:
-            mute()  # there is nobody to print for; the drill goes on
-            return False
-        except KeyboardInterrupt as stop:
-            if interrupt == LEAVE:
-                say("")
-                return False
-            _end(session, console)
-            stop.add_note(f"journal: {info.journal}")
+    try:
+        with noticing_hang_up() as hang_up, closing(RemoteSession(info, token)) as session, session.stream(after) as frames:
+            console = Console(
+                session,
+                frames,
+                show,
+                TypedLines(sys.stdin.fileno()),
+                progress,
+                lambda: hang_up.came or gone(),
+                alone=interrupt == END,
+            )
+            try:
+                return console.follow()
+            except DrillboxError as error:
+                if hang_up.came:
+                    return False  # it may be that only the terminal could not be written
+                error.add_note(f"journal: {info.journal}" if isinstance(error, StackError) else _way_back(info))
+                raise
+    except KeyboardInterrupt as stop:
+        progress.close()
+        if interrupt == LEAVE:
             raise
-        except DrillboxError as error:
-            error.add_note(f"journal: {info.journal}")
-            raise
-        finally:
-            progress.close()
-        return over
+        stop.add_note(f"journal: {info.journal}")
+        tell("ending the drill ...")
+        _end(info)
+        raise
+    finally:
+        progress.close()
 
 
 def tell_how_to_come_back(info: SessionInfo) -> int:
     """The drill goes on without this terminal."""
-    say(f"the drill goes on; come back with: drillbox attach {info.name}")
+    say(_way_back(info))
     return int(Exit.PASSED)
 
 
-def _end(session: RemoteSession, console: Console) -> None:
-    """End the drill, and wait until that is written down."""
-    tell("ending the drill ...")
-    with suppress(DrillboxError):  # it may have ended by itself a moment ago
+def peek(info: SessionInfo, patience: float) -> Snapshot:
+    """The present state of a session, from a host that need not be there, or answer.
+
+    Raises:
+        StackError: it is not, or does not within `patience` wall seconds.
+    """
+    with closing(RemoteSession(info, timeout=patience)) as session:
+        return session.snapshot()
+
+
+def _way_back(info: SessionInfo) -> str:
+    return f"the drill goes on; come back with: drillbox attach {info.name}"
+
+
+def _end(info: SessionInfo) -> None:
+    """End the drill as interrupted; wait until that is written down and the host has cleared up."""
+    clock = WallClock()
+    with suppress(DrillboxError), closing(RemoteSession(info)) as session:  # it may have ended by itself a moment ago
         session.abort("interrupted")
-        console.await_end()
+        with session.stream(_ALL) as frames:
+            began = clock.now()
+            while not frames.closed and clock.now() - began < PATIENCE:
+                frames.next(_LOOK)
+    began = clock.now()
+    while info.folder.exists() and clock.now() - began < PATIENCE:
+        clock.sleep(_LOOK)

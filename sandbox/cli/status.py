@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -15,42 +14,68 @@ from .output import say, tell
 
 if TYPE_CHECKING:
     from ..api.folders import SessionInfo
+    from ..session import Snapshot
+
+PATIENCE = 2.0
+"""Wall seconds that a host has to answer."""
 
 
 @click.command("status")
-@click.option("--json", "as_json", is_flag=True, help="Print an array of sessions.")
+@click.option("--json", "as_json", is_flag=True, help="Print an array of objects.")
 def status_command(as_json: bool) -> int:
     """List the drills that are running, and clear up after hosts that died.
 
     \b
     Examples:
       drillbox status
-      drillbox status --json
+      drillbox status --json | jq -r '.[].journal'
     """
     from ..api.folders import sessions, sweep
 
     for name in sweep():
         tell(f"note: the host of {name} is gone; what it left was removed, its journal stays")
-    found = [_facts(info) for info in sessions()]
+    found = [(info, _look(info)) for info in sessions()]
     if as_json:
-        say(json.dumps(found, indent=2, ensure_ascii=False))
+        say(json.dumps([_data(info, now) for info, now in found], indent=2, ensure_ascii=False))
     elif not found:
-        say("No drill is running. Start one with: drillbox play")
+        say("No drill is running. Start one with: drillbox play SCENARIO")
     else:
-        head = ["SESSION", "SCENARIO", "STACK", "TIME", "PHASE", "SPEED", "JOURNAL"]
-        say(table([head, *([str(one[name.lower()]) for name in head] for one in found)]))
+        say(table([["SESSION", "SCENARIO", "STACK", "TIME", "PHASE", "SPEED", "JOURNAL"], *(_row(*one) for one in found)]))
     return int(Exit.PASSED)
 
 
-def _facts(info: SessionInfo) -> dict[str, object]:
-    """What a session says of itself; one that does not answer is listed all the same."""
-    from ..api.client import RemoteSession
+def _look(info: SessionInfo) -> Snapshot | None:
+    """What a session says of itself; None if it does not answer: it is listed all the same."""
+    from .remote import peek
 
-    facts: dict[str, object] = {"session": info.name, "scenario": info.scenario, "stack": info.stack, "journal": info.journal}
     try:
-        with closing(RemoteSession(info)) as remote:
-            now = remote.snapshot()
+        return peek(info, PATIENCE)
     except DrillboxError as error:
-        return facts | {"time": "-", "phase": "silent", "speed": "-", "error": str(error)}
-    time = f"{format_clock(now.now)}/{format_clock(now.duration)}"
-    return facts | {"time": time, "phase": now.phase.value, "speed": f"{now.speed:g}x"}
+        tell(f"note: {info.name}: {error}")
+        return None
+
+
+def _row(info: SessionInfo, now: Snapshot | None) -> list[str]:
+    where = [info.name, info.scenario, info.stack]
+    if now is None:
+        return [*where, "-", "silent", "-", info.journal]
+    time = f"{format_clock(max(0.0, now.now))}/{format_clock(now.duration)}"
+    phase = f"{now.phase.value}: {now.bringing_up}" if now.bringing_up else now.phase.value
+    return [*where, time, phase, f"{now.speed:g}x", info.journal]
+
+
+def _data(info: SessionInfo, now: Snapshot | None) -> dict[str, object]:
+    """As JSON data; what a silent host does not tell is null."""
+    return {
+        "session": info.name,
+        "scenario": info.scenario,
+        "title": info.title,
+        "stack": info.stack,
+        "seed": info.seed,
+        "profile": info.profile,
+        "journal": info.journal,
+        "phase": "silent" if now is None else now.phase.value,
+        "drill_seconds": None if now is None else now.now,
+        "duration_seconds": None if now is None else now.duration,
+        "speed": None if now is None else now.speed,
+    }
