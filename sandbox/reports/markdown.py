@@ -6,6 +6,7 @@ from ..drill import Result
 from ..model.events import Alerted, Changed, Injected
 from ..model.scenario import Scenario
 from ..model.units import format_clock, format_duration, format_share
+from ..scoring.harm import harm_of
 from ..scoring.record import CommandRecord
 from .course import course
 from .plain import fault_params_text, params_text, value_text
@@ -19,12 +20,14 @@ def debrief(result: Result) -> str:
         f"`{scenario.id}`, played by **{result.operator}** on `{result.stack}`, seed {result.seed}"
         + (f", profile `{scenario.profile}`" if scenario.profile else ""),
         _verdict(result),
+        _score(result),
         _harm(result),
+        _worth(result),
         course(result),
         _timeline(result),
         _answer(scenario),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _verdict(result: Result) -> str:
@@ -40,6 +43,15 @@ def _verdict(result: Result) -> str:
     return "\n".join(lines)
 
 
+def _score(result: Result) -> str:
+    """Impact and times."""
+    times = result.times
+    names = {"detected": times.detected, "diagnosed": times.diagnosed, "mitigated": times.mitigated}
+    impact = "n/a" if result.impact is None else f"{result.impact:.0f} (idle is 0, the reference 100)"
+    told = [f"{name} {'never' if at is None else 'at ' + format_clock(at)}" for name, at in names.items()]
+    return f"Impact {impact}; {', '.join(told)}."
+
+
 def _harm(result: Result) -> str:
     ledger = result.record.ledger
     rows = {
@@ -49,9 +61,28 @@ def _harm(result: Result) -> str:
         "replicas": f"{ledger.get('replica_seconds', 0) / 3600:,.2f} replica-hours",
         "training": f"{ledger.get('training_seconds', 0) / 3600:,.2f} training-hours",
     }
-    lines = ["## What it cost", "", "| | for | $ |", "|---|---|---:|"]
-    lines += [f"| {name} | {rows[name]} | {value:,.2f} |" for name, value in result.harm.parts().items()]
-    lines.append(f"| **all** | | **{result.harm.total:,.2f}** |")
+    harms = [result.harm]
+    if result.baselines is not None:
+        prices = result.scenario.world.prices
+        harms += [harm_of(record.ledger, prices) for record in (result.baselines.idle, result.baselines.reference)]
+    head = ["$", "idle $", "reference $"][: len(harms)]
+    lines = ["## What it cost", "", f"| | for | {' | '.join(head)} |", "|---|---|" + "---:|" * len(harms)]
+    for name in result.harm.parts():
+        values = " | ".join(f"{harm.parts()[name]:,.2f}" for harm in harms)
+        lines.append(f"| {name} | {rows[name]} | {values} |")
+    lines.append(f"| **all** | | {' | '.join(f'**{harm.total:,.2f}**' for harm in harms)} |")
+    return "\n".join(lines)
+
+
+def _worth(result: Result) -> str:
+    """What each action saved or cost."""
+    if not result.counterfactuals:
+        return ""
+    lines = ["## What the actions were worth", "", "Against the same drill without the one action.", ""]
+    lines += ["| time | who | what | $ saved |", "|---|---|---|---:|"]
+    for one in result.counterfactuals:
+        asked = f"{one.command.action} {params_text(one.command.action, one.command.params)}".rstrip()
+        lines.append(f"| {format_clock(one.command.at)} | {_cell(one.command.actor)} | `{_cell(asked)}` | {one.saved:,.2f} |")
     return "\n".join(lines)
 
 

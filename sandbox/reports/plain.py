@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 
 from ..drill import Result
@@ -80,7 +81,8 @@ def result_line(result: Result) -> str:
     """One line for a drill: verdict, who played it, what it cost, why."""
     reasons = "; ".join((*result.judgement.reasons, *(f"alerts: {text}" for text in result.unmet)))
     who = f"{result.scenario.id} {result.operator} seed {result.seed}"
-    return f"{result.judgement.verdict.value.upper():8} {who}  harm ${result.harm.total:,.2f}" + (
+    worth = f"  impact {result.impact:.0f}" if result.impact is not None else ""
+    return f"{result.judgement.verdict.value.upper():8} {who}  harm ${result.harm.total:,.2f}{worth}" + (
         f"  ({reasons})" if reasons else ""
     )
 
@@ -100,10 +102,36 @@ def result_data(result: Result) -> dict[str, object]:
             for one in result.judgement.objectives
         ],
         "harm": {**result.harm.parts(), "total": result.harm.total},
+        "impact": result.impact,
+        "baselines": _baselines(result),
+        "times": dataclasses.asdict(result.times),
+        "actions": _actions(result),
         "alerts_unmet": list(result.unmet),
-        "declared_at": result.record.first("declare"),
         "journal": str(result.journal) if result.journal else None,
     }
+
+
+def _baselines(result: Result) -> dict[str, float] | None:
+    """Harms in dollars."""
+    known = result.baselines
+    return None if known is None else {"idle": known.harm(known.idle), "reference": known.harm(known.reference)}
+
+
+def _actions(result: Result) -> list[dict[str, object]]:
+    """What was asked for. `saved` is in dollars, negative if it did harm; None where that was not looked into."""
+    saved = {(one.command.actor, one.command.number): one.saved for one in result.counterfactuals or ()}
+    return [
+        {
+            "at": command.at,
+            "actor": command.actor,
+            "action": command.action,
+            "params": dict(command.params),
+            "outcome": command.outcome,
+            "reason": command.reason,
+            "saved": saved.get((command.actor, command.number)),
+        }
+        for command in result.record.commands
+    ]
 
 
 def _text(event: Event) -> str | None:

@@ -147,9 +147,9 @@ def _grid(axis: Axis, height: float) -> Iterator[str]:
     base = height - BOTTOM
     for at in axis.ticks():
         x = axis.x(at)
-        anchor = "end" if x > axis.width - RIGHT - 16 else "middle"
+        anchor = "end" if x > axis.width - RIGHT - 16 else "start" if at == 0 else "middle"
         yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{base:.0f}"/>'
-        yield f'<text class="tick" x="{x:.1f}" y="{base + 15:.0f}" text-anchor="{anchor}">{format_clock(at)}</text>'
+        yield f'<text class="tick" x="{x:.1f}" y="{base + 16:.0f}" text-anchor="{anchor}">{format_clock(at)}</text>'
 
 
 def _rows(axis: Axis, actions: Sequence[float]) -> Iterator[int]:
