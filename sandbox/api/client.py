@@ -145,10 +145,10 @@ class RemoteSession:
     def _gone(self, error: Exception) -> StackError:
         import httpx
 
-        silent = isinstance(error, httpx.TimeoutException | TimeoutError)
-        what = f"the session host does not answer within {self._timeout:g} s" if silent else "the session host is gone"
         journal = self.info.journal
-        return StackError(f"{what}; the journal is {journal}; what was played is told by: drillbox report {journal}")
+        if isinstance(error, httpx.TimeoutException | TimeoutError):
+            return StackError(f"the session host does not answer within {self._timeout:g} s; the journal is {journal}")
+        return StackError(f"the session host is gone; the journal is {journal}; see it with: drillbox report {journal}")
 
 
 class Stream:

@@ -60,6 +60,11 @@ class Driver(threading.Thread):
         self._ending = self._ending or reason
         self._wake.set()
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody has interrupted the drill, who wants nothing more of it."""
+        return self._ending == "interrupted"
+
     def run(self) -> None:
         """Until the drill is over."""
         session = self._session

@@ -91,6 +91,8 @@ async def _host(
         announce()
         driver.start()
         await over.wait()
+        if driver.interrupted:
+            leave.set()
         await _linger(hosted, leave)
         server.should_exit = True
         await serving
