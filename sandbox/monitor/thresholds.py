@@ -1,4 +1,8 @@
-"""Alerts on thresholds that every service gets: tickets, which point at causes. Pages come from the objectives alone."""
+"""Alerts on thresholds that every service gets.
+
+What points at causes is a ticket. Pages come from the objectives, and from data that no model should be asked with: the quality
+objective learns of them half a day later, when the flights have landed. docs/quality.md says how the limits were found.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,14 @@ from .catalogue import record_name
 from .expressions import Binary, Increase, Instant, Operation, OrZero, Rate, Recorded, sum_of
 from .program import Expr
 from .promql import Match, Matcher, Selector
-from .rules import AlertRule
+from .rules import PAGE, AlertRule
+
+STALE = 7200.0
+"""Calendar seconds: a record comes every hour."""
+MISSING = 0.5
+OUT_OF_RANGE = 0.3
+DRIFT = 2.5
+OVERDUE = 100.0
 
 
 def beyond(sli: str, operation: Operation, limit: float) -> Expr:
@@ -47,5 +58,45 @@ def threshold_alerts() -> tuple[AlertRule, ...]:
             beyond("rules_share", Operation.ABOVE, 0.2),
             hold=60.0,
             summary="more than 20% of the answers come from the rules in place of the model",
+        ),
+        *_data_alerts(),
+    )
+
+
+def _data_alerts() -> tuple[AlertRule, ...]:
+    """On what the model is asked with, and on its labels."""
+    return (
+        AlertRule(
+            "FeaturesStale",
+            beyond("feature_freshness", Operation.ABOVE, STALE),
+            hold=15.0,
+            severity=PAGE,
+            summary="the values of a source in the feature store are more than two hours behind",
+        ),
+        AlertRule(
+            "FeaturesMissing",
+            beyond("null_rate", Operation.ABOVE, MISSING),
+            hold=15.0,
+            severity=PAGE,
+            summary="far more values of a feature are missing than in the training data",
+        ),
+        AlertRule(
+            "FeaturesOutOfRange",
+            beyond("out_of_range", Operation.ABOVE, OUT_OF_RANGE),
+            hold=15.0,
+            severity=PAGE,
+            summary="values of a feature are far outside the range of the training data",
+        ),
+        AlertRule(
+            "FeatureDrift",
+            beyond("drift", Operation.ABOVE, DRIFT),
+            hold=60.0,
+            summary="a feature is distributed as on no day of the training data",
+        ),
+        AlertRule(
+            "LabelsOverdue",
+            beyond("labels_overdue", Operation.ABOVE, OVERDUE),
+            hold=60.0,
+            summary="flights that should have landed long ago have no label",
         ),
     )

@@ -17,7 +17,7 @@ from ...sandbox.world.draws import Examples
 from .scoring import Scorer
 from .service import Service
 
-EVERY = 30.0
+EVERY = 15.0
 """Seconds of drill time between two evaluations."""
 ASKED_BEFORE = 180
 """Calendar minutes before departure at which the flights of the time before the drill were last asked about."""

@@ -296,9 +296,7 @@ class TestCache:
         assert cache.baselines(quiet) == first
         assert plays == ["idle", "reference"] * 2
 
-    def test_another_origin_is_another_baseline(
-        self, rush: Scenario, cache: BaselineCache, plays: list[str], tmp_path: Path
-    ) -> None:
+    def test_another_origin_is_another_baseline(self, rush: Scenario, cache: BaselineCache, tmp_path: Path) -> None:
         cache.baselines(quiet)
         BaselineCache(rush, SEED, ("there",), play).baselines(quiet)
         BaselineCache(rush, SEED + 1, ("here",), play).baselines(quiet)
