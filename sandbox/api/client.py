@@ -102,20 +102,30 @@ class RemoteSession:
         with contextlib.closing(Stream(self._connect, self._read, after)) as stream:
             yield stream
 
-    def _connect(self, after: int) -> ClientConnection:
+    @contextlib.contextmanager
+    def _connect(self, after: int) -> Iterator[ClientConnection]:
         from websockets.exceptions import InvalidStatus, WebSocketException
         from websockets.sync.client import unix_connect
 
         url = f"ws://drillbox{wire.PREFIX}/stream?after={after}"
         patience = self._timeout
-        try:
-            return unix_connect(
-                self.info.socket, url, additional_headers=self._headers, max_size=None, open_timeout=patience, close_timeout=1.0
-            )
-        except InvalidStatus as error:
-            raise UsageError(f"the session host refuses its stream: HTTP {error.response.status_code}") from None
-        except (OSError, WebSocketException) as error:
-            raise self._gone(error) from None
+        with contextlib.ExitStack() as undo:
+            try:
+                connection = undo.enter_context(
+                    unix_connect(
+                        self.info.socket,
+                        url,
+                        additional_headers=self._headers,
+                        max_size=None,
+                        open_timeout=patience,
+                        close_timeout=1.0,
+                    )
+                )
+            except InvalidStatus as error:
+                raise UsageError(f"the session host refuses its stream: HTTP {error.response.status_code}") from None
+            except (OSError, WebSocketException) as error:
+                raise self._gone(error) from None
+            yield connection
 
     def _get(self, path: str, query: Query | None = None) -> bytes:
         return self._request("GET", path, query, None)
@@ -160,18 +170,19 @@ class Stream:
         after: the number of the last event that is known.
     """
 
-    def __init__(self, connect: Callable[[int], ClientConnection], read: Read, after: int = -1) -> None:
+    def __init__(self, connect: Connect, read: Read, after: int = -1) -> None:
         self._connect = connect
         self._read = read
         self._after = after
         self._fresh = True
-        self._connection = connect(after)
+        self._undo = contextlib.ExitStack()
+        self._connection = self._undo.enter_context(connect(after))
         self.closed = False
         """Whether nothing more will come: the drill is over."""
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._connection.close()
+        self._undo.close()
 
     def next(self, wait: float) -> tuple[Snapshot, list[Event]] | None:
         """The next frame; None if there is none within `wait` wall seconds, or ever (`closed`).
@@ -198,8 +209,8 @@ class Stream:
 
     def _take_up(self) -> None:
         """Connect anew, but not again and again to a host that breaks every connection at once."""
-        self._connection.close()
-        self._connection = self._connect(self._after)
+        self._undo.close()
+        self._connection = self._undo.enter_context(self._connect(self._after))
         if self._fresh:
             raise StackError("the session host breaks every connection; see its drill with: drillbox status")
         self._fresh = True
@@ -207,6 +218,8 @@ class Stream:
 
 if TYPE_CHECKING:
     from typing import Protocol
+
+    Connect = Callable[[int], contextlib.AbstractContextManager[ClientConnection]]
 
     class Read(Protocol):
         """Reads an answer, or raises a StackError."""
