@@ -103,14 +103,15 @@ def test_a_facilitator_sees_more_only_with_the_token(rush: Served, connect: Conn
 
 def test_commands_and_control_arrive(rush: Served, connect: Connect) -> None:
     there = connect(rush)
-    assert there.submit("scale", {"replicas": 4}, "ann") == Command("ann", 1, "scale", {"replicas": 4})
+    assert there.submit("shed", {"share": 0.4}, "ann") == Command("ann", 1, "shed", {"share": 0.4})
     there.control(speed=30.0)
     there.control(pause=True)
     assert there.snapshot().phase is Phase.PAUSED
     there.control(pause=False)
     assert (there.snapshot().phase, there.snapshot().speed) == (Phase.RUNNING, 30.0)
-    rush.session.advance()
-    assert [entry.change.by for entry in there.changes("champion.replicas")][-1] == "ann"
+    for _ in range(5):
+        rush.session.advance()
+    assert [entry.change.after for entry in there.changes(by="ann")] == [0.4]
     there.abort()
     assert there.snapshot().phase is Phase.ENDED
     with pytest.raises(UsageError, match="the drill is over"):
