@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages; this one has a module of its own: terminal_kit
+
+from terminal_kit import Terminal
+
+from drillbox.sandbox.api.client import RemoteSession
+from drillbox.sandbox.api.folders import sessions
 from drillbox.sandbox.cli.main import run
+from drillbox.sandbox.model.errors import DrillboxError
 from drillbox.wiring import Wiring
 
 
@@ -39,6 +47,30 @@ def command(capsys: pytest.CaptureFixture[str], drillbox_home: Path, monkeypatch
         return Ran(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def hosts_end(drillbox_home: Path) -> Iterator[None]:
+    """No host outlives the test."""
+    assert drillbox_home.is_dir()
+    yield
+    for info in sessions():
+        with suppress(DrillboxError), closing(RemoteSession(info)) as session:  # its drill may be over
+            session.abort("interrupted")
+
+
+@pytest.fixture
+def terminal(drillbox_home: Path, hosts_end: None) -> Iterator[Callable[..., Terminal]]:
+    """`terminal("play", "monday-rush", "--speed", "600x")` runs in one."""
+    opened: list[Terminal] = []
+
+    def call(*args: str) -> Terminal:
+        opened.append(Terminal(drillbox_home, *args))
+        return opened[-1]
+
+    yield call
+    for one in opened:
+        one.close()
 
 
 @pytest.fixture

@@ -3,97 +3,20 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from terminal_kit import Terminal
 
+from drillbox.sandbox.api.folders import SessionInfo, find
+from drillbox.sandbox.clock import WallClock
 from drillbox.sandbox.journal import read_journal
 from drillbox.sandbox.model.events import Accepted, Changed, Ended, Rejected
 
-TIMEOUT = 30.0
-"""Seconds without any output after which a test gives up."""
-
-
-class Terminal:
-    """A drill in a pseudo-terminal."""
-
-    def __init__(self, home: Path, *args: str) -> None:
-        self._own, other = pty.openpty()
-        environment = {**os.environ, "DRILLBOX_HOME": str(home), "COLUMNS": "100"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "drillbox", *args],
-            stdin=other,
-            stdout=other,
-            stderr=other,
-            env=environment,
-            start_new_session=True,
-        )
-        os.close(other)
-        self.text = ""
-        self._seen = 0
-
-    def type(self, line: str) -> None:
-        """Type a line."""
-        os.write(self._own, f"{line}\n".encode())
-
-    def control_d(self) -> None:
-        """End the input."""
-        os.write(self._own, b"\x04")
-
-    def hang_up(self) -> None:
-        """Take the terminal away."""
-        self.process.send_signal(signal.SIGHUP)
-
-    def expect(self, *texts: str) -> str:
-        """Read until every text has come since the last call; all from there to the last of them."""
-        start = self._seen
-        while any(text not in self.text[start:] for text in texts):
-            assert self._read(), f"the output ended before {texts}:\n{self.text}"
-        self._seen = max(self.text.index(text, start) + len(text) for text in texts)
-        return self.text[start : self._seen]
-
-    def end(self) -> int:
-        """Read to the end; the exit code."""
-        while self._read():
-            pass
-        return self.process.wait(timeout=TIMEOUT)
-
-    def _read(self) -> bool:
-        ready, _, _ = select.select([self._own], [], [], TIMEOUT)
-        assert ready, f"no output for {TIMEOUT:.0f} s:\n{self.text}"
-        try:
-            data = os.read(self._own, 1 << 16)
-        except OSError:  # Linux says so when the other side is closed
-            return False
-        self.text += data.decode().replace("\r\n", "\n")
-        return bool(data)
-
-    def close(self) -> None:
-        """End whatever is left."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(timeout=TIMEOUT)
-        os.close(self._own)
-
-
-@pytest.fixture
-def terminal(drillbox_home: Path) -> Iterator[Callable[..., Terminal]]:
-    """`terminal("play", "monday-rush", "--speed", "600x")` runs in one."""
-    opened: list[Terminal] = []
-
-    def call(*args: str) -> Terminal:
-        opened.append(Terminal(drillbox_home, *args))
-        return opened[-1]
-
-    yield call
-    for one in opened:
-        one.close()
+JOURNAL = "monday-rush-you-1.jsonl"
+SHORT = ("play", "monday-rush", "--profile", "short")
 
 
 def files(home: Path) -> list[str]:
@@ -152,7 +75,7 @@ def test_a_person_looks_acts_and_gives_up(terminal: Callable[..., Terminal], dri
     assert "FAULT" not in drill.text
 
     assert files(drillbox_home) == ["monday-rush-you-1.html", "monday-rush-you-1.jsonl", "monday-rush-you-1.md"]
-    journal = read_journal(drillbox_home / "drills" / "monday-rush-you-1.jsonl")
+    journal = read_journal(drillbox_home / "drills" / JOURNAL)
     bodies = [event.body for event in journal.events]
     assert bodies[-1] == Ended("aborted")
     assert [body.params for body in bodies if isinstance(body, Accepted)] == [{"replicas": 4}]
@@ -167,7 +90,7 @@ def test_what_the_service_refuses_is_told_with_the_reason(terminal: Callable[...
     drill.expect("REJECTED: the autoscaler keeps between 3 and 4 replicas")
     drill.type("quit")
     assert drill.end() == 4
-    journal = read_journal(drillbox_home / "drills" / "monday-rush-you-1.jsonl")
+    journal = read_journal(drillbox_home / "drills" / JOURNAL)
     assert any(isinstance(event.body, Rejected) for event in journal.events)
 
 
@@ -181,27 +104,40 @@ def test_without_further_input_the_drill_goes_on_to_its_end(terminal: Callable[.
     drill.expect("nothing more can be typed; the drill goes on", "  resumed")
     drill.expect("the drill is over: finished", "FAILED   monday-rush you seed 1")
     assert drill.end() == 1
-    assert read_journal(drillbox_home / "drills" / "monday-rush-you-1.jsonl").complete
+    assert read_journal(drillbox_home / "drills" / JOURNAL).complete
 
 
-def test_ctrl_c_ends_the_drill(terminal: Callable[..., Terminal], drillbox_home: Path) -> None:
+def sessions_in(home: Path) -> list[str]:
+    """Names of the folders of sessions."""
+    return sorted(path.name for path in (home / "sessions").glob("[!.]*"))
+
+
+@pytest.mark.parametrize("moment", ["starting the session", "warm-up", "answered 100%"])
+def test_ctrl_c_ends_the_drill_and_its_host(terminal: Callable[..., Terminal], drillbox_home: Path, moment: str) -> None:
     drill = terminal("play", "monday-rush", "--speed", "60x")
-    drill.expect("answered 100%")
-    drill.process.send_signal(signal.SIGINT)
+    drill.expect(moment)
+    drill.control_c()
     drill.expect("interrupted")
     assert drill.end() == 130
     assert "Traceback" not in drill.text
-    assert files(drillbox_home) == ["monday-rush-you-1.jsonl"]
-    assert read_journal(drillbox_home / "drills" / "monday-rush-you-1.jsonl").events[-1].body == Ended("interrupted")
+    assert sessions_in(drillbox_home) == []
+    if moment == "starting the session":
+        return  # there may or may not be a journal yet
+    journal = drillbox_home / "drills" / JOURNAL
+    assert f"journal: {journal}" in drill.text
+    assert files(drillbox_home) == [JOURNAL]
+    ends = [event.body for event in read_journal(journal).events][-1:]
+    assert ends == ([] if moment == "warm-up" else [Ended("interrupted")])
 
 
 def test_a_drill_survives_its_terminal_and_one_comes_back_to_it(terminal: Callable[..., Terminal], drillbox_home: Path) -> None:
-    lost = terminal("play", "monday-rush", "--speed", "60x", "--profile", "short")
+    lost = terminal(*SHORT, "--speed", "60x")
     lost.expect("answered 100%")
+    lost.type("scale 4")
+    lost.expect("you: scale replicas=4")
     lost.type("pause")
     lost.expect("  paused")
-    lost.hang_up()
-    assert lost.process.wait(timeout=TIMEOUT) == 0
+    assert lost.hang_up() == 0
 
     status = terminal("status")
     assert status.end() == 0
@@ -209,7 +145,7 @@ def test_a_drill_survives_its_terminal_and_one_comes_back_to_it(terminal: Callab
     assert "paused" in status.text
 
     back = terminal("attach")
-    back.expect("Monday noon (monday-rush-you-1)", "paused", "answered 100%")
+    back.expect("Monday noon (monday-rush-you-1)", "paused", "answered 100%", "nothing is firing", "you: scale replicas=4")
     back.type("declare")
     back.type("detach")
     back.expect("the drill goes on; come back with: drillbox attach monday-rush-you-1")
@@ -217,7 +153,7 @@ def test_a_drill_survives_its_terminal_and_one_comes_back_to_it(terminal: Callab
 
     left = terminal("attach", "monday-rush-you-1")
     left.expect("Monday noon")
-    left.process.send_signal(signal.SIGINT)
+    left.control_c()
     left.expect("the drill goes on")
     assert left.end() == 0
 
@@ -228,39 +164,82 @@ def test_a_drill_survives_its_terminal_and_one_comes_back_to_it(terminal: Callab
     last.expect("you: declare", "the drill is over: finished", "FAILED   monday-rush you seed 1")
     assert last.end() == 1
     assert "Traceback" not in lost.text + back.text + left.text + last.text
-    journal = drillbox_home / "drills" / "monday-rush-you-1.jsonl"
-    assert any(isinstance(event.body, Accepted) and event.body.action == "declare" for event in read_journal(journal).events)
+
+    journal = drillbox_home / "drills" / JOURNAL
+    accepted = [event.body for event in read_journal(journal).events if isinstance(event.body, Accepted)]
+    assert [body.action for body in accepted] == ["scale", "declare"]
     replayed = terminal("replay", str(journal))
     assert replayed.end() == 0
     assert "identical" in replayed.text
 
 
-def test_a_facilitator_sees_what_the_operator_does_not(terminal: Callable[..., Terminal]) -> None:
-    drill = terminal("play", "monday-rush", "--speed", "60x", "--profile", "short")
+@pytest.mark.parametrize("moment", ["starting the session", "warm-up"])
+def test_a_terminal_may_go_before_the_drill_has_begun(
+    terminal: Callable[..., Terminal], drillbox_home: Path, moment: str
+) -> None:
+    lost = terminal("play", "monday-rush", "--speed", "600x")
+    lost.expect(moment)
+    assert lost.hang_up() == 0
+    back = terminal("attach")
+    back.expect("Monday noon")
+    back.type("quit")
+    back.expect("ABORTED")
+    assert back.end() == 4
+    assert sessions_in(drillbox_home) == ["monday-rush-you-1"]  # for a while it can be asked
+
+
+def test_one_can_leave_and_let_the_drill_go_on(terminal: Callable[..., Terminal]) -> None:
+    drill = terminal(*SHORT, "--speed", "60x")
     drill.expect("answered 100%")
-    watching = terminal("attach", "--facilitator")
-    watching.expect("FAULT traffic.spike factor=3.5 ramp=10s (crowd)")
-    drill.expect("PAGE firing")
-    assert "spike" not in drill.text
-    drill.type("quit")
-    drill.expect("ABORTED")
-    watching.expect("ABORTED")
-    assert (drill.end(), watching.end()) == (4, 4)
+    drill.type("detach")
+    drill.expect("the drill goes on; come back with: drillbox attach monday-rush-you-1")
+    assert drill.end() == 0
+    back = terminal("attach")
+    back.expect("Monday noon (monday-rush-you-1)")
+    back.type("speed 600x")
+    back.expect("the drill is over: finished", "FAILED")
+    assert back.end() == 1
 
 
-def test_there_is_nothing_to_come_back_to(terminal: Callable[..., Terminal]) -> None:
-    nothing = terminal("attach", "monday-rush-you-1")
-    assert nothing.end() == 2
-    assert "no session 'monday-rush-you-1' is running; none is" in nothing.text
-    anything = terminal("attach")
-    assert anything.end() == 2
-    assert "no session is running; start one with: drillbox play" in anything.text
+def host_of(home: Path) -> SessionInfo:
+    """The only session, which must be one of this test."""
+    info = find()
+    assert info.folder.is_relative_to(home)
+    return info
+
+
+def test_a_host_that_dies_is_told_and_what_it_left_is_cleared_up(terminal: Callable[..., Terminal], drillbox_home: Path) -> None:
+    drill = terminal(*SHORT, "--speed", "60x")
+    drill.expect("answered 100%")
+    os.kill(host_of(drillbox_home).pid, signal.SIGKILL)
+    journal = drillbox_home / "drills" / JOURNAL
+    drill.expect(f"drillbox: the session host is gone; the journal is {journal}; see it with: drillbox report {journal}")
+    assert drill.end() == 3
+    assert "Traceback" not in drill.text
+
     status = terminal("status")
     assert status.end() == 0
+    assert "note: the host of monday-rush-you-1 is gone; what it left was removed, its journal stays" in status.text
     assert "No drill is running." in status.text
-    as_json = terminal("status", "--json")
-    assert as_json.end() == 0
-    assert as_json.text.strip() == "[]"
+    assert sessions_in(drillbox_home) == []
+    told = terminal("report", str(journal))
+    assert told.end() in {0, 1, 4}
+    assert "Monday noon" in told.text
+
+
+def test_a_client_that_was_stopped_for_a_while_goes_on(terminal: Callable[..., Terminal], drillbox_home: Path) -> None:
+    """Ctrl-Z, and the host closes the connection of a client that does not read; here it is cut by a stop of both."""
+    drill = terminal(*SHORT, "--speed", "60x")
+    drill.expect("answered 100%")
+    drill.process.send_signal(signal.SIGSTOP)
+    host = host_of(drillbox_home).pid
+    os.kill(host, signal.SIGSTOP)
+    WallClock().sleep(0.2)
+    os.kill(host, signal.SIGCONT)
+    drill.process.send_signal(signal.SIGCONT)
+    drill.type("quit")
+    drill.expect("ABORTED")
+    assert drill.end() == 4
 
 
 @pytest.mark.parametrize(
@@ -270,6 +249,7 @@ def test_there_is_nothing_to_come_back_to(terminal: Callable[..., Terminal]) -> 
         (("monday-rush", "--profile", "shrt"), "unknown profile 'shrt'; did you mean 'short'?", 2),
         (("monday-rush", "--stack", "simm"), "unknown stack 'simm'; did you mean 'sim'?", 2),
         (("monday-rush", "--out", "/dev/null/there"), "cannot write /dev/null/there", 2),
+        (("monday-rush", "--speed", "0x"), "'0x' is out of bounds: 1x to 600x", 2),
     ],
 )
 def test_what_is_wrong_with_a_request_is_told_here(
@@ -279,4 +259,17 @@ def test_what_is_wrong_with_a_request_is_told_here(
     assert drill.end() == code
     assert message in drill.text
     assert "Traceback" not in drill.text
-    assert not list((drillbox_home / "sessions").glob("[!.]*")) if (drillbox_home / "sessions").exists() else True
+    assert sessions_in(drillbox_home) == []
+    assert not (drillbox_home / "drills").exists()
+
+
+def test_a_state_folder_that_cannot_be_written_is_told(
+    terminal: Callable[..., Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del terminal
+    drill = Terminal(Path("/dev/null/home"), *SHORT)
+    code = drill.end()
+    drill.close()
+    assert code == 2
+    assert "cannot write /dev/null/home" in drill.text
+    assert "set DRILLBOX_HOME" in drill.text

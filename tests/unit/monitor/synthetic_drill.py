@@ -28,6 +28,9 @@ class Weather:
     pods: int = 3
     restarting: int = 0  # pods whose process restarts
     missing: int = 0  # pods that no scrape reaches
+    strange: float | None = (
+        None  # how far data, labels and quality are from what training knew, 0 to 1; None: nothing is exported
+    )
 
 
 @dataclass
@@ -59,6 +62,7 @@ class SyntheticDrill:
         self.pods: list[Pod] = []
         self.made = 0
         self.dollars = 0.0
+        self.judged = [0.0, 0.0]
         self.known: dict[tuple[Series, ...], tuple[Series, ...]] = {}
 
     def scrapes(self, weather: list[Weather], start: float) -> list[Scrape]:
@@ -75,8 +79,28 @@ class SyntheticDrill:
                 self._add_pod(found, pod, ready=index >= weather.restarting)
         found[Series.of("kube_deployment_spec_replicas", deployment="model-champion")] = float(weather.pods)
         found[Series.of("service_cost_dollars_total", item="replicas")] = self.dollars
+        if weather.strange is not None:
+            self._add_model(found, weather.strange)
         series = tuple(found)
         return Scrape(at, self.known.setdefault(series, series), np.array(list(found.values())))
+
+    def _add_model(self, found: dict[Series, float], strange: float) -> None:
+        """What feature store and quality monitor export."""
+        self.judged[strange > 0.5] += 700.0
+        found |= {
+            Series.of("quality_monitor_judged_flights_total", met=met): flights
+            for met, flights in zip(("yes", "no"), self.judged, strict=True)
+        }
+        found |= {
+            Series.of("feature_store_age_seconds", source=source): 9000.0 * strange + 60.0 * i for i, source in enumerate("ab")
+        }
+        for labels, flights in {"matured": 800.0, "pending": 150.0, "overdue": 300.0 * strange}.items():
+            found[Series.of("quality_monitor_flights", labels=labels)] = flights
+        for i, feature in enumerate(("temp", "visib")):
+            found[Series.of("quality_monitor_drift_ratio", feature=feature)] = 4.0 * strange + i / 10
+            found[Series.of("quality_monitor_null_excess", feature=feature)] = strange * i
+            found[Series.of("quality_monitor_out_of_range", feature=feature)] = strange * (1 - i)
+        found[Series.of("quality_monitor_brier")] = 0.1 + strange / 5
 
     def _serve(self, weather: Weather) -> None:
         if weather.reset:

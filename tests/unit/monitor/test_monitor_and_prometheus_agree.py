@@ -38,6 +38,7 @@ OBJECTIVES = (
     Objective("availability", "availability", 0.99),
     Objective("latency", "latency", 0.95, 0.3),
     Objective("latency-tail", "latency", 0.99, 1.0),
+    Objective("quality", "quality", 0.95, brier=0.2),
 )
 
 CALM = Weather()
@@ -49,6 +50,9 @@ CROWD = Weather(pods=7)
 COURSES: dict[str, list[Weather]] = {
     "a burst of errors, then calm": [CALM] * 80 + [STORM] * 40 + [CALM] * 60,
     "slow answers with few requests": [FEW] * 60 + [Weather(rate=0.4, median=0.5)] * 60 + [NOBODY] * 30,
+    "data that training did not know": [
+        *([CALM] * 10 + [Weather(strange=0.1)] * 30 + [Weather(strange=0.8)] * 90 + [CALM] * 5 + [Weather(strange=0.0)] * 40),
+    ],
     "no requests, then some that fail": [NOBODY] * 50 + [Weather(rate=20.0, failing=0.9)] * 30 + [NOBODY] * 70,
     "the gateway restarts and is not seen": [
         *([CALM] * 40 + [RESTARTED] + [STORM] * 10),

@@ -54,6 +54,13 @@ TOLERANCE: dict[str, float] = {
     "replicas_wanted": 0.0,
     "restarts": 0.0,
     "cost_rate": 0.02,
+    # Gauges that change every 15 s at most, by little.
+    **dict.fromkeys(("labels_matured", "labels_overdue", "labels_pending"), 60.0),
+    **dict.fromkeys(("quality_auc", "quality_ap", "quality_brier", "calibration", "calibration_bias"), 0.02),
+    **dict.fromkeys(("drift", "drift_psi_max", "prediction_psi"), 0.3),
+    **dict.fromkeys(("drift_ks_max", "null_rate", "out_of_range"), 0.05),
+    **dict.fromkeys(("feature_freshness", "model_age"), 120.0),  # calendar seconds: 60 from one scrape to the next
+    "quality": 0.0,
 }
 """Largest distance from what the built-in monitor said at the same scrape or at one of its neighbours."""
 
