@@ -49,7 +49,7 @@ def attach_command(wiring: SessionMaker, session: str, facilitator: bool) -> int
       printf 'declare\\ndetach\\n' | drillbox attach
     """
     from ..api.client import RemoteSession
-    from .remote import LEAVE, stay, tell_how_to_come_back
+    from .remote import LEAVE, stay, tell_how_to_come_back, way_back
 
     info = _choose(session)
     token = info.token() if facilitator else ""
@@ -58,7 +58,11 @@ def attach_command(wiring: SessionMaker, session: str, facilitator: bool) -> int
     try:
         with closing(RemoteSession(info, token)) as remote:
             now = remote.snapshot()
-            after = _catch_up(remote, now, screen)
+            try:
+                after = _catch_up(remote, now, screen)
+            except UsageError as error:  # of stdout
+                error.add_note(way_back(info))
+                raise
         show = printer(screen, now.prices)
         if facilitator:
             show = _with_faults(show, screen)

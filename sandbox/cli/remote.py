@@ -71,7 +71,7 @@ def stay(
             except DrillboxError as error:
                 if hang_up.came:
                     return False  # it may be that only the terminal could not be written
-                error.add_note(f"journal: {info.journal}" if isinstance(error, StackError) else _way_back(info))
+                error.add_note(f"journal: {info.journal}" if isinstance(error, StackError) else way_back(info))
                 raise
     except KeyboardInterrupt as stop:
         progress.close()
@@ -87,7 +87,7 @@ def stay(
 
 def tell_how_to_come_back(info: SessionInfo) -> int:
     """The drill goes on without this terminal."""
-    say(_way_back(info))
+    say(way_back(info))
     return int(Exit.PASSED)
 
 
@@ -101,7 +101,8 @@ def peek(info: SessionInfo, patience: float) -> Snapshot:
         return session.snapshot()
 
 
-def _way_back(info: SessionInfo) -> str:
+def way_back(info: SessionInfo) -> str:
+    """What to tell who leaves."""
     return f"the drill goes on; come back with: drillbox attach {info.name}"
 
 

@@ -1,0 +1,236 @@
+"""Back to drills, by name or by pipe, alone or with others; and what there is to come back to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from terminal_kit import TIMEOUT, Terminal
+
+from drillbox.sandbox.api.client import RemoteSession
+from drillbox.sandbox.api.launch import launch
+from drillbox.sandbox.clock import WallClock
+from drillbox.sandbox.journal import read_journal
+from drillbox.sandbox.model.events import Accepted
+from drillbox.sandbox.session import Phase
+
+Drill = Callable[..., RemoteSession]
+Start = Callable[..., subprocess.Popen[str]]
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Look again and again, up to a deadline."""
+    clock = WallClock()
+    deadline = clock.now() + TIMEOUT
+    while not condition():
+        assert clock.now() < deadline
+        clock.sleep(0.02)
+
+
+@pytest.fixture
+def drill(hosts_end: None) -> Iterator[Drill]:
+    """`drill(until=10.0)` plays in the background, paused at the first moment after 10 s."""
+    opened: list[RemoteSession] = []
+
+    def call(until: float = 1.0, **request: object) -> RemoteSession:
+        session = RemoteSession(launch(json.dumps({"scenario": "monday-rush", "profile": "short", "speed": 60} | request)))
+        opened.append(session)
+        wait_for(lambda: session.snapshot().now > until)
+        session.control(pause=True)
+        return session
+
+    yield call
+    for one in opened:
+        one.close()
+
+
+def test_a_facilitator_sees_what_the_operator_does_not(drill: Drill, terminal: Callable[..., Terminal]) -> None:
+    session = drill()
+    person, facilitator = terminal("attach"), terminal("attach", "--facilitator")
+    for one in (person, facilitator):
+        one.expect("the last minute:")
+    session.control(pause=False)
+    facilitator.expect("FAULT traffic.spike factor=3.5 ramp=10s (crowd)")
+    person.expect("PAGE firing")
+    assert "spike" not in person.text
+    assert "fault" not in person.text.lower()
+    person.type("quit")
+    for one in (person, facilitator):
+        one.expect("ABORTED")
+        assert one.end() == 4
+
+
+def test_two_at_once_see_and_do_the_same(drill: Drill, terminal: Callable[..., Terminal]) -> None:
+    session = drill()
+    ann, bob = terminal("attach"), terminal("attach")
+    for one in (ann, bob):
+        one.expect("the last minute:")
+    ann.type("declare")
+    bob.type("scale 4")
+    ann.type("resume")
+    for one in (ann, bob):
+        one.expect("you: declare", "you: scale replicas=4", "change: champion.replicas 3 -> 4 (you)")
+    assert ann.hang_up() == 0
+    bob.type("quit")
+    bob.expect("ABORTED")
+    assert bob.end() == 4
+    done = [event.body.action for event in read_journal(Path(session.info.journal)).events if isinstance(event.body, Accepted)]
+    assert sorted(done) == ["declare", "scale"]
+
+
+def test_lines_from_a_pipe_are_done(drill: Drill, start: Start) -> None:
+    session = drill()
+    process = start("attach", stdin=subprocess.PIPE)
+    out, err = process.communicate("declare\nscael 4\ndetach\n", timeout=TIMEOUT)
+    assert (process.returncode, err) == (0, "")
+    assert "Monday noon (monday-rush-you-1): 00:0" in out
+    assert "  ? unknown command 'scael'; did you mean 'scale'?" in out
+    assert out.endswith("the drill goes on; come back with: drillbox attach monday-rush-you-1\n")
+    assert "\x1b" not in out
+    session.control(pause=False)
+    wait_for(lambda: any(isinstance(event.body, Accepted) for event in session.events()))
+
+
+def test_who_only_watches_neither_ends_a_pause_nor_the_drill(drill: Drill, start: Start) -> None:
+    session = drill()
+    watching = start("attach")  # with nothing to read from
+    assert watching.stdout is not None
+    assert "paused" in watching.stdout.readline()
+    session.submit("declare", {})
+    while "the last minute:" not in watching.stdout.readline():
+        pass
+    watching.stdout.readline()
+    assert session.snapshot().phase is Phase.PAUSED
+    watching.send_signal(signal.SIGINT)
+    out, err = watching.communicate(timeout=TIMEOUT)
+    assert (watching.returncode, err) == (0, "")
+    assert out.endswith("the drill goes on; come back with: drillbox attach monday-rush-you-1\n")
+    assert session.snapshot().phase is Phase.PAUSED
+
+
+def test_it_leaves_when_nobody_reads_it_any_more(drill: Drill, start: Start) -> None:
+    """As before `| head -1`."""
+    session = drill()
+    watching = start("attach")
+    assert watching.stdout is not None
+    watching.stdout.readline()
+    watching.stdout.close()
+    session.control(pause=False, speed=60.0)
+    assert watching.wait(timeout=TIMEOUT) == 0
+    assert watching.stderr is not None
+    assert watching.stderr.read() == ""
+    watching.stderr.close()
+    assert session.snapshot().phase is Phase.RUNNING
+
+
+def test_a_disk_that_is_full_ends_the_client_only(drill: Drill, start: Start) -> None:
+    session = drill()
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        process = start("attach", stdout=full)
+        _, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 2
+    assert err == (
+        "drillbox: cannot write to stdout: No space left on device\n"
+        "the drill goes on; come back with: drillbox attach monday-rush-you-1\n"
+    )
+    assert session.snapshot().phase is Phase.PAUSED
+
+
+def test_the_one_that_is_not_over_is_meant(drill: Drill, start: Start) -> None:
+    over = drill()
+    over.abort()
+    wait_for(lambda: over.snapshot().phase is Phase.ENDED)
+    ended = start("attach")
+    out, _ = ended.communicate(timeout=TIMEOUT)
+    assert ended.returncode == 4
+    assert "ABORTED  monday-rush you seed 1" in out
+
+    drill()
+    process = start("attach", stdin=subprocess.PIPE)
+    out, _ = process.communicate("detach\n", timeout=TIMEOUT)
+    assert process.returncode == 0
+    assert "Monday noon (monday-rush-you-1-2):" in out
+
+    drill()
+    several = start("attach")
+    _, err = several.communicate(timeout=TIMEOUT)
+    assert several.returncode == 2
+    assert "choose one of monday-rush-you-1, monday-rush-you-1-2, monday-rush-you-1-3" in err
+
+    wrong = start("attach", "monday-rush-you-7")
+    _, err = wrong.communicate(timeout=TIMEOUT)
+    assert wrong.returncode == 2
+    assert "drillbox: no session 'monday-rush-you-7' is running; did you mean 'monday-rush-you-1'?\n" in err
+
+
+def test_there_is_nothing_to_come_back_to(start: Start, drillbox_home: Path) -> None:
+    def failed(*args: str) -> str:
+        process = start(*args)
+        out, err = process.communicate(timeout=TIMEOUT)
+        assert (process.returncode, out) == (2, "")
+        return str(err)
+
+    assert failed("attach", "monday") == "drillbox: no session 'monday' is running; none is\n"
+    assert failed("attach").startswith("drillbox: no session is running; start one with: drillbox play")
+    drills = drillbox_home / "drills"
+    drills.mkdir()
+    for number in range(4):
+        (drills / f"{number}.jsonl").touch()
+        os.utime(drills / f"{number}.jsonl", (number, number))
+    assert failed("attach", "monday").splitlines()[1:] == [
+        "the last drills are told by:",
+        *(f"  drillbox report {drills / f'{number}.jsonl'}" for number in (3, 2, 1)),
+    ]
+
+
+def test_status_tells_of_living_silent_and_dead_hosts(drill: Drill, start: Start) -> None:
+    def status(*args: str) -> tuple[str, str]:
+        process = start("status", *args)
+        out, err = process.communicate(timeout=TIMEOUT)
+        assert process.returncode == 0
+        return str(out), str(err)
+
+    assert status() == ("No drill is running. Start one with: drillbox play SCENARIO\n", "")
+    assert status("--json") == ("[]\n", "")
+
+    session = drill()
+    info, now = session.info, session.snapshot()
+    clock = f"00:{now.now:02.0f}/04:00"
+    assert status()[0].splitlines() == [
+        f"SESSION            SCENARIO     STACK  TIME         PHASE   SPEED  {'JOURNAL'.ljust(len(info.journal))}".rstrip(),
+        f"monday-rush-you-1  monday-rush  sim    {clock}  paused  60x    {info.journal}",
+    ]
+    (told,) = json.loads(status("--json")[0])
+    assert told == {
+        "session": "monday-rush-you-1",
+        "scenario": "monday-rush",
+        "title": "Monday noon",
+        "stack": "sim",
+        "seed": 1,
+        "profile": "short",
+        "journal": info.journal,
+        "phase": "paused",
+        "drill_seconds": now.now,
+        "duration_seconds": 240.0,
+        "speed": 60.0,
+    }
+
+    os.kill(info.pid, signal.SIGSTOP)
+    try:
+        out, err = status()
+    finally:
+        os.kill(info.pid, signal.SIGCONT)
+    assert "-     silent  -" in out
+    assert f"note: monday-rush-you-1: the session host does not answer within 2 s; the journal is {info.journal}" in err
+
+    os.kill(info.pid, signal.SIGKILL)
+    wait_for(lambda: not Path(f"/proc/{info.pid}").exists())
+    out, err = status()
+    assert out == "No drill is running. Start one with: drillbox play SCENARIO\n"
+    assert err == "note: the host of monday-rush-you-1 is gone; what it left was removed, its journal stays\n"
+    assert status() == (out, "")
