@@ -21,6 +21,7 @@ from .model.scenario import Objective, Prices, Scenario
 from .model.service import ServiceSpec
 from .model.stack import Progress, Stack
 from .model.telemetry import SCRAPE_INTERVAL, Scrape, Telemetry
+from .model.views import Table
 from .operators import Operator, View
 
 
@@ -94,6 +95,9 @@ class Session(Protocol):
     def changes(self, field: str = "", by: str = "") -> Sequence[ChangeEntry]:
         """Changes of the service's desired state: of fields whose name begins so, by somebody."""
 
+    def look(self, view: str, subject: str = "") -> Table:
+        """What a view of `model.views` shows now, of a feature or a version where it asks for one."""
+
     def control(self, *, pause: bool | None = None, speed: float | None = None) -> None:
         """Pause or resume, or change the speed."""
 
@@ -140,6 +144,7 @@ class DrillSession:
         self._speed = 0.0
         self._fresh_logs: list[str] = []
         self._lock = threading.RLock()
+        self._at_stack = threading.Lock()  # a stack is asked one thing at a time
         self._interruptions = Interruptions()
         self._visible: list[Event] = []  # to an operator
         self._bringing_up, self._done, self.error = "", 0.0, ""
@@ -197,7 +202,8 @@ class DrillSession:
             for ask in operator.decide(self._view()):
                 self.submit(ask.action, ask.params, operator.name)
         self.take_step()
-        telemetry = self._stack.advance(min(self._now + STEP, self.scenario.duration))
+        with self._at_stack:
+            telemetry = self._stack.advance(min(self._now + STEP, self.scenario.duration))
         with self._lock, self._interruptions.held():
             self._now = telemetry.at
             self._publish(self._engine.observe(telemetry, self._read(telemetry)))
@@ -210,8 +216,9 @@ class DrillSession:
         with self._lock, self._interruptions.held():
             due = self._engine.step(self._now)
             self._publish(due.events)
-        for effect in due.effects:
-            self._stack.apply(effect)
+        with self._at_stack:
+            for effect in due.effects:
+                self._stack.apply(effect)
 
     def run(self, operator: Operator) -> None:
         """Play to the end, unpaced. An interruption or a broken stack ends the drill with that reason, and is passed on."""
@@ -295,6 +302,17 @@ class DrillSession:
         """A metric over time."""
         with self._lock:
             return self._monitor.query(expr, start, end, step)
+
+    def look(self, view: str, subject: str = "") -> Table:
+        """What a view shows now.
+
+        Raises:
+            UsageError: there is no such view, not of that, or the stack is not up.
+        """
+        if self._phase not in (Phase.RUNNING, Phase.PAUSED):
+            raise UsageError("there is nothing to look into before the drill begins and after its end")
+        with self._at_stack:
+            return self._stack.look(view, subject)
 
     def logs(self, component: str = "", text: str = "", severity: str = "") -> Sequence[Logged]:
         """Log lines since t = 0; see `logbook.logs_of`."""

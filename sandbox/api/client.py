@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
 from ..logbook import ChangeEntry
 from ..model.errors import StackError, UsageError
 from ..model.events import Audience, Command, Event, Logged, Role
 from ..model.telemetry import SCRAPE_INTERVAL
+from ..model.views import Table
 from ..session import Catalogue, Range, Snapshot
 from . import wire
 from .folders import SessionInfo
@@ -74,6 +76,10 @@ class RemoteSession:
         """A metric over time."""
         asked: Query = {"expr": expr, "start": start, "end": end, "step": step}
         return self._read(wire.RANGE.validate_json, self._get("/query", asked))
+
+    def look(self, view: str, subject: str = "") -> Table:
+        """What a view shows now."""
+        return wire.TABLE.validate_json(self._get(f"/views/{quote(view, safe='')}", {"of": subject}))
 
     def logs(self, component: str = "", text: str = "", severity: str = "") -> Sequence[Logged]:
         """The latest log lines."""

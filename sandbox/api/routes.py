@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from ..journal import encode
 from ..logbook import ChangeEntry
 from ..model.errors import UsageError
 from ..model.events import Command, Logged
+from ..model.views import Table
 from ..session import Range, Snapshot
 from . import wire
 from .hosted import Caller, Served
@@ -81,6 +82,12 @@ def logs(
 def changes(hosted: Served, field: Text = "", by: Text = "", limit: Limit = wire.MOST_LINES) -> list[ChangeEntry]:
     """The latest changes of the desired state: of fields whose name begins so, by somebody."""
     return list(hosted.session.changes(field, by))[-limit:]
+
+
+@router.get("/views/{view}")
+def look(hosted: Served, view: Annotated[str, Path(max_length=wire.LONGEST)], of: Text = "") -> Table:
+    """What a view shows now: feature (of one), rows, freshness, slices, version (of one)."""
+    return hosted.session.look(view, of)
 
 
 @router.get("/catalogue")

@@ -13,6 +13,7 @@ from ..model.actions import Action
 from ..model.events import Command, Event, Logged
 from ..model.faults import Fault
 from ..model.params import Param
+from ..model.views import Table
 from ..session import Catalogue, Range, Snapshot
 
 PREFIX = "/v1"
@@ -30,6 +31,7 @@ Reason = Literal["aborted", "interrupted"]
 
 SNAPSHOT = TypeAdapter(Snapshot)
 RANGE = TypeAdapter(Range)
+TABLE = TypeAdapter(Table)
 COMMAND = TypeAdapter(Command)
 LOGS = TypeAdapter(list[Logged])
 CHANGES = TypeAdapter(list[ChangeEntry])

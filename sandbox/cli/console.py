@@ -13,8 +13,10 @@ import click
 from ..model.errors import StackError, UsageError
 from ..model.events import Alerted, Event, Observed
 from ..model.units import format_clock
+from ..model.views import Cell
 from ..reports.plain import event_line, status_line
 from ..session import Phase, Session, Snapshot
+from .listing import table
 from .loop import parse_speed
 from .orders import Order, OrderError, parse_order
 from .output import mute, say
@@ -93,7 +95,9 @@ class Console:
             line = self._typed.next(0.0) if self._typed is not None and self._phase is not Phase.NEW else None
             if line is not None:
                 self._obey(line)
-            elif self._typed is not None and self._typed.closed:
+            elif self._typed is not None and self._typed.lost:
+                self._left = True
+            elif self._typed is not None and self._typed.closed and not self._gone():
                 self._nobody_types()
         return self._frames.closed
 
@@ -196,10 +200,24 @@ def _changes(session: Session, text: str) -> list[str]:
     ]
 
 
+def _look(session: Session, text: str) -> list[str]:
+    """A view of what is behind the metrics, as a table."""
+    view, _, subject = text.partition(" ")
+    found = session.look(view, subject.strip())
+    rows = [[_cell(cell) for cell in row] for row in found.rows]
+    facts = [f"{name}: {_cell(value)}" for name, value in found.facts.items()]
+    return [found.title, *table([list(found.columns), *rows]).splitlines(), "; ".join(facts)]
+
+
+def _cell(value: Cell) -> str:
+    return "-" if value is None else str(value)
+
+
 VIEWS: Mapping[str, Callable[[Session, str], Sequence[str]]] = {
     "status": status,
     "logs": _logs,
     "changes": _changes,
+    "look": _look,
     "alerts": alerts,
 }
 """What a person can look at by typing a word."""

@@ -17,6 +17,7 @@ WORDS = {
     "alerts": "what is firing",
     "logs": "the last log lines; logs TEXT filters",
     "changes": "what was changed, by whom",
+    "look": "look into: feature NAME, rows, freshness, slices, version NAME",
     "pause": "stop the clock",
     "resume": "let it run again",
     "speed": "change the pace: speed 30x",

@@ -9,6 +9,7 @@ from .params import Params
 from .scenario import Scenario
 from .service import Change, ServiceSpec
 from .telemetry import Telemetry
+from .views import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Progress(Protocol):
 
 
 class Stack(Protocol):
-    """Four methods: bring up, apply an effect, advance, take down.
+    """Few methods: bring up, apply an effect, advance, look into, take down.
 
     Drill time starts at minus the warm-up. `advance(until)` returns when drill time has reached `until` with what was observed
     in between, scrapes at multiples of `SCRAPE_INTERVAL` included. `down` may be called at any time, more than once, and also
@@ -79,6 +80,13 @@ class Stack(Protocol):
 
     def advance(self, until: float) -> Telemetry:
         """Let the drill go on to `until`, in seconds of drill time."""
+
+    def look(self, view: str, subject: str = "") -> Table:
+        """What a view of `model.views` shows now, of a feature or a version where it asks for one.
+
+        Raises:
+            UsageError: there is no such view on this stack, or not of that; the message names the nearest.
+        """
 
     def finish(self) -> Telemetry:
         """After the end: let what is in flight come to its end without new requests; the last ledger."""

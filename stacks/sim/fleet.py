@@ -58,8 +58,18 @@ class Pod:
 class Fleet:
     """All pods of the three deployments."""
 
-    def __init__(self, env: simpy.Environment, plane: Plane, models: Mapping[str, int], runtime: Runtime, log: Log) -> None:
+    def __init__(
+        self,
+        env: simpy.Environment,
+        plane: Plane,
+        models: Mapping[str, int],
+        runtime: Runtime,
+        log: Log,
+        rolled_out: Callable[[int, str], object] = lambda _pool, _version: None,
+    ) -> None:
+        """`rolled_out` is told of pool and version whenever a rollout is complete."""
         self._env = env
+        self._rolled_out = rolled_out
         self._models = models
         self._plane = plane
         self._runtime = runtime
@@ -106,6 +116,7 @@ class Fleet:
             yield self._env.timeout(ROLLOUT_PERIOD)
         self._rolling.discard(pool)
         self._log(POOLS[pool], "info", f"rollout of {self._wanted[pool].version} is complete")
+        self._rolled_out(pool, self._wanted[pool].version)
 
     def _roll(self, pool: int, workload: Workload, *, at_once: bool) -> bool:
         """One decision of the deployment; whether no pod of another version is left."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 
 import numpy as np
 import simpy
 from numpy.typing import NDArray
 
+from ...sandbox.learning.health import QualityReading
 from ...sandbox.learning.models import score_examples
 from ...sandbox.learning.references import Reference, reference
 from ...sandbox.learning.version import ModelVersion
@@ -78,6 +79,19 @@ class QualityMonitor:
     def now(self) -> float:
         """The calendar minute."""
         return self._service.world.draws.calendar(self._env.now)
+
+    @property
+    def champion(self) -> str:
+        """The version that serves, as the drill calls it."""
+        return self._champion()
+
+    def recent(self) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
+        """Rows, features as served and scores of the flights that the champion was asked about of late."""
+        return self.window.recent(self.champion, self.now)
+
+    def quality_by(self, by: str) -> Mapping[str, QualityReading | None]:
+        """Quality of the champion per slice."""
+        return self.window.quality_by(self.champion, self.now, by)
 
     @property
     def version(self) -> ModelVersion:

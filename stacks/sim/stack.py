@@ -13,7 +13,8 @@ from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.service import Change, ServiceSpec, differences, with_fields
 from ...sandbox.model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault, Progress
 from ...sandbox.model.telemetry import SCRAPE_INTERVAL, Ledger, LogLine, Scrape, Telemetry
-from .fleet import POOLS, Fleet
+from ...sandbox.model.views import Table
+from .fleet import CHAMPION, POOLS, Fleet
 from .logs import GATEWAY, Watch, shedding
 from .plane import ClientPolicy
 from .scaler import Scaler
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     import simpy
 
     from .metrics import Exporter
+    from .model_book import ModelBook
     from .pipeline import Pipeline
     from .plane import Plane
     from .quality import QualityMonitor
     from .service import Service
+    from .views import Views
 
 CAPABILITIES = Capabilities(faults=frozenset(FAULTS), actions=frozenset(ACTIONS), paced=False)
 
@@ -36,6 +39,7 @@ class SimStack:
 
     def __init__(self) -> None:
         self._up = False
+        self._book: ModelBook | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -47,10 +51,12 @@ class SimStack:
         import simpy
 
         from .metrics import Exporter
+        from .model_book import ModelBook
         from .model_metrics import ModelMetrics
         from .pipeline import open_pipeline
         from .quality import QualityMonitor
         from .service import client_policy, open_service
+        from .views import Views
 
         self._faults: dict[str, str] = {}
 
@@ -64,7 +70,7 @@ class SimStack:
         self._usual_clients = client_policy(scenario.world.clients)
         self._rate = Rate(scenario.world.traffic)
         self._env: simpy.Environment = simpy.Environment(initial_time=-scenario.warmup)
-        self._fleet = Fleet(self._env, self._plane, self._service.models, scenario.runtime, self._log)
+        self._fleet = Fleet(self._env, self._plane, self._service.models, scenario.runtime, self._log, self._rolled_out)
         self._plane.set_gateway(self._spec.gateway, self._spec.fallback)
         for pool, workload in enumerate((self._spec.champion, self._spec.candidate, self._spec.shadow)):
             self._fleet.reconcile(pool, workload, at_once=True)
@@ -73,6 +79,8 @@ class SimStack:
         self._quality: QualityMonitor = QualityMonitor(
             self._env, self._service, self._pipeline.scorer, scenario, lambda: self._spec.champion.version
         )
+        self._book = ModelBook(self._service, scenario, lambda: scenario.calendar(self._env.now))
+        self._views: Views = Views(self._service, self._pipeline.store, self._quality, self._book.registry)
         model_metrics = ModelMetrics(self._pipeline.store, self._quality)
         self._exporter: Exporter = Exporter(self._plane, self._fleet, scenario.world.prices, model_metrics)
         self._env.process(self._pipeline.run())
@@ -116,6 +124,13 @@ class SimStack:
     def down(self) -> None:
         """Nothing runs outside this process: let go of the state."""
         self._up = False
+        if self._book is not None:
+            self._book.close()
+            self._book = None
+
+    def look(self, view: str, subject: str = "") -> Table:
+        """What a view shows now."""
+        return self._views.look(view, subject)
 
     def _flow(self, until: float) -> None:
         """Let requests arrive and be served up to `until`."""
@@ -179,6 +194,11 @@ class SimStack:
                 self._fleet.replace(pool, str(change.after).partition("#")[0], workload)
             else:
                 self._fleet.reconcile(pool, workload)
+
+    def _rolled_out(self, pool: int, version: str) -> None:
+        """The registry follows the deployment."""
+        if pool == CHAMPION and self._book is not None and version:
+            self._book.deployed(version, POOLS[pool], "rollout complete")
 
     def _scaled(self, replicas: int) -> None:
         """The autoscaler changed the wanted number of replicas."""
