@@ -106,10 +106,10 @@ def _take_charge(
             say(f"The clock runs at {speed:g}x. Type `help` for what you can do. Ctrl-C ends the drill, `detach` leaves it.\n")
 
     wiring.data_hash(progress)  # here, where its progress is seen: a host says nothing before it can be talked to
-    progress("starting the session", 0.0)
     out = str(request.out.absolute()) if request.out is not None else None
     asked = {"scenario": request.scenario, "seed": request.seed, "profile": request.profile, "stack": request.stack}
     with noticing_hang_up() as hang_up:
+        progress("starting the session", 0.0)
         try:
             info = launch(json.dumps(asked | {"speed": speed, "out": out, "metrics_port": metrics_port}))
         finally:

@@ -69,7 +69,7 @@ def stay(
             try:
                 return console.follow()
             except DrillboxError as error:
-                if hang_up.came:
+                if hang_up.came or gone():
                     return False  # it may be that only the terminal could not be written
                 error.add_note(f"journal: {info.journal}" if isinstance(error, StackError) else way_back(info))
                 raise

@@ -18,6 +18,8 @@ class TypedLines:
         self._lines: list[str] = []
         self.closed = False
         """Whether nothing more will come (Ctrl-D, or a terminal that is gone)."""
+        self.lost = False
+        """Whether that is because the terminal is gone."""
 
     def next(self, wait: float) -> str | None:
         """The next line; None if there is none within `wait` seconds of the wall clock.
@@ -34,7 +36,8 @@ class TypedLines:
             return
         try:
             data = os.read(self._file, _CHUNK)
-        except OSError:  # the terminal is gone
+        except OSError:
+            self.lost = True
             data = b""
         self.closed = not data
         *whole, self._rest = (self._rest + data).split(b"\n")

@@ -54,7 +54,7 @@ def test_a_facilitator_sees_what_the_operator_does_not(drill: Drill, terminal: C
     person, facilitator = terminal("attach"), terminal("attach", "--facilitator")
     for one in (person, facilitator):
         one.expect("the last minute:")
-    session.control(pause=False)
+    session.control(pause=False, speed=600.0)
     facilitator.expect("FAULT traffic.spike factor=3.5 ramp=10s (crowd)")
     person.expect("PAGE firing")
     assert "spike" not in person.text
