@@ -80,7 +80,7 @@ class SimStack:
             self._env, self._service, self._pipeline.scorer, scenario, lambda: self._spec.champion.version
         )
         self._book = ModelBook(self._service, scenario, lambda: scenario.calendar(self._env.now))
-        self._views: Views = Views(self._service, self._pipeline.store, self._quality, self._book.registry)
+        self._views: Views = Views(self._service, self._pipeline.store, self._quality, self._book)
         model_metrics = ModelMetrics(self._pipeline.store, self._quality)
         self._exporter: Exporter = Exporter(self._plane, self._fleet, scenario.world.prices, model_metrics)
         self._env.process(self._pipeline.run())

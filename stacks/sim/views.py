@@ -7,8 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ...sandbox.learning.entries import described
-from ...sandbox.learning.registry import Registry
+from ...sandbox.learning.entries import Alias, Entry, described
 from ...sandbox.learning.windows import SLICES
 from ...sandbox.model.errors import UsageError, nearest
 from ...sandbox.model.features import ONLINE, SOURCES
@@ -16,6 +15,7 @@ from ...sandbox.model.views import VIEWS, Cell, Table
 from ...sandbox.world.calendar import moment_of
 from ...sandbox.world.data import FEATURES
 from .feature_store import FeatureStore
+from .model_book import ModelBook
 from .quality import QualityMonitor
 from .service import Service
 
@@ -26,11 +26,11 @@ ROWS = 10
 class Views:
     """Tables of the present state."""
 
-    def __init__(self, service: Service, store: FeatureStore, monitor: QualityMonitor, registry: Registry) -> None:
+    def __init__(self, service: Service, store: FeatureStore, monitor: QualityMonitor, book: ModelBook) -> None:
         self._service = service
         self._store = store
         self._monitor = monitor
-        self._registry = registry
+        self._book = book
 
     def look(self, view: str, subject: str = "") -> Table:
         """What a view shows now.
@@ -121,9 +121,15 @@ class Views:
     def _version(self, name: str) -> Table:
         if name not in self._service.models:
             raise UsageError(f"unknown version {name!r}; {nearest(name, self._service.models)}")
-        model, _ = self._service.trained[self._service.models[name]]
-        rows = tuple((what, text) for what, text in described(self._registry.lineage(model.id)).items())
-        return Table(f"Lineage of {name}", ("what", "is"), rows, {"champion": self._monitor.champion})
+        registry = self._book.registry()
+        rows = tuple((what, text) for what, text in described(registry.lineage(self._book.model(name).id)).items())
+        aliased = {alias.value: registry.resolve(alias) for alias in Alias}
+        facts: dict[str, Cell] = {alias: self._called(entry) for alias, entry in aliased.items() if entry is not None}
+        return Table(f"Lineage of {name}", ("what", "is"), rows, facts)
+
+    def _called(self, entry: Entry) -> str:
+        """What the drill calls a registered version."""
+        return next(name for name in self._service.models if self._book.model(name).id == entry.model.id)
 
 
 def _bins(edges: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[str]:

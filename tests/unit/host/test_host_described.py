@@ -16,7 +16,7 @@ from drillbox.sandbox.session import DrillSession
 from drillbox.wiring import Wiring
 
 PAGE = Path(__file__).parents[3] / "docs" / "session-host.md"
-ROUTE = re.compile(r"^\| `(GET|POST|PUT|WS) (/v1/\w+)(?:\?([^`]*))?` \|", re.MULTILINE)
+ROUTE = re.compile(r"^\| `(GET|POST|PUT|WS) (/v1/[\w{}/]+)(?:\?([^`]*))?` \|", re.MULTILINE)
 
 
 def parameters(query: str) -> dict[str, str | None]:
