@@ -49,123 +49,116 @@ def drill(hosts_end: None) -> Iterator[Drill]:
         one.close()
 
 
-def test_a_facilitator_sees_what_the_operator_does_not(drill: Drill, terminal: Callable[..., Terminal]) -> None:
+def test_several_at_once_see_and_do_the_same_but_only_a_facilitator_sees_the_faults(
+    drill: Drill, terminal: Callable[..., Terminal]
+) -> None:
     session = drill()
-    person, facilitator = terminal("attach"), terminal("attach", "--facilitator")
-    for one in (person, facilitator):
-        one.expect("the last minute:")
-    session.control(pause=False, speed=600.0)
-    facilitator.expect("FAULT traffic.spike factor=3.5 ramp=10s (crowd)")
-    person.expect("PAGE firing")
-    assert "spike" not in person.text
-    assert "fault" not in person.text.lower()
-    person.type("quit")
-    for one in (person, facilitator):
-        one.expect("ABORTED")
-        assert one.end() == 4
-
-
-def test_two_at_once_see_and_do_the_same(drill: Drill, terminal: Callable[..., Terminal]) -> None:
-    session = drill()
-    ann, bob = terminal("attach"), terminal("attach")
-    for one in (ann, bob):
+    ann, bob, facilitator = terminal("attach"), terminal("attach"), terminal("attach", "--facilitator")
+    for one in (ann, bob, facilitator):
         one.expect("the last minute:")
     ann.type("declare")
     bob.type("scale 4")
+    ann.type("speed 600x")
     ann.type("resume")
-    for one in (ann, bob):
-        one.expect("you: declare", "you: scale replicas=4", "change: champion.replicas 3 -> 4 (you)")
+    for one in (ann, bob, facilitator):
+        one.expect("you: declare", "you: scale replicas=4", "change: champion.replicas 3 -> 4 (you)", "PAGE firing")
+    assert "FAULT traffic.spike factor=3.5 ramp=10s (crowd)" in facilitator.text
     assert ann.hang_up() == 0
     bob.type("quit")
-    bob.expect("ABORTED")
-    assert bob.end() == 4
+    for one in (bob, facilitator):
+        one.expect("ABORTED")
+        assert one.end() == 4
+    for one in (ann, bob):
+        assert "spike" not in one.text
+        assert "fault" not in one.text.lower()
     done = [event.body.action for event in read_journal(Path(session.info.journal)).events if isinstance(event.body, Accepted)]
     assert sorted(done) == ["declare", "scale"]
 
 
-def test_lines_from_a_pipe_are_done(drill: Drill, start: Start) -> None:
+GOES_ON = "the drill goes on; come back with: drillbox attach monday-rush-you-1\n"
+
+
+def test_whoever_comes_and_goes_the_drill_stays_as_it_is(drill: Drill, start: Start) -> None:
     session = drill()
+    for visit in (lines_from_a_pipe, one_who_only_watches, a_reader_that_goes, a_disk_that_is_full):
+        visit(start)
+        assert session.snapshot().phase is Phase.PAUSED
+    session.control(pause=False)
+    wait_for(lambda: any(isinstance(event.body, Accepted) for event in session.events()))
+
+
+def lines_from_a_pipe(start: Start) -> None:
     process = start("attach", stdin=subprocess.PIPE)
     out, err = process.communicate("declare\nscael 4\ndetach\n", timeout=TIMEOUT)
     assert (process.returncode, err) == (0, "")
     assert "Monday noon (monday-rush-you-1): 00:0" in out
     assert "  ? unknown command 'scael'; did you mean 'scale'?" in out
-    assert out.endswith("the drill goes on; come back with: drillbox attach monday-rush-you-1\n")
+    assert out.endswith(GOES_ON)
     assert "\x1b" not in out
-    session.control(pause=False)
-    wait_for(lambda: any(isinstance(event.body, Accepted) for event in session.events()))
 
 
-def test_who_only_watches_neither_ends_a_pause_nor_the_drill(drill: Drill, start: Start) -> None:
-    session = drill()
-    watching = start("attach")  # with nothing to read from
+def one_who_only_watches(start: Start) -> None:
+    """With nothing to read from: it does not end the pause."""
+    watching = start("attach")
     assert watching.stdout is not None
-    assert "paused" in watching.stdout.readline()
-    session.submit("declare", {})
     while "the last minute:" not in watching.stdout.readline():
         pass
     watching.stdout.readline()
-    assert session.snapshot().phase is Phase.PAUSED
     watching.send_signal(signal.SIGINT)
     out, err = watching.communicate(timeout=TIMEOUT)
     assert (watching.returncode, err) == (0, "")
-    assert out.endswith("the drill goes on; come back with: drillbox attach monday-rush-you-1\n")
-    assert session.snapshot().phase is Phase.PAUSED
+    assert out.endswith(GOES_ON)
 
 
-def test_it_leaves_when_nobody_reads_it_any_more(drill: Drill, start: Start) -> None:
-    """As before `| head -1`."""
-    session = drill()
+def a_reader_that_goes(start: Start) -> None:
+    """As behind `| head -1`."""
     watching = start("attach")
     assert watching.stdout is not None
+    assert watching.stderr is not None
     watching.stdout.readline()
     watching.stdout.close()
-    session.control(pause=False, speed=60.0)
     assert watching.wait(timeout=TIMEOUT) == 0
-    assert watching.stderr is not None
     assert watching.stderr.read() == ""
     watching.stderr.close()
-    assert session.snapshot().phase is Phase.RUNNING
 
 
-def test_a_disk_that_is_full_ends_the_client_only(drill: Drill, start: Start) -> None:
-    session = drill()
+def a_disk_that_is_full(start: Start) -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         process = start("attach", stdout=full)
         _, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 2
-    assert err == (
-        "drillbox: cannot write to stdout: No space left on device\n"
-        "the drill goes on; come back with: drillbox attach monday-rush-you-1\n"
-    )
-    assert session.snapshot().phase is Phase.PAUSED
+    assert err == "drillbox: cannot write to stdout: No space left on device\n" + GOES_ON
 
 
 def test_the_one_that_is_not_over_is_meant(drill: Drill, start: Start) -> None:
-    over = drill()
-    over.abort()
-    wait_for(lambda: over.snapshot().phase is Phase.ENDED)
-    ended = start("attach")
-    out, _ = ended.communicate(timeout=TIMEOUT)
-    assert ended.returncode == 4
-    assert "ABORTED  monday-rush you seed 1" in out
-
-    drill()
+    over, goes_on = drill(), drill()
+    end(over)
     process = start("attach", stdin=subprocess.PIPE)
     out, _ = process.communicate("detach\n", timeout=TIMEOUT)
     assert process.returncode == 0
     assert "Monday noon (monday-rush-you-1-2):" in out
 
-    drill()
-    several = start("attach")
-    _, err = several.communicate(timeout=TIMEOUT)
-    assert several.returncode == 2
-    assert "choose one of monday-rush-you-1, monday-rush-you-1-2, monday-rush-you-1-3" in err
+    ended = start("attach", "monday-rush-you-1")
+    out, _ = ended.communicate(timeout=TIMEOUT)
+    assert ended.returncode == 4
+    assert "ABORTED  monday-rush you seed 1" in out
+
+    end(goes_on)
+    both = start("attach")
+    _, err = both.communicate(timeout=TIMEOUT)
+    assert both.returncode == 2
+    assert err == "drillbox: 2 sessions are running: choose one of monday-rush-you-1, monday-rush-you-1-2\n"
 
     wrong = start("attach", "monday-rush-you-7")
     _, err = wrong.communicate(timeout=TIMEOUT)
     assert wrong.returncode == 2
-    assert "drillbox: no session 'monday-rush-you-7' is running; did you mean 'monday-rush-you-1'?\n" in err
+    assert err == "drillbox: no session 'monday-rush-you-7' is running; did you mean 'monday-rush-you-1'?\n"
+
+
+def end(session: RemoteSession) -> None:
+    """Give up."""
+    session.abort()
+    wait_for(lambda: session.snapshot().phase is Phase.ENDED)
 
 
 def test_there_is_nothing_to_come_back_to(start: Start, drillbox_home: Path) -> None:
