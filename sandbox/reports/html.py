@@ -6,24 +6,23 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from shlex import quote
 from typing import TYPE_CHECKING
 
+from ..assessing import SIMULATION
 from ..drill import Result
-from ..model.events import Alerted
 from ..model.units import format_clock, format_duration, format_share
+from ..provenance import versions
 from ..scoring.harm import harm_of
-from ..scoring.impact import PASSING, PASSING_CONTROL
 from ..scoring.record import CommandRecord, Record
-from .panels import panels
-from .plain import fault_params_text, params_text
-from .svg import Axis, Lane, Span, chart, timeline
+from .figures import asked, figures_of
+from .panels import IDLE, REFERENCE, YOU, is_about_health
+from .scale import scale_of
 
 if TYPE_CHECKING:
     from jinja2 import Template
     from markupsafe import Markup
 
-WIDTHS = {"wide": 920, "narrow": 360}
-"""Units across a drawing: one is drawn for each width of screen, so that its text is legible on both."""
 _LINK = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:)]")
 
 
@@ -33,16 +32,20 @@ def debrief_html(result: Result) -> str:
         result=result,
         scenario=result.scenario,
         verdict=result.judgement.verdict.value,
+        window=format_duration(result.scenario.verdict_window),
+        scale=scale_of(result.scenario),
         gauge=_gauge(result),
         cards=list(_cards(result)),
-        drawings=_drawings(result),
+        figures=figures_of(result),
+        about_health=is_about_health(result),
         actions=list(_actions(result)),
+        actors=sorted({command.actor for command in result.record.commands}),
         explained=result.counterfactuals is not None,
         harms=_harms(result),
         objectives=list(_objectives(result)),
+        facts=list(_facts(result)),
         paragraphs=_paragraphs,
         linked=_linked,
-        clock=format_clock,
     )
 
 
@@ -65,30 +68,29 @@ class Card:
 
 
 def _cards(result: Result) -> Iterator[Card]:
-    times, scenario = result.times, result.scenario
-    base = times.broken if times.broken is not None else times.injected
-    least = PASSING_CONTROL if scenario.control else PASSING
-    if result.impact is None:
-        yield Card("Impact", "n/a", "nothing to compare with")
-    else:
-        yield Card("Impact", f"{result.impact:.0f}", f"idle is 0, the reference 100; {least:.0f} is needed")
+    times = result.times
+    since = (times.injected, "the fault") if times.broken is None else (times.broken, "the first miss")
     yield Card("Harm", f"${result.harm.total:,.0f}", _held_against(result))
-    yield Card("Detected", _moment(times.detected), _after(times.detected, base, "declared"))
-    yield Card("Diagnosed", _moment(times.diagnosed), _after(times.diagnosed, base, "component and cause named"))
+    yield Card("Detected", _moment(times.detected), _after(times.detected, since, "declared", "the incident was not declared"))
+    named, unnamed = "component and cause named", "component and cause were not named, or not rightly"
+    yield Card("Diagnosed", _moment(times.diagnosed), _after(times.diagnosed, since, named, unnamed))
     if times.broken is None:
         yield Card("Mitigated", "-", "no objective was missed")
     else:
-        yield Card("Mitigated", _moment(times.mitigated), _after(times.mitigated, base, "all objectives met from here on"))
+        met, missed = "all objectives met from here on", "not all objectives were met at the end"
+        yield Card("Mitigated", _moment(times.mitigated), _after(times.mitigated, since, met, missed))
 
 
 def _moment(at: float | None) -> str:
     return "never" if at is None else format_clock(at)
 
 
-def _after(at: float | None, base: float | None, what: str) -> str:
-    if at is None or base is None:
-        return f"not {what}" if at is None else what
-    return f"{what}, {format_duration(round(at - base))} after the first miss" if at >= base else what
+def _after(at: float | None, since: tuple[float | None, str], reached: str, missed: str) -> str:
+    """What a moment is, and how long it came after the fault or the first missed objective."""
+    if at is None:
+        return missed
+    start, what = since
+    return f"{reached}, {format_duration(round(at - start))} after {what}" if start is not None and at >= start else reached
 
 
 def _held_against(result: Result) -> str:
@@ -102,68 +104,8 @@ def _gauge(result: Result) -> dict[str, float] | None:
     """Places in percent of the impact's bar, which goes from -50 to 150."""
     if result.impact is None:
         return None
-    least = PASSING_CONTROL if result.scenario.control else PASSING
-    places = {"you": result.impact, "idle": 0.0, "reference": 100.0, "least": least}
+    places = {"you": result.impact, "none": 0.0, "all": 100.0, "least": scale_of(result.scenario).least}
     return {name: max(0.0, min(100.0, (value + 50.0) / 2.0)) for name, value in places.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """A chart in all widths."""
-
-    title: str
-    note: str
-    pictures: tuple[tuple[str, Markup], ...]
-
-
-def _drawings(result: Result) -> list[Drawing]:
-    duration = result.scenario.duration
-    axes = {name: Axis(width, duration) for name, width in WIDTHS.items()}
-    faults = tuple(_faults(result.record, duration))
-    asked = [command.at for command in result.record.commands]
-    lanes = [Lane(name, (span,)) for name, span in faults]
-    lanes += [Lane(name, spans) for name, spans in _alerts(result.record, duration).items()]
-    told = "Timeline: faults, alerts and actions"
-    drawn = [_drawing("Timeline", "", {name: timeline(axis, lanes, asked, told) for name, axis in axes.items()})]
-    bands = [span for _, span in faults]
-    for panel in panels(result):
-        told = f"{panel.title}: {panel.note}, from {panel.write(panel.bottom)} to {panel.write(panel.top)}"
-        pictures = {name: chart(axis, panel, bands, asked, told) for name, axis in axes.items()}
-        drawn.append(_drawing(panel.title, panel.note, pictures))
-    return drawn
-
-
-def _drawing(title: str, note: str, pictures: dict[str, str]) -> Drawing:
-    from markupsafe import Markup
-
-    return Drawing(title, note, tuple((name, Markup(text)) for name, text in pictures.items()))  # noqa: S704  # `svg` has escaped it
-
-
-def _faults(record: Record, duration: float) -> Iterator[tuple[str, Span]]:
-    ends = {beat: at for at, beat in record.cleared}
-    for at, fault in record.faults:
-        what = f"{fault.fault} {fault_params_text(fault.fault, fault.params)}".strip()
-        yield f"fault: {what}", Span(at, ends.get(fault.beat, duration), "fault-bar")
-
-
-def _alerts(record: Record, duration: float) -> dict[str, tuple[Span, ...]]:
-    """From firing to resolved, by severity and name, in the order of first firing; the windows of an objective share a lane."""
-    began: dict[tuple[str, str], float] = {}
-    found: dict[str, list[Span]] = {}
-    for at, alert in record.alerts:
-        key = (_lane(alert), alert.labels.get("window", ""))
-        if alert.state == "firing":
-            began.setdefault(key, at)
-            found.setdefault(key[0], [])
-        elif key in began:
-            found[key[0]].append(Span(began.pop(key), at, key[0].partition(":")[0]))
-    for (lane, _), at in began.items():
-        found[lane].append(Span(at, duration, lane.partition(":")[0]))
-    return {lane: tuple(sorted(spans, key=lambda span: span.start)) for lane, spans in found.items()}
-
-
-def _lane(alert: Alerted) -> str:
-    return f"{alert.labels.get('severity', 'ticket')}: {alert.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +126,7 @@ def _actions(result: Result) -> Iterator[ActionRow]:
     for number, command in enumerate(result.record.commands, 1):
         value = saved.get((command.actor, command.number))
         text, kind = _saved(value)
-        yield ActionRow(number, format_clock(command.at), command.actor, _asked(command), _outcome(command), text, kind)
+        yield ActionRow(number, format_clock(command.at), command.actor, asked(command), _outcome(command), text, kind)
 
 
 def _saved(value: float | None) -> tuple[str, str]:
@@ -195,19 +137,15 @@ def _saved(value: float | None) -> tuple[str, str]:
     return (f"saved ${value:,.0f}", "good") if value > 0 else (f"cost ${-value:,.0f}", "bad")
 
 
-def _asked(command: CommandRecord) -> str:
-    return f"{command.action} {params_text(command.action, command.params)}".rstrip()
-
-
 def _outcome(command: CommandRecord) -> str:
     return command.outcome + (f": {command.reason}" if command.reason else "")
 
 
 def _harms(result: Result) -> dict[str, object]:
     """Rows of harm by part, and the columns' names."""
-    records: dict[str, Record] = {"you": result.record}
+    records: dict[str, Record] = {YOU: result.record}
     if result.baselines is not None:
-        records |= {"idle": result.baselines.idle, "reference": result.baselines.reference}
+        records |= {IDLE: result.baselines.idle, REFERENCE: result.baselines.reference}
     prices = result.scenario.world.prices
     harms = {name: harm_of(record.ledger, prices) for name, record in records.items() if record.ledger}
     parts = {part: [harm.parts()[part] for harm in harms.values()] for part in result.harm.parts()}
@@ -219,6 +157,21 @@ def _objectives(result: Result) -> Iterator[tuple[str, str, str, str, bool]]:
     for one in result.judgement.objectives:
         value = "no data" if one.value is None else format_share(round(one.value, 4))
         yield one.objective.id, one.objective.wanted, value, f"{one.events:,.0f}", one.met
+
+
+def _facts(result: Result) -> Iterator[tuple[str, str]]:
+    """Which drill this was, and how to play it again."""
+    scenario = result.scenario
+    yield "scenario", f"{scenario.id}{f', profile {scenario.profile}' if scenario.profile else ''}"
+    yield "its digest", scenario.digest[:16]
+    yield "seed", str(result.seed)
+    yield "stack", result.stack
+    yield "operator", result.operator
+    yield "page made with", ", ".join(f"{name} {version}" for name, version in versions().items())
+    if result.journal is not None:
+        yield "journal", f"{result.journal.name}, which names the versions that it was played with"
+        if result.stack == SIMULATION:
+            yield "to replay it, event for event", f"drillbox replay {quote(result.journal.name)}"
 
 
 def _paragraphs(text: str) -> list[str]:

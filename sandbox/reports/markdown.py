@@ -10,6 +10,7 @@ from ..scoring.harm import harm_of
 from ..scoring.record import CommandRecord
 from .course import course
 from .plain import fault_params_text, params_text, value_text
+from .scale import scale_of
 
 
 def debrief(result: Result) -> str:
@@ -47,7 +48,7 @@ def _score(result: Result) -> str:
     """Impact and times."""
     times = result.times
     names = {"detected": times.detected, "diagnosed": times.diagnosed, "mitigated": times.mitigated}
-    impact = "n/a" if result.impact is None else f"{result.impact:.0f} (idle is 0, the reference 100)"
+    impact = "n/a" if result.impact is None else f"{result.impact:.0f} ({scale_of(result.scenario).told})"
     told = [f"{name} {'never' if at is None else 'at ' + format_clock(at)}" for name, at in names.items()]
     return f"Impact {impact}; {', '.join(told)}."
 

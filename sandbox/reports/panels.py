@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ..drill import Result
-from ..model.units import format_duration
+from ..model.scenario import Scenario
+from ..model.units import format_duration, format_share
 from ..scoring.harm import harm_of
-from ..scoring.record import Record
+from ..scoring.record import Point, Record
 
 Curve = tuple[tuple[float, float | None], ...]
 """(drill second, value); None where there is no data."""
@@ -18,7 +19,10 @@ Curve = tuple[tuple[float, float | None], ...]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One chart. `top` is the end of its axis in its unit, `limit` where an objective's line is drawn; `curves` are by who."""
+    """One chart. `top` is the end of its axis in its unit, `limit` where an objective's line is drawn; `curves` are by who.
+
+    `summed`: the curves only grow, so that their ends sum them up, where others are summed up by their means.
+    """
 
     title: str
     note: str
@@ -28,14 +32,25 @@ class Panel:
     limit: float | None = None
     limit_note: str = ""
     bottom: float = 0.0
+    summed: bool = False
 
 
 YOU, IDLE, REFERENCE, WANTED = "you", "idle", "reference", "wanted"
 
 
 def panels(result: Result) -> tuple[Panel, ...]:
-    """The panels of a drill. Those of the model's health are there if the drill has data for them."""
-    return (*_service(result), *_money(result), *_health(result))
+    """The panels of the service and of the money."""
+    return (*_service(result), *_money(result))
+
+
+def health_panels(result: Result) -> tuple[Panel, ...]:
+    """The panels of the model's health: those for which the drill has data."""
+    return tuple(panel for panel in _health(result) if any(value is not None for _, curve in panel.curves for _, value in curve))
+
+
+def is_about_health(result: Result) -> bool:
+    """Whether an objective asks for the model's quality."""
+    return any(goal.brier is not None for goal in result.scenario.objectives)
 
 
 def _service(result: Result) -> Iterator[Panel]:
@@ -43,7 +58,16 @@ def _service(result: Result) -> Iterator[Panel]:
     bound = scenario.latency_bound()
     rate = scenario.world.traffic.rate
     yield Panel("Traffic", "requests per second at the gateway", 5.0 * rate, _plain, _all(result, "request_rate"))
-    yield Panel("Errors", "share of requests that failed or were refused", 1.0, _percent, _all(result, "error_ratio"))
+    most = next((1.0 - goal.target for goal in scenario.objectives if goal.sli == "availability"), None)
+    yield Panel(
+        "Errors",
+        "share of requests that failed or were refused",
+        1.0,
+        _percent,
+        _all(result, "error_ratio"),
+        most,
+        f"at most {format_share(round(most, 6))}" if most is not None else "",
+    )
     yield Panel(
         "Latency",
         "95th percentile of the time to an answer",
@@ -51,11 +75,18 @@ def _service(result: Result) -> Iterator[Panel]:
         _seconds,
         _all(result, "latency_p95"),
         bound,
-        f"bound {format_duration(bound)}" if bound is not None else "",
+        f"at most {format_duration(bound)}" if bound is not None else "",
     )
-    most = 2.0 * max(1, scenario.service.champion.replicas, scenario.service.autoscaler.maximum)
     wanted = (WANTED, _curve(result.record, "replicas_wanted"))
-    yield Panel("Replicas", "ready; thin: wanted", most, _plain, (*_all(result, "replicas"), wanted))
+    yield Panel("Replicas", "ready to answer", _most_replicas(result.scenario), _plain, (wanted, *_all(result, "replicas")))
+
+
+def _most_replicas(scenario: Scenario) -> float:
+    """A round number beyond what the service may have and what the reference asks for."""
+    asked = [step.params.get(name) for step in scenario.reference.steps for name in ("replicas", "minimum", "maximum")]
+    known = [float(one) for one in asked if isinstance(one, int | float)]
+    service = scenario.service
+    return _round(1.2 * max([2.0, service.champion.replicas, service.autoscaler.maximum, *known]), 2.0)
 
 
 def _money(result: Result) -> Iterator[Panel]:
@@ -66,34 +97,41 @@ def _money(result: Result) -> Iterator[Panel]:
     rates = {who: _per_minute(record, result) for who, record in _records(result)}
     top = _beyond([rates[who] for who in rates if who != YOU], worst)
     yield Panel("Harm per minute", "dollars", top, _dollars, tuple(rates.items()))
-    sums = {
-        who: tuple((point.at, harm_of(point.ledger, prices).total) for point in record.points) for who, record in _records(result)
-    }
+    sums = {who: tuple(_so_far(record, result)) for who, record in _records(result)}
     top = _beyond([sums[who] for who in sums if who != YOU], worst * scenario.duration / 60.0)
-    yield Panel("Harm so far", "dollars", top, _dollars, tuple(sums.items()))
+    yield Panel("Harm so far", "dollars", top, _dollars, tuple(sums.items()), summed=True)
+
+
+def _so_far(record: Record, result: Result) -> Iterator[tuple[float, float]]:
+    """Harm up to each observation, and at last with what was settled after it."""
+    prices = result.scenario.world.prices
+    yield from ((point.at, harm_of(point.ledger, prices).total) for point in record.points)
+    if record.points:
+        yield record.until, harm_of(record.ledger, prices).total
 
 
 def _beyond(curves: Sequence[Curve], otherwise: float) -> float:
     """A round number at least a quarter beyond the curves."""
     highest = max((value for curve in curves for _, value in curve if value is not None), default=0.0)
     wanted = 1.25 * highest if highest > 0 else otherwise
-    unit = 10.0 ** math.floor(math.log10(wanted)) / 2.0
-    return math.ceil(wanted / unit) * unit
+    return _round(wanted, 10.0 ** math.floor(math.log10(wanted)) / 2.0)
+
+
+def _round(value: float, unit: float) -> float:
+    return math.ceil(value / unit - 1e-9) * unit
 
 
 def _health(result: Result) -> Iterator[Panel]:
-    """The model's health, where it is part of what the drill is about."""
     limit = next((goal.brier for goal in result.scenario.objectives if goal.brier is not None), None)
-    if limit is None:
-        return
-    told = f"objective {limit:g}"
-    yield Panel(
-        "Brier score", "flights whose labels have come; 0 is best", 0.5, _score, _all(result, "quality_brier"), limit, told
-    )
+    told = f"at most {limit:g}" if limit is not None else ""
+    yield Panel("Brier score", "where labels are known; 0 is best", 0.5, _score, _all(result, "quality_brier"), limit, told)
     yield Panel("AUC", "from 0.5, no better than chance, to 1", 1.0, _score, _all(result, "quality_auc"), bottom=0.5)
-    drift = "PSI of the worst feature over the largest of any training day"
+    drift = "PSI of the worst feature; 1 is the largest of any training day"
     yield Panel("Drift", drift, 5.0, _score, _all(result, "drift"), 1.0, "as in training")
-    yield Panel("Out of range", "share of values unknown to training, worst feature", 1.0, _percent, _all(result, "out_of_range"))
+    nulls = "share of missing values beyond training, worst feature"
+    yield Panel("Missing values", nulls, 1.0, _percent, _all(result, "null_rate"))
+    beyond = "share of values unknown to training, worst feature"
+    yield Panel("Out of range", beyond, 1.0, _percent, _all(result, "out_of_range"))
     ages = _scaled(result, "feature_freshness", 3600.0)
     yield Panel("Freshness", "age of the oldest feature in use, calendar hours", 12.0, _plain, ages)
 
@@ -116,7 +154,12 @@ def _scaled(result: Result, sli: str, unit: float) -> tuple[tuple[str, Curve], .
 
 
 def _curve(record: Record, sli: str) -> Curve:
-    return tuple((point.at, point.slis.get(sli)) for point in record.points)
+    return tuple((point.at, _finite(point, sli)) for point in record.points)
+
+
+def _finite(point: Point, sli: str) -> float | None:
+    value = point.slis.get(sli)
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _per_minute(record: Record, result: Result) -> Curve:
@@ -136,19 +179,28 @@ def _spans(points: Sequence[tuple[float, float]], length: float) -> Iterator[tup
             yield points[first], point
 
 
-def clipped(curve: Curve, top: float) -> Iterator[tuple[float, float]]:
-    """Stretches of time in which a curve is beyond its axis."""
+def clipped(curve: Curve, panel: Panel) -> Iterator[tuple[float, float, bool]]:
+    """Stretches of time in which a curve is beyond its panel's axis: from, to, and whether above it."""
     for (start, before), (end, value) in pairwise(curve):
-        if value is not None and value > top and before is not None:
-            yield start, end
+        if value is not None and before is not None and not panel.bottom <= value <= panel.top:
+            yield start, end, value > panel.top
+
+
+def summary(panel: Panel, curve: Curve, start: float, end: float) -> float | None:
+    """What sums a curve up: its last value, or its mean between two moments of the drill. None without data."""
+    known = [(at, value) for at, value in curve if value is not None]
+    if panel.summed:
+        return known[-1][1] if known else None
+    within = [value for at, value in known if start <= at <= end]
+    return math.fsum(within) / len(within) if within else None
 
 
 def _plain(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
+    return f"{value:,.0f}" if value >= 10 or round(value, 1) == int(value) else f"{value:.1f}"
 
 
 def _percent(value: float) -> str:
-    return f"{value:.0%}"
+    return f"{value:.0%}" if value >= 0.0995 or round(value, 3) == 0 else f"{value:.1%}"
 
 
 def _seconds(value: float) -> str:
@@ -160,4 +212,4 @@ def _dollars(value: float) -> str:
 
 
 def _score(value: float) -> str:
-    return f"{value:g}"
+    return f"{value:.3f}".rstrip("0").rstrip(".")
