@@ -103,14 +103,14 @@ def _readings(axis: Axis, panel: Panel) -> Iterator[Reading]:
     end = max((one.end for one in axis.faults), default=axis.duration)
     for who in lines(panel):
         value = summary(panel, curves[who], start, end)
-        told = "no data" if value is None else panel.write(value) + _peak(panel, who, curves[who])
+        told = "no data" if value is None else panel.write(value) + _peak(panel, curves[who])
         yield Reading(_safe(sample(who)), NAMES[who], told)
 
 
-def _peak(panel: Panel, who: str, curve: Curve) -> str:
+def _peak(panel: Panel, curve: Curve) -> str:
     """How far beyond the axis a line goes: its drawing cannot tell."""
     highest = max((value for _, value in curve if value is not None), default=panel.top)
-    return f", up to {panel.write(highest)}" if highest > panel.top and who == YOU else ""
+    return f", up to {panel.write(highest)}" if highest > panel.top else ""
 
 
 def _marks(record: Record) -> Iterator[Mark]:

@@ -57,7 +57,7 @@ def _service(result: Result) -> Iterator[Panel]:
     scenario = result.scenario
     bound = scenario.latency_bound()
     rate = scenario.world.traffic.rate
-    yield Panel("Traffic", "requests per second at the gateway", 5.0 * rate, _plain, _all(result, "request_rate"))
+    yield Panel("Traffic", "requests per second at the gateway", 6.0 * rate, _plain, _all(result, "request_rate"))
     most = next((1.0 - goal.target for goal in scenario.objectives if goal.sli == "availability"), None)
     yield Panel(
         "Errors",
@@ -179,11 +179,16 @@ def _spans(points: Sequence[tuple[float, float]], length: float) -> Iterator[tup
             yield points[first], point
 
 
-def clipped(curve: Curve, panel: Panel) -> Iterator[tuple[float, float, bool]]:
+def clipped(curve: Curve, panel: Panel) -> list[tuple[float, float, bool]]:
     """Stretches of time in which a curve is beyond its panel's axis: from, to, and whether above it."""
+    found: list[tuple[float, float, bool]] = []
     for (start, before), (end, value) in pairwise(curve):
-        if value is not None and before is not None and not panel.bottom <= value <= panel.top:
-            yield start, end, value > panel.top
+        if value is None or before is None or panel.bottom <= value <= panel.top:
+            continue
+        above = value > panel.top
+        goes_on = bool(found) and found[-1][1:] == (start, above)
+        found.append((found.pop()[0] if goes_on else start, end, above))
+    return found
 
 
 def summary(panel: Panel, curve: Curve, start: float, end: float) -> float | None:

@@ -67,5 +67,22 @@ def test_characters_that_xml_cannot_hold_do_not_break_it() -> None:
     assert case.get("name") == "a\ufffdb\ufffd<&>\"'"
 
 
+def test_its_parts_come_in_the_order_that_the_schema_of_jenkins_wants(explained: Explained) -> None:
+    cases = [Case("x", explained("monday-rush", name, "short")) for name in ("reference", "longer-timeouts")]
+    suite = suite_of(*cases, Case("y", None, "broken", "stack"))
+    assert [[part.tag for part in case] for case in suite] == [
+        ["properties", "system-out"],
+        ["properties", "failure", "system-out"],
+        ["error"],
+    ]
+    allowed = {"testsuite": {"name", "tests", "failures", "errors", "skipped", "time"}, "testcase": {"classname", "name", "time"}}
+    for element in suite.iter():
+        if element.tag in allowed:
+            assert set(element.attrib) == allowed[element.tag]
+        if element.tag in ("failure", "error"):
+            assert set(element.attrib) == {"type", "message"}
+    assert len({case.get("name") for case in suite}) == 3
+
+
 def test_nothing_played_is_an_empty_suite() -> None:
     assert suite_of().get("tests") == "0"
