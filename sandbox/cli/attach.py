@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..model.errors import DrillboxError, UsageError
-from ..model.events import Audience, Cleared, Event, Injected
+from ..model.events import Cleared, Event, Injected, Role
 from ..model.units import format_clock
 from ..paths import home
 from ..reports.plain import fault_params_text
@@ -133,28 +133,32 @@ def _catch_up(remote: RemoteSession, now: Snapshot, echo: Callable[[str], object
     where = f"{format_clock(now.now)} of {format_clock(now.duration)}"
     echo(f"{now.title} ({remote.info.name}): {where} at {now.speed:g}x, {now.phase.value}")
     firing = alerts(remote)
-    for line in (*status(remote), "", *(["firing:", *firing] if firing else ["nothing is firing"]), "", "the last minute:"):
+    for line in (*status(remote), "", *(["firing:", *firing] if firing else ["nothing is firing"]), ""):
         echo(line)
-    before = [event.number for event in remote.events() if event.at < now.now - RECENT]
-    return before[-1] if before else -1
+    before = [event for event in remote.events(role=Role.FACILITATOR) if event.at < now.now - RECENT]
+    for line in filter(None, map(_fault_line, before)):  # none but for a facilitator
+        echo(line)
+    echo("the last minute:")
+    return before[-1].number if before else -1
 
 
 def _with_faults(show: Callable[[Event], None], echo: Callable[[str], object]) -> Callable[[Event], None]:
     """Print the injector's work, too."""
 
     def show_all(event: Event) -> None:
-        text = "" if event.audience is Audience.ALL else _fault(event)
+        text = _fault_line(event)
         if text:
-            echo(f"[{format_clock(event.at)}] {text}")
+            echo(text)
         show(event)
 
     return show_all
 
 
-def _fault(event: Event) -> str:
+def _fault_line(event: Event) -> str:
+    """A line for the injector's work; empty for anything else."""
     match event.body:
         case Injected(beat, fault, params):
-            return f"FAULT {fault} {fault_params_text(fault, params)}".rstrip() + f" ({beat})"
+            return f"[{format_clock(event.at)}] " + f"FAULT {fault} {fault_params_text(fault, params)}".rstrip() + f" ({beat})"
         case Cleared(beat):
-            return f"FAULT over ({beat})"
+            return f"[{format_clock(event.at)}] FAULT over ({beat})"
     return ""

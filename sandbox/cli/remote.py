@@ -78,7 +78,7 @@ def stay(
         if interrupt == LEAVE:
             raise
         stop.add_note(f"journal: {info.journal}")
-        tell("ending the drill ...")
+        tell("\nending the drill ...")  # beside a ^C
         _end(info)
         raise
     finally:

@@ -23,7 +23,10 @@ PATIENCE = 2.0
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print an array of objects.")
 def status_command(as_json: bool) -> int:
-    """List the drills that are running, and clear up after hosts that died.
+    """List the running drills.
+
+    What hosts that died have left is removed; their journals stay. The phase is new while the stack is brought up; a drill that
+    has ended stays for half a minute, so that others can see its last state.
 
     \b
     Examples:

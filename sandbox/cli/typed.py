@@ -14,6 +14,7 @@ class TypedLines:
     def __init__(self, file: int) -> None:
         """Read from a file descriptor."""
         self._file = file
+        self._terminal = os.isatty(file)
         self._rest = b""
         self._lines: list[str] = []
         self.closed = False
@@ -36,10 +37,10 @@ class TypedLines:
             return
         try:
             data = os.read(self._file, _CHUNK)
-        except OSError:
-            self.lost = True
-            data = b""
+        except OSError:  # a terminal that is just going
+            data, self.lost = b"", self._terminal
         self.closed = not data
+        self.lost |= self.closed and self._terminal and not os.isatty(self._file)
         *whole, self._rest = (self._rest + data).split(b"\n")
         if self.closed and self._rest:
             whole, self._rest = [*whole, self._rest], b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 from collections.abc import Iterator
 
 import pytest
@@ -45,3 +46,14 @@ def test_the_last_line_needs_no_end_and_then_it_is_closed(pipe: tuple[int, int])
     assert lines.next(0.0) == "qu"
     assert lines.closed
     assert lines.next(0.0) is None
+
+
+def test_a_terminal_that_is_gone_is_no_end_of_input() -> None:
+    own, other = pty.openpty()
+    lines = TypedLines(other)
+    os.write(own, b"pause\n")
+    assert lines.next(1.0) == "pause"
+    os.close(own)
+    assert lines.next(1.0) is None
+    assert (lines.closed, lines.lost) == (True, True)
+    os.close(other)
