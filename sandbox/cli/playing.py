@@ -18,6 +18,7 @@ from ..model.scenario import Scenario
 from ..model.stack import Progress
 from ..operators import Idle, Operator
 from ..session import DrillSession, Phase
+from .output import tell
 from .wiring import SessionMaker
 
 PERSON = "you"
@@ -64,6 +65,16 @@ class Recorder:
         elif event.number == self._next:
             self._journal.append(event)
             self._next += 1
+
+
+def whole_library(wiring: SessionMaker, profile: str) -> list[str]:
+    """Ids of all scenarios that have a profile, and a note on those that have not."""
+    entries = wiring.library().entries()
+    found = [entry.id for entry in entries if not profile or profile in entry.profiles]
+    if found:  # else the profile itself is wrong, and the first scenario says so
+        for name in [entry.id for entry in entries if entry.id not in found]:
+            tell(f"note: {name} has no profile {profile}, and is left out")
+    return found or [entry.id for entry in entries]
 
 
 def nothing(_step: str, _done: float) -> None:

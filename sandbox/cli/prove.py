@@ -18,7 +18,7 @@ from ..proving import Proof, prove
 from ..scoring.record import Record, record_of
 from .listing import table
 from .output import say
-from .playing import find, nothing
+from .playing import find, nothing, whole_library
 from .terminal import console_progress
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def prove_command(
         raise click.UsageError("name the scenarios to prove, or give --all")
     if seed is not None and seeds is not None:
         raise click.UsageError("give either --seed or --seeds")
-    names = [entry.id for entry in wiring.library().entries()] if everything else list(scenarios)
+    names = whole_library(wiring, profile) if everything else list(scenarios)
     for name in names:
         find(wiring, name, profile)
     wanted = range(1, seeds + 1) if seeds is not None else [1 if seed is None else seed]

@@ -12,7 +12,7 @@ import click
 from ..model.errors import DrillboxError, Exit
 from ..reports.plain import result_data, result_line
 from .output import say, tell_error
-from .playing import Request, play_headless
+from .playing import Request, play_headless, whole_library
 from .results import Outputs, Played
 from .terminal import console_progress
 
@@ -65,7 +65,7 @@ def run_command(
     """
     if everything == bool(scenarios):
         raise click.UsageError("name the scenarios to run, or give --all")
-    names = [entry.id for entry in wiring.library().entries()] if everything else list(scenarios)
+    names = whole_library(wiring, profile) if everything else list(scenarios)
     outputs = Outputs(json_file, junit_file, html_file, md_file, several=len(names) > 1)
     outputs.check()
     wanted = Request("", operator, seed, profile, stack, out)

@@ -28,6 +28,7 @@ class Entry:
     cause: str
     control: bool
     path: Path
+    profiles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,7 @@ def _entry(document: Document, path: Path) -> Entry:
                 cause,
                 control,
                 path,
+                _names(data.get("profiles")),
             )
     from .loader import scenario_from  # pydantic is slow to import, and needed only to say what is wrong
 
@@ -165,6 +167,11 @@ def _entry(document: Document, path: Path) -> Entry:
 
 def _words(raw: Data) -> tuple[str, ...]:
     return tuple(str(item) for item in raw) if isinstance(raw, list) else ()
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """The keys of a mapping."""
+    return tuple(str(name) for name in value) if isinstance(value, dict) else ()
 
 
 def _minutes(document: Document) -> float:

@@ -122,7 +122,9 @@ def test_packaged_scenarios_are_listed_in_full() -> None:
         assert (entry.path.parent.name, entry.path.stem) == (entry.group, entry.id)
         scenario = load_scenario(entry.path)
         assert (scenario.id, scenario.duration / 60) == (entry.id, entry.minutes)
-        assert load_scenario(entry.path, "short").duration <= 240
+        for profile in entry.profiles:
+            assert load_scenario(entry.path, profile).duration <= 240
+    assert {entry.id for entry in library.entries() if "short" in entry.profiles} >= {"monday-rush", "slow-afternoon"}
 
 
 def test_listing_imports_nothing_heavy() -> None:

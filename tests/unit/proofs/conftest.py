@@ -22,7 +22,14 @@ from drillbox.sandbox.session import DrillSession
 from drillbox.stacks.sim.stack import SimStack
 
 FOLDER = Path(next(iter(drillbox.scenarios.__path__)))
-SCENARIOS = {"monday-rush": "traffic", "after-the-burst": "traffic", "slow-afternoon": "release"}
+SCENARIOS = {
+    "monday-rush": "traffic",
+    "after-the-burst": "traffic",
+    "slow-afternoon": "release",
+    "stormy-sunday": "features",
+    "quiet-night": "features",
+    "early-season": "drift",
+}
 
 
 class KeepingMonitor(BuiltInMonitor):

@@ -9,8 +9,13 @@ from drillbox.sandbox.scoring.verdict import Verdict, judge
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
-@pytest.mark.parametrize("profile", ["", "short"], ids=["full", "short"])
-@pytest.mark.parametrize("name", ["monday-rush", "after-the-burst", "slow-afternoon"])
+@pytest.mark.parametrize(
+    ("name", "profile"),
+    [
+        *((name, profile) for name in ("monday-rush", "after-the-burst", "slow-afternoon") for profile in ("", "short")),
+        *((name, "") for name in ("stormy-sunday", "quiet-night")),
+    ],
+)
 def test_only_the_right_moves_win(scenario_named, playing, name: str, profile: str, seed: int) -> None:
     scenario = scenario_named(name, profile)
     assert len(scenario.tempting) >= 2
