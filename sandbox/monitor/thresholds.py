@@ -14,7 +14,7 @@ from .rules import PAGE, AlertRule
 
 STALE = 7200.0
 """Calendar seconds: a record comes every hour."""
-MISSING = 0.5
+MISSING = 0.7
 OUT_OF_RANGE = 0.3
 DRIFT = 2.5
 OVERDUE = 100.0

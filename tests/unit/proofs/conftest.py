@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -22,6 +23,8 @@ from drillbox.sandbox.session import DrillSession
 from drillbox.stacks.sim.stack import SimStack
 
 FOLDER = Path(next(iter(drillbox.scenarios.__path__)))
+sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages; this one has a module of its own: halfway
+
 SCENARIOS = {
     "monday-rush": "traffic",
     "after-the-burst": "traffic",
