@@ -299,9 +299,16 @@ class DrillSession:
             return command
 
     def query(self, expr: str, start: float, end: float, step: float = SCRAPE_INTERVAL) -> Range:
-        """A metric over time."""
+        """A metric over time.
+
+        Raises:
+            UsageError: the expression cannot be read, or the step is not positive.
+        """
         with self._lock:
-            return self._monitor.query(expr, start, end, step)
+            try:
+                return self._monitor.query(expr, start, end, step)
+            except ValueError as error:  # an expression that cannot be read, or a step that is none
+                raise UsageError(str(error)) from None
 
     def look(self, view: str, subject: str = "") -> Table:
         """What a view shows now.

@@ -13,7 +13,6 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from ..model.errors import UsageError
-from ..model.expr import ExpressionError
 from ..provenance import versions
 from . import routes, stream, wire
 from .hosted import Hosted
@@ -37,7 +36,6 @@ def create_app(hosted: Hosted | None) -> FastAPI:
     app.include_router(routes.router)
     app.include_router(stream.router)
     app.add_exception_handler(UsageError, _refused)
-    app.add_exception_handler(ExpressionError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     return app
