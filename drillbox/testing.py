@@ -22,13 +22,14 @@ from itertools import pairwise
 from typing import TypedDict
 
 from .sandbox.model.actions import ACTIONS
-from .sandbox.model.errors import StackError
+from .sandbox.model.errors import StackError, UsageError
 from .sandbox.model.faults import FAULTS
 from .sandbox.model.params import Params
 from .sandbox.model.scenario import Beat, Scenario
 from .sandbox.model.service import Change, ServiceSpec, differences, get, with_fields
 from .sandbox.model.stack import ApplySpec, Capabilities, ClearFault, InjectFault, Stack
 from .sandbox.model.telemetry import SCRAPE_INTERVAL, Scrape, Telemetry
+from .sandbox.model.views import VIEWS
 
 REQUIRED_METRICS = frozenset(
     {
@@ -377,6 +378,24 @@ def check_telemetry_names_the_replicas(case: StackCase) -> None:
         assert pods == set(played.telemetry[-1].replicas)
 
 
+def check_views_are_tables_or_refused(case: StackCase) -> None:
+    """Each view of the catalogue is a table with as many cells in each row as columns; what there is not is refused in words."""
+    with _up(case) as played:
+        look = played.stack.look
+        for view in VIEWS.values():
+            subjects = view.subjects or ((case.scenario.service.champion.version,) if view.subject else ("",))
+            for subject in subjects:
+                table = look(view.name, subject)
+                assert table.title, view.name
+                assert table.rows, f"{view.name} {subject} shows nothing"
+                assert all(len(row) == len(table.columns) for row in table.rows), f"rows of {view.name} do not fit its columns"
+        for view, subject in (("crystal-ball", ""), ("feature", "luck"), ("version", "v-none")):
+            told = ""
+            with suppress(UsageError):
+                told = look(view, subject).title
+            assert not told, f"{view} {subject} was shown: {told}"
+
+
 def check_equal_seeds_give_equal_telemetry(case: StackCase) -> None:
     """Only for stacks that promise it: the same seed is the same drill, another seed is another one."""
     if not case.deterministic:
@@ -409,6 +428,7 @@ def stack_checks() -> tuple[Check, ...]:
         check_controllers_report_their_changes,
         check_log_lines_are_an_on_calls,
         check_telemetry_names_the_replicas,
+        check_views_are_tables_or_refused,
         check_equal_seeds_give_equal_telemetry,
     )
 

@@ -14,6 +14,7 @@ from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.model.service import Change
 from drillbox.sandbox.model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault, Progress
 from drillbox.sandbox.model.telemetry import Ledger, LogLine, Scrape, Telemetry
+from drillbox.sandbox.model.views import Table
 from drillbox.stacks.sim.stack import SimStack
 from drillbox.testing import Check, StackCase, stack_checks, stack_parameters
 
@@ -159,6 +160,16 @@ class Moody(SimStack):
         super().up(scenario, seed + Moody.count, progress)
 
 
+def seeing(look: Callable[[SimStack, str, str], Table]) -> type[SimStack]:
+    """A simulation whose views are these."""
+    return type("Seeing", (SimStack,), {"look": look})
+
+
+def _ragged(stack: SimStack, view: str, subject: str) -> Table:
+    table = SimStack.look(stack, view, subject)
+    return dataclasses.replace(table, columns=table.columns[1:])
+
+
 class Stubborn(SimStack):
     """Plays the same seed every time."""
 
@@ -258,6 +269,13 @@ BROKEN: dict[str, dict[str, type[SimStack]]] = {
         "spoiler": spoiled(lambda one: dataclasses.replace(one, logs=(LogLine(one.at, "x", "info", "traffic.spike begins"),))),
     },
     "check_telemetry_names_the_replicas": {"nobody": spoiled(_told(replicas=())), "others": spoiled(_told(replicas=("pod",)))},
+    "check_views_are_tables_or_refused": {
+        "blind": seeing(lambda _stack, view, _subject: Table(view, ("x",), (), {})),
+        "ragged": seeing(_ragged),
+        "seeing everything": seeing(
+            lambda stack, view, subject: SimStack.look(stack, "rows", "") if subject else SimStack.look(stack, view, "")
+        ),
+    },
     "check_equal_seeds_give_equal_telemetry": {"moody": Moody, "stubborn": Stubborn},
 }
 CHECKS = {check.__name__: check for check in stack_checks()}
