@@ -389,11 +389,11 @@ def check_views_are_tables_or_refused(case: StackCase) -> None:
                 assert table.title, view.name
                 assert table.rows, f"{view.name} {subject} shows nothing"
                 assert all(len(row) == len(table.columns) for row in table.rows), f"rows of {view.name} do not fit its columns"
-        for view, subject in (("crystal-ball", ""), ("feature", "luck"), ("version", "v-none")):
+        for name, absent in (("crystal-ball", ""), ("feature", "luck"), ("version", "v-none")):
             told = ""
             with suppress(UsageError):
-                told = look(view, subject).title
-            assert not told, f"{view} {subject} was shown: {told}"
+                told = look(name, absent).title
+            assert not told, f"{name} {absent} was shown: {told}"
 
 
 def check_equal_seeds_give_equal_telemetry(case: StackCase) -> None:
