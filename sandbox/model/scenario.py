@@ -8,14 +8,19 @@ from dataclasses import dataclass, field
 
 from .params import Params
 from .service import ServiceSpec
+from .traffic import Flow
 from .units import format_duration, format_share
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """The shape of the request rate before any fault: a constant rate, in requests per second."""
+    """The request rate before any fault, in requests per second: `rate` on an ordinary day, all flows together.
+
+    Without flows it is constant.
+    """
 
     rate: float
+    flows: tuple[Flow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from .cache import load_data
 from .calendar import minutes_of, moment_of, validate_calendar
 from .data import FlightData
 from .draws import Draws, Examples
+from .rates import RateCurve
 from .source import Progress
 from .streams import Stream
 from .traffic import Arrivals
@@ -56,6 +57,10 @@ class World:
     def arrivals(self) -> Arrivals:
         """The requests of the drill, from the beginning of the warm-up."""
         return Arrivals(self.seed)
+
+    def rate_curve(self, begin: float) -> RateCurve:
+        """Requests per second over drill time, of a drill whose warm-up begins at drill time `begin`."""
+        return RateCurve(self.config, self.data, self.seed, begin)
 
     def examples_for(self, first: int, times: NDArray[np.float64]) -> NDArray[np.int32]:
         """Example ids of the requests first, first + 1, … that are sent at `times` (seconds of drill time)."""

@@ -68,7 +68,7 @@ class SimStack:
         self._service: Service = open_service(scenario, seed, progress)
         self._plane: Plane = self._service.plane
         self._usual_clients = client_policy(scenario.world.clients)
-        self._rate = Rate(scenario.world.traffic)
+        self._rate = Rate(scenario.world.traffic, self._service.world.rate_curve(-scenario.warmup))
         self._env: simpy.Environment = simpy.Environment(initial_time=-scenario.warmup)
         self._fleet = Fleet(self._env, self._plane, self._service.models, scenario.runtime, self._log, self._rolled_out)
         self._plane.set_gateway(self._spec.gateway, self._spec.fallback)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...sandbox.model.scenario import Traffic
@@ -27,8 +28,10 @@ class Spike:
 class Rate:
     """Requests per second, constant within each whole second of drill time, so that no other event can shift arrivals."""
 
-    def __init__(self, traffic: Traffic) -> None:
+    def __init__(self, traffic: Traffic, curve: Callable[[float], float] | None = None) -> None:
+        """`curve` gives the rate of a whole second for traffic that has a shape."""
         self._base = traffic.rate
+        self._curve = curve if traffic.flows else None
         self._spikes: dict[str, Spike] = {}
 
     def begin_spike(self, beat: str, factor: float, ramp: float, now: float) -> None:
@@ -42,13 +45,14 @@ class Rate:
     def pieces(self, start: float, end: float) -> list[tuple[float, float, float]]:
         """(from, until, rate) covering start to end; one piece where the rate is steady."""
         live = [spike for spike in self._spikes.values() if spike.end is None or start < spike.end + spike.ramp]
-        if not live:
+        if not live and self._curve is None:
             return [(start, end, self._base)]
         pieces = []
         while start < end:
             until = min(end, math.floor(start) + 1.0)
             moment = math.floor(start) + 0.5
-            pieces.append((start, until, self._base * math.prod(spike.at(moment) for spike in live)))
+            base = self._base if self._curve is None else self._curve(moment)
+            pieces.append((start, until, base * math.prod(spike.at(moment) for spike in live)))
             start = until
         return pieces
 
