@@ -11,7 +11,7 @@ from ..assessing import SIMULATION, Assessor
 from ..drill import Result, header_of, new_journal, operator_for, result_of
 from ..journal import JournalWriter, read_journal
 from ..loading import find_scenario, load_scenario, load_scenario_text
-from ..loading.document import read_text
+from ..loading.traces import self_contained
 from ..model.errors import DrillboxError, UsageError
 from ..model.events import Ended, Event
 from ..model.scenario import Scenario
@@ -100,7 +100,7 @@ def prepare(
         UsageError, InvalidScenarioError: of the scenario, the operator, the data or the journal's folder.
     """
     path = find_scenario(request.scenario, wiring.library())
-    text = read_text(path)  # once: what is validated is what the journal keeps
+    text = self_contained(path)  # once: what is validated is what the journal keeps
     scenario = load_scenario_text(text, str(path), request.profile)
     operator = operator_for(request.operator, scenario) if request.operator else None
     name = operator.name if operator is not None else PERSON

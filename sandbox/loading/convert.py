@@ -21,14 +21,14 @@ from ..model.scenario import (
     Runtime,
     Scenario,
     Step,
-    Traffic,
     Trigger,
     Version,
     WorldConfig,
 )
-from ..model.service import Autoscaler, Fallback, Gateway, ServiceSpec, Workload
+from ..model.service import Approval, Autoscaler, Fallback, Gateway, Retraining, ServiceSpec, Workload
 from .checks import Timing, timing_of
 from .parts_drill import AlertsPart, BeatPart, RunbookPart, StepPart, parse_all
+from .parts_traffic import traffic_of
 from .parts_world import ServicePart, VersionPart, WorldPart
 from .schema import ScenarioPart
 
@@ -86,7 +86,7 @@ def _world(part: WorldPart) -> WorldConfig:
         name=part.name,
         start=part.start,
         pace=part.pace,
-        traffic=Traffic(part.traffic.rate),
+        traffic=traffic_of(part.traffic, part.pace),
         prices=Prices(**part.prices.model_dump()),
         clients=Clients(**part.clients.model_dump()),
         train_from=part.train.from_ if part.train else None,
@@ -99,6 +99,7 @@ def _service(part: ServicePart) -> ServiceSpec:
         champion=Workload(**part.champion.model_dump()),
         autoscaler=Autoscaler(**part.autoscaler.model_dump()) if part.autoscaler else Autoscaler(),
         gateway=Gateway(**part.gateway.model_dump()),
+        retraining=Retraining(**{**part.retraining.model_dump(), "approval": Approval(part.retraining.approval)}),
         fallback=Fallback(part.fallback),
     )
 

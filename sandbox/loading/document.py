@@ -24,7 +24,7 @@ Data = None | bool | int | float | str | list["Data"] | dict[str, "Data"]
 Keys = tuple[str | int, ...]
 """Where a value stands within a document: keys of mappings and indices of lists."""
 
-_LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+SafeLoader: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
 _WORDS: dict[str, bool | None] = {
@@ -122,7 +122,7 @@ class _Builder:
     duplicates: list[Problem] = field(default_factory=list)
 
     def build(self) -> Document:
-        events = yaml.parse(self.text, Loader=_LOADER)
+        events = yaml.parse(self.text, Loader=SafeLoader)
         next(events)
         first = next(events)
         if isinstance(first, yaml.StreamEndEvent):

@@ -10,17 +10,18 @@ from ..model.errors import InvalidScenarioError, Problem, UsageError, nearest
 from ..model.scenario import Runbook, Scenario
 from .checks import RESERVED, findings, runbook_findings, timing_of
 from .convert import runbook_of, scenario_of
-from .document import Data, Document, read_document
+from .document import Data, Document, parse_document
 from .fields import Context
 from .parts_drill import RunbookFilePart
 from .problems import in_order, of_findings, of_validation
 from .profiles import Variant, fixed_keys, variants
 from .schema import ScenarioPart
+from .traces import self_contained
 
 
 def load(path: Path, profile: str = "") -> Scenario:
     """The scenario of a file. See `drillbox.sandbox.loading.load_scenario`."""
-    return scenario_from(read_document(path), profile)
+    return scenario_from(parse_document(self_contained(path), str(path)), profile)
 
 
 def scenario_from(document: Document, profile: str = "") -> Scenario:

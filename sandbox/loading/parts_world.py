@@ -5,17 +5,11 @@ from __future__ import annotations
 from pydantic import Field, field_validator, model_validator
 
 from ..model.errors import nearest
-from ..model.service import Fallback
-from .fields import Date, Duration, Line, LocatedError, Number, Part, Rate, Share
+from ..model.service import Approval, Fallback
+from .fields import Date, Duration, Line, LocatedError, Number, Part, Share
+from .parts_traffic import TrafficPart
 
 WORLDS = ("flights",)
-
-
-class TrafficPart(Part):
-    """How many requests arrive before any fault."""
-
-    rate: Rate = Field(gt=0, le=100_000)
-    """The request rate, such as `120/s`."""
 
 
 class ClientsPart(Part):
@@ -159,6 +153,39 @@ class GatewayPart(Part):
     """Share of the requests that it refuses from the start."""
 
 
+class RetrainingPart(Part):
+    """The retraining loop. Hours and days are those of the calendar."""
+
+    every: Number = Field(default=0.0, ge=0, le=8760)
+    """Hours between scheduled runs, counted from the end of the champion's training data; 0: no schedule."""
+    drift: Number = Field(default=0.0, ge=0, le=1000)
+    """A run begins when the SLI `drift` is above it; 0: never."""
+    decay: Number = Field(default=0.0, ge=0, le=1)
+    """A run begins when the champion's Brier score is above it; 0: never."""
+    cooldown: Number = Field(default=48.0, ge=0, le=8760)
+    """Hours after the beginning of a run in which drift and decay begin no other."""
+    days: int = Field(default=42, ge=1, le=180)
+    """Length of the training window in days."""
+    gate: bool = True
+    """Whether the checks of data and quality stop a run."""
+    margin: Number = Field(default=0.002, ge=0, le=1)
+    """By how much a candidate's Brier score must be lower than the champion's."""
+    approval: str = Approval.AUTO.value
+    """Who lets a version go on that passed the gate: auto or hand."""
+    canary: bool = True
+    """Whether a candidate serves a share of the requests first."""
+    frozen: bool = False
+    """Whether no run begins until somebody resumes it."""
+
+    @field_validator("approval")
+    @classmethod
+    def _known(cls, approval: str) -> str:
+        known = [one.value for one in Approval]
+        if approval not in known:
+            raise ValueError(f"unknown value {approval[:60]!r}; {nearest(approval[:60], known)}")
+        return approval
+
+
 class ServicePart(Part):
     """The service under drill as it is at the start."""
 
@@ -168,6 +195,8 @@ class ServicePart(Part):
     """Autoscaling; without it the number of replicas is fixed."""
     gateway: GatewayPart = GatewayPart()
     """Traffic policy."""
+    retraining: RetrainingPart = RetrainingPart()
+    """When new versions are trained, and what they must pass."""
     versions: dict[Line, VersionPart] = Field(default_factory=dict)
     """Versions that differ from an ordinary one, by name."""
     fallback: str = Fallback.OFF.value
@@ -209,3 +238,5 @@ class RuntimePart(Part):
     """Time to load the model."""
     cancel_on_timeout: bool = False
     """Whether a server stops work that nobody waits for."""
+    training_time: Duration = Field(default=60.0, ge=1, le=3600)
+    """Time that a training job takes."""

@@ -7,12 +7,8 @@ and bursts need luck: `sandbox.world.rates` realises them.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float64]
 
 LOOK_AHEAD = 6 * 3600.0
 """Calendar seconds in which the flights leave that people ask for."""
@@ -25,9 +21,10 @@ class Constant:
     factor: float
     kind: str = field(default="constant", init=False)
 
-    def at(self, t: Floats) -> Floats:
-        """Factors at drill times `t` (seconds)."""
-        return np.full(t.shape, self.factor)
+    def at(self, t: float) -> float:
+        """The factor at drill time `t` (seconds)."""
+        del t
+        return self.factor
 
     @property
     def highest(self) -> float:
@@ -44,9 +41,9 @@ class Ramp:
     factor: float
     kind: str = field(default="ramp", init=False)
 
-    def at(self, t: Floats) -> Floats:
-        """Factors at drill times `t` (seconds)."""
-        return 1.0 + (self.factor - 1.0) * np.clip((t - self.start) / self.over, 0.0, 1.0)
+    def at(self, t: float) -> float:
+        """The factor at drill time `t` (seconds)."""
+        return 1.0 + (self.factor - 1.0) * _risen(t - self.start, self.over)
 
     @property
     def highest(self) -> float:
@@ -64,10 +61,10 @@ class Spike:
     ramp: float = 0.0
     kind: str = field(default="spike", init=False)
 
-    def at(self, t: Floats) -> Floats:
-        """Factors at drill times `t` (seconds)."""
+    def at(self, t: float) -> float:
+        """The factor at drill time `t` (seconds)."""
         up, down = _risen(t - self.start, self.ramp), _risen(t - self.start - self.lasts, self.ramp)
-        return 1.0 + (self.factor - 1.0) * np.maximum(0.0, np.minimum(up, 1.0 - down))
+        return 1.0 + (self.factor - 1.0) * max(0.0, min(up, 1.0 - down))
 
     @property
     def highest(self) -> float:
@@ -81,12 +78,13 @@ class Step:
 
     start: float
     factor: float
-    lasts: float = math.inf
+    lasts: float | None = None
     kind: str = field(default="step", init=False)
 
-    def at(self, t: Floats) -> Floats:
-        """Factors at drill times `t` (seconds)."""
-        return np.where((t >= self.start) & (t < self.start + self.lasts), self.factor, 1.0)
+    def at(self, t: float) -> float:
+        """The factor at drill time `t` (seconds)."""
+        end = math.inf if self.lasts is None else self.start + self.lasts
+        return self.factor if self.start <= t < end else 1.0
 
     @property
     def highest(self) -> float:
@@ -108,14 +106,17 @@ class Replay:
     repeat: bool = False
     kind: str = field(default="replay", init=False)
 
-    def at(self, t: Floats) -> Floats:
-        """Factors at drill times `t` (seconds)."""
-        times, factors = np.array(self.times), np.array(self.factors)
+    def at(self, t: float) -> float:
+        """The factor at drill time `t` (seconds)."""
+        times, factors = self.times, self.factors
         if self.repeat and len(times) > 1:
-            t = times[0] + np.mod(t - times[0], times[-1] - times[0])
-        if self.steps:
-            return np.asarray(factors[np.clip(np.searchsorted(times, t, side="right") - 1, 0, None)], dtype=np.float64)
-        return np.asarray(np.interp(t, times, factors), dtype=np.float64)
+            t = times[0] + (t - times[0]) % (times[-1] - times[0])
+        place = bisect_right(times, t)
+        if place in (0, len(times)):
+            return factors[max(0, place - 1)]
+        before, after = times[place - 1], times[place]
+        share = 0.0 if self.steps else (t - before) / (after - before)
+        return factors[place - 1] + (factors[place] - factors[place - 1]) * share
 
     @property
     def highest(self) -> float:
@@ -185,8 +186,8 @@ class Flow:
         return self.rate * math.prod(shape.highest for shape in self.shapes)
 
 
-def _risen(since: Floats, ramp: float) -> Floats:
+def _risen(since: float, ramp: float) -> float:
     """The share of a ramp that is behind us `since` seconds after it began."""
-    if ramp <= 0:
-        return (since >= 0.0).astype(np.float64)
-    return np.clip(since / ramp, 0.0, 1.0)
+    if since < 0.0:
+        return 0.0
+    return 1.0 if since >= ramp else since / ramp

@@ -7,10 +7,8 @@ event can shift arrivals, and every stack sends the same.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ..model.scenario import WorldConfig
 from ..model.traffic import Burst, Diurnal, Flow, Shape
@@ -18,12 +16,11 @@ from .calendar import EPOCH, LAST, minutes_of
 from .data import FlightData
 from .streams import Stream
 
-Floats = NDArray[np.float64]
-Course = Callable[[Floats], Floats]
-"""Factors at drill times (seconds)."""
+Course = Callable[[float], float]
+"""The factor at a drill time (seconds)."""
 
-_PIECE = 1024
-"""Seconds that are computed at once."""
+_DRAWN = 256
+"""Sojourns that are drawn at once."""
 
 
 class RateCurve:
@@ -33,38 +30,34 @@ class RateCurve:
         """The curve of a drill that begins, with its warm-up, at drill time `begin`."""
         flows = config.traffic.flows or (Flow(config.traffic.rate),)
         self._flows = [
-            (flow.rate, [self._course(shape, config, data, seed, begin, f"{f}/{s}") for s, shape in enumerate(flow.shapes)])
+            (
+                flow.rate,
+                [_course(shape, config, data, Stream(seed, f"traffic/{f}/{s}"), begin) for s, shape in enumerate(flow.shapes)],
+            )
             for f, flow in enumerate(flows)
         ]
-        self._pieces: dict[int, Floats] = {}
+        self._second, self._rate = math.nan, 0.0  # asked for last
 
     def __call__(self, t: float) -> float:
         """The rate within the whole second that `t` lies in."""
-        piece, second = divmod(math.floor(t), _PIECE)
-        found = self._pieces.get(piece)
-        if found is None:
-            found = self._pieces[piece] = self.at(piece * _PIECE + np.arange(0.5, _PIECE))
-        return float(found[second])
+        second = math.floor(t)
+        if second != self._second:
+            self._second, self._rate = second, self.at(second + 0.5)
+        return self._rate
 
-    def at(self, t: Floats) -> Floats:
-        """The rate at drill times `t` (seconds), not yet constant within a second."""
-        total = np.zeros(t.shape)
-        for rate, courses in self._flows:
-            flow = np.full(t.shape, rate)
-            for course in courses:
-                flow *= course(t)
-            total += flow
-        return total
+    def at(self, t: float) -> float:
+        """The rate at drill time `t` (seconds), not yet constant within a second."""
+        return math.fsum(rate * math.prod(course(t) for course in courses) for rate, courses in self._flows)
 
-    @staticmethod
-    def _course(shape: Shape, config: WorldConfig, data: FlightData, seed: int, begin: float, place: str) -> Course:
-        match shape:
-            case Diurnal():
-                return diurnal(shape, data, minutes_of(config.start), config.pace)
-            case Burst():
-                return BurstCourse(shape, Stream(seed, f"traffic/{place}"), begin)
-            case _:
-                return shape.at
+
+def _course(shape: Shape, config: WorldConfig, data: FlightData, stream: Stream, begin: float) -> Course:
+    match shape:
+        case Diurnal():
+            return diurnal(shape, data, minutes_of(config.start), config.pace)
+        case Burst():
+            return BurstCourse(shape, stream, begin)
+        case _:
+            return shape.at
 
 
 def diurnal(shape: Diurnal, data: FlightData, start: float, pace: float) -> Course:
@@ -79,10 +72,10 @@ def diurnal(shape: Diurnal, data: FlightData, start: float, pace: float) -> Cour
     ahead = shape.ahead / 60.0
     mean = len(data) * ahead / (minutes_of(LAST) + 1440.0 - minutes_of(EPOCH))
 
-    def course(t: Floats) -> Floats:
+    def course(t: float) -> float:
         now = start + t * (pace / 60.0)
-        soon = np.searchsorted(data.departure, now + ahead) - np.searchsorted(data.departure, now)
-        return np.maximum(shape.floor, soon / mean)
+        first, last = data.departure.searchsorted([now, now + ahead])
+        return max(shape.floor, float(last - first) / mean)
 
     return course
 
@@ -94,18 +87,20 @@ class BurstCourse:
         """Sojourns follow each other from drill time `begin` on; before it there is calm."""
         self._shape, self._stream = shape, stream
         self._busy_first = bool(stream.uniform(0, 1)[0] < shape.busy / (shape.calm + shape.busy))
-        self._switches = np.array([begin])  # when a sojourn begins; the last one also ends what is known
+        self._switches = [begin]  # when each sojourn begins; the last one is known no further
 
-    def __call__(self, t: Floats) -> Floats:
-        """Factors at drill times `t` (seconds)."""
-        while t.size and self._switches[-1] <= t.max():
-            self._draw(256)
-        sojourn = np.searchsorted(self._switches, t, side="right") - 1
-        busy = (sojourn >= 0) & ((sojourn % 2 == 0) == self._busy_first)
-        return np.where(busy, self._shape.factor, 1.0)
+    def __call__(self, t: float) -> float:
+        """The factor at drill time `t` (seconds)."""
+        while self._switches[-1] <= t:
+            self._draw()
+        sojourn = bisect_right(self._switches, t) - 1
+        return self._shape.factor if sojourn >= 0 and self._busy(sojourn) else 1.0
 
-    def _draw(self, n: int) -> None:
+    def _busy(self, sojourn: int) -> bool:
+        return (sojourn % 2 == 0) == self._busy_first
+
+    def _draw(self) -> None:
         first = len(self._switches) - 1
-        means = np.where((np.arange(first, first + n) % 2 == 0) == self._busy_first, self._shape.busy, self._shape.calm)
-        lengths = means * self._stream.exponential(first, n)
-        self._switches = np.concatenate([self._switches, self._switches[-1] + np.cumsum(lengths)])
+        for sojourn, length in enumerate(self._stream.exponential(first, _DRAWN).tolist(), start=first):
+            mean = self._shape.busy if self._busy(sojourn) else self._shape.calm
+            self._switches.append(self._switches[-1] + mean * length)
