@@ -18,7 +18,7 @@ import yaml
 
 from ..model.errors import InvalidScenarioError, nearest
 from ..model.units import UnitError, parse_duration, parse_number, parse_rate
-from .document import SafeLoader, invalid, parse_document, read_text
+from .document import Keys, SafeLoader, dotted, invalid, parse_document, read_text
 
 MAX_POINTS = 5000
 MAX_TRACE = 200_000
@@ -113,7 +113,7 @@ def self_contained(path: Path) -> str:
     return with_traces(read_text(path), path)
 
 
-def with_traces(text: str, path: Path) -> str:
+def with_traces(text: str, file: Path) -> str:
     """The text of a scenario file with the traces that it names written into it; lines stay where they are.
 
     Raises:
@@ -121,34 +121,31 @@ def with_traces(text: str, path: Path) -> str:
     """
     if "replay" not in text or "file" not in text:
         return text
-    parse_document(text, str(path))  # refuses what would be dear or endless to walk through, such as aliases
+    parse_document(text, str(file))  # refuses what would be dear or endless to walk through, such as aliases
     root = yaml.compose(text, Loader=SafeLoader)
-    for key, value in sorted(_files(root), key=lambda pair: -pair[0].start_mark.index):
+    for path, key, value in sorted(_files(root, ()), key=lambda found: -found[1].start_mark.index):
         line, column = value.start_mark.line + 1, value.start_mark.column + 1
         try:
-            trace = _read(path, value.value)
+            trace = _read(file, value.value)
         except (InvalidScenarioError, TraceError) as error:
             message = error.problems[0].message if isinstance(error, InvalidScenarioError) else str(error)
-            raise invalid(str(path), f"{value.value[:100]}: {message}", line, column, "replay.file") from None
+            raise invalid(str(file), f"{value.value[:100]}: {message}", line, column, dotted(path)) from None
         text = f"{text[: key.start_mark.index]}csv: {json.dumps(trace.text())}{text[value.end_mark.index :]}"
     return text
 
 
-def _files(node: yaml.Node | None) -> Iterator[tuple[yaml.ScalarNode, yaml.ScalarNode]]:
-    """Key and value of every `file` of a `replay` below a node."""
+def _files(node: yaml.Node | None, path: Keys) -> Iterator[tuple[Keys, yaml.ScalarNode, yaml.ScalarNode]]:
+    """Place, key and value of every `file` of a `replay` below a node."""
     if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _files(item)
+        for place, item in enumerate(node.value):
+            yield from _files(item, (*path, place))
     elif isinstance(node, yaml.MappingNode):
+        either = path[-1:] == ("replay",) and any(key.value == "csv" for key, _ in node.value)  # both: refused later
         for key, value in node.value:
-            if isinstance(value, yaml.MappingNode) and getattr(key, "value", None) == "replay":
-                yield from (
-                    (name, file)
-                    for name, file in value.value
-                    if isinstance(name, yaml.ScalarNode) and isinstance(file, yaml.ScalarNode) and name.value == "file"
-                )
-            else:
-                yield from _files(value)
+            here = (*path, str(key.value))
+            if here[-2:] == ("replay", "file") and isinstance(value, yaml.ScalarNode) and not either:
+                yield here, key, value
+            yield from _files(value, here)
 
 
 def _read(scenario: Path, name: str) -> Trace:
@@ -156,7 +153,8 @@ def _read(scenario: Path, name: str) -> Trace:
     file = (folder / name).resolve() if "\0" not in name else folder
     if Path(name).is_absolute() or not file.is_relative_to(folder):
         raise TraceError("must be in the folder of the scenario, or below it")
-    if file.suffix != SUFFIX:
+    if file.suffix != SUFFIX or not file.exists():
         known = [str(one.relative_to(folder)) for one in sorted(folder.glob(f"*{SUFFIX}"))]
-        raise TraceError(f"is not a {SUFFIX} file" + (f"; {nearest(name[:80], known)}" if known else ""))
+        what = "no such file" if file.suffix == SUFFIX else f"is not a {SUFFIX} file"
+        raise TraceError(what + (f"; {nearest(name[:80], known)}" if known else ""))
     return parse_trace(read_text(file))
