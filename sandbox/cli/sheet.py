@@ -25,7 +25,7 @@ def as_lines(scenario: Scenario, *, spoilers: bool = False) -> list[str]:
         f"difficulty   {stars(scenario.difficulty)}",
         _row("skills", ", ".join(scenario.skills)),
         f"duration     {format_duration(scenario.duration)} of drill time; stacks: {', '.join(scenario.stacks)}",
-        f"traffic      {scenario.world.traffic.rate:g}/s on an ordinary day",
+        f"traffic      {scenario.world.traffic.rate:g}/s on an ordinary day{_known_shapes(scenario)}",
         f"clients      hang up after {format_duration(clients.timeout)}, {clients.retries} retries",
         f"service      {spec.champion.replicas} replicas of {spec.champion.version}; autoscaler {scaler}",
         f"replica      {spec.champion.concurrency} slots, queue of {spec.champion.queue}",
@@ -75,11 +75,22 @@ def as_data(scenario: Scenario, *, spoilers: bool = False) -> dict[str, object]:
     return data
 
 
+def _known_shapes(scenario: Scenario) -> str:
+    """What everybody on call knows of the traffic; what is special about today is a spoiler."""
+    kinds = {shape.kind for flow in scenario.world.traffic.flows for shape in flow.shapes}
+    words = {"diurnal": "with the hours of the day", "burst": "in bursts"}
+    return "".join(f", {text}" for kind, text in words.items() if kind in kinds)
+
+
 def _behind(scenario: Scenario) -> list[str]:
     lines = ["", "SPOILERS", f"cause        {scenario.answer.cause} at {scenario.answer.component} ({scenario.group})"]
     for beat in scenario.timeline:
         when = f"at {format_duration(beat.at)}" if beat.at is not None else f"when {beat.when}"
         lines.append(f"beat         {beat.id}: {beat.fault} {when}")
+    lines += [
+        f"traffic      {flow.rate:g}/s x {', '.join(shape.kind for shape in flow.shapes) or 'nothing'}"
+        for flow in scenario.world.traffic.flows
+    ]
     for book in scenario.runbooks.values():
         lines += ["", f"operator     {book.id}"]
         lines += textwrap.wrap(book.why.strip(), WIDTH, initial_indent="  ", subsequent_indent="  ")
