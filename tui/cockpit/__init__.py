@@ -1,0 +1,1 @@
+"""The cockpit: what the engineer on call sees and does during a drill."""

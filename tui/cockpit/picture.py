@@ -1,0 +1,306 @@
+"""What is known of a drill, folded from its events: pure, so that every panel shows the same moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from ...sandbox.model.actions import ACTIONS
+from ...sandbox.model.events import (
+    Accepted,
+    Alerted,
+    Began,
+    Changed,
+    Completed,
+    Ended,
+    Event,
+    Failed,
+    Logged,
+    Observed,
+    Rejected,
+)
+from ...sandbox.session import Snapshot
+from . import fleet as pods
+from .budgets import Sample
+from .fleet import Fleet
+from .words import field_value, params
+
+MOST_SAMPLES = 2160
+"""Observations that are kept, three hours at full resolution; of older ones every second goes."""
+MOST_LINES = 2000
+"""Log lines, changes and lines of the feed that are kept, of each."""
+MOST_STATES = 50
+"""Changes of one alert's state that are kept."""
+
+_BEGINNING = 1.0
+"""Drill seconds until which the desired state is that of the beginning."""
+
+Key = tuple[str, tuple[tuple[str, str], ...]]
+"""An alert's name and labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert that has been active. `history` holds (drill second, state, value), oldest first."""
+
+    name: str
+    labels: Mapping[str, str]
+    state: str
+    since: float
+    value: float
+    summary: str
+    told: bool
+    acknowledged: str = ""  # by whom
+    history: tuple[tuple[float, str, float], ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """What tells it from others."""
+        return self.name, tuple(sorted(self.labels.items()))
+
+    @property
+    def severity(self) -> str:
+        """`page` or `ticket`."""
+        return self.labels.get("severity", "")
+
+    @property
+    def firing(self) -> bool:
+        """Whether it fires now."""
+        return self.state == "firing"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command and what became of it: accepted, completed, rejected or failed, with the reason."""
+
+    at: float
+    actor: str
+    number: int
+    action: str
+    params: Mapping[str, object]
+    state: str
+    reason: str = ""
+    ended: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the feed. `kind`: begin, action, refused, change, page, ticket, resolved, end."""
+
+    number: int
+    at: float
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A log line with the number of its event."""
+
+    number: int
+    line: Logged
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A changed field at drill second `at`."""
+
+    number: int
+    at: float
+    body: Changed
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All that is known at one moment."""
+
+    snapshot: Snapshot | None = None
+    last: int = -1  # number of the last event
+    pager: str = ""
+    samples: tuple[Sample, ...] = ()
+    alerts: Mapping[Key, Alert] = field(default_factory=dict)
+    logs: tuple[Log, ...] = ()
+    changes: tuple[Change, ...] = ()
+    orders: tuple[Order, ...] = ()
+    feed: tuple[Line, ...] = ()
+    fleet: Fleet = field(default_factory=dict)
+    ended: str = ""
+
+    @property
+    def now(self) -> float:
+        """Drill time in seconds."""
+        return self.snapshot.now if self.snapshot else 0.0
+
+    @property
+    def slis(self) -> Mapping[str, float]:
+        """The latest value of each SLI that has one."""
+        return self.samples[-1].body.slis if self.samples else {}
+
+    @property
+    def pages(self) -> int:
+        """Pages that are firing."""
+        return sum(alert.firing and alert.severity == "page" for alert in self.alerts.values())
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Versions of the model that are deployed, or have been mentioned by a change."""
+        spec = self.snapshot.spec if self.snapshot else None
+        named = [spec.champion.version, spec.champion.previous, spec.candidate.version, spec.shadow.version] if spec else []
+        for change in self.changes:
+            if change.body.field.endswith((".version", ".previous")):
+                named += [str(change.body.before), str(change.body.after)]
+        return tuple(dict.fromkeys(name for name in named if name))
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Components that there are: those of the service, replicas, and whatever else has logged."""
+        logged = sorted({one.line.component for one in self.logs})
+        return tuple(dict.fromkeys(("gateway", *pods.POOLS[:1], *self.fleet, "feature-store", "feature-pipeline", *logged)))
+
+    def series(self, name: str) -> list[tuple[float, float | None]]:
+        """An SLI over time; None where there is no data."""
+        return [(one.at, one.body.slis.get(name)) for one in self.samples]
+
+
+def fold(picture: Picture, snapshot: Snapshot, events: Iterable[Event]) -> Picture:
+    """The picture after a snapshot and the events that are new; events that are in it already change nothing."""
+    draft = _Draft(picture, snapshot)
+    for event in events:
+        if event.number > draft.last:
+            draft.take(event)
+    return draft.done()
+
+
+class _Draft:
+    """A picture in the making: lists, so that a batch of events costs no more than its length."""
+
+    def __init__(self, picture: Picture, snapshot: Snapshot) -> None:
+        self._before = picture
+        self._snapshot = snapshot
+        self.last = picture.last
+        self._pager = picture.pager or snapshot.pager
+        self._samples = list(picture.samples)
+        self._alerts = dict(picture.alerts)
+        self._logs = list(picture.logs)
+        self._changes = list(picture.changes)
+        self._orders = list(picture.orders)
+        self._feed = list(picture.feed)
+        self._fleet = picture.fleet
+        self._ended = picture.ended
+
+    def done(self) -> Picture:
+        """The new picture."""
+        return Picture(
+            self._snapshot,
+            self.last,
+            self._pager,
+            tuple(_thinned(self._samples)),
+            self._alerts,
+            tuple(self._logs[-MOST_LINES:]),
+            tuple(self._changes[-MOST_LINES:]),
+            tuple(self._orders[-MOST_LINES:]),
+            tuple(self._feed[-MOST_LINES:]),
+            self._fleet,
+            self._ended,
+        )
+
+    def take(self, event: Event) -> None:
+        """Fold one event in."""
+        self.last = event.number
+        match event.body:
+            case Observed() as body:
+                self._observe(event.at, body)
+            case Logged() as line:
+                self._logs.append(Log(event.number, line))
+                self._fleet = pods.after(self._fleet, line)
+            case Changed() as change:
+                self._change(event, change)
+            case Alerted() as alert:
+                self._alert(event, alert)
+            case Accepted() | Rejected() | Completed() | Failed() as told:
+                self._obey(event, told)
+            case Began(_, title, pager):
+                self._pager = pager
+                self._say(event, "begin", title)
+            case Ended(reason):
+                self._ended = reason
+                self._say(event, "end", f"the drill is over: {reason}")
+            case _:
+                pass
+
+    def _say(self, event: Event, kind: str, text: str) -> None:
+        self._feed.append(Line(event.number, event.at, kind, text))
+
+    def _observe(self, at: float, body: Observed) -> None:
+        if not self._samples:
+            self._fleet = {**self._first_fleet(body), **self._fleet}
+        self._samples.append(Sample(at, body))
+
+    def _first_fleet(self, body: Observed) -> Fleet:
+        """Replicas that were there when the drill began. Of other pools only a look at the very beginning tells."""
+        spec = self._snapshot.spec
+        ready = round(body.slis.get("replicas", spec.champion.replicas))
+        if self._snapshot.now > _BEGINNING:
+            return pods.initial(pods.POOLS[0], ready, spec.champion.version)
+        return {
+            **pods.initial(pods.POOLS[0], ready - spec.candidate.replicas, spec.champion.version),
+            **pods.initial(pods.POOLS[1], spec.candidate.replicas, spec.candidate.version),
+            **pods.initial(pods.POOLS[2], spec.shadow.replicas, spec.shadow.version),
+        }
+
+    def _change(self, event: Event, change: Changed) -> None:
+        self._changes.append(Change(event.number, event.at, change))
+        if change.field == "champion.version" and not any(one.body.field == change.field for one in self._changes[:-1]):
+            before = str(change.before)  # known only now if the drill was joined late
+            self._fleet = {
+                name: replace(one, version=before) if one.since == 0.0 and one.pool == pods.POOLS[0] else one
+                for name, one in self._fleet.items()
+            }
+        self._say(event, "change", f"{change.field} {field_value(change.before)} → {field_value(change.after)} by {change.by}")
+
+    def _alert(self, event: Event, body: Alerted) -> None:
+        fresh = Alert(body.name, body.labels, body.state, event.at, body.value, body.summary, body.told)
+        known = self._alerts.get(fresh.key)
+        history = (*(known.history if known else ()), (event.at, body.state, body.value))[-MOST_STATES:]
+        self._alerts[fresh.key] = replace(fresh, history=history)
+        if body.told and body.state == "firing":
+            self._say(event, fresh.severity if fresh.severity == "page" else "ticket", f"{body.name}: {body.summary}")
+        elif body.told and body.state == "resolved":
+            self._say(event, "resolved", body.name)
+
+    def _obey(self, event: Event, told: Accepted | Rejected | Completed | Failed) -> None:
+        match told:
+            case Accepted(actor, number, action, given):
+                self._orders.append(Order(event.at, actor, number, action, given, "accepted"))
+                self._say(event, "action", f"{actor}: {action} {params(action, given)}".rstrip())
+            case Rejected(actor, number, action, given, reason):
+                self._orders.append(Order(event.at, actor, number, action, given, "rejected", reason, event.at))
+                self._say(event, "refused", f"{actor}: {action} {params(action, given)}".rstrip() + f" REJECTED: {reason}")
+            case Completed(actor, number, action):
+                self._finish(event, actor, number, "completed", "")
+                if action in ACTIONS and ACTIONS[action].duration > 0:
+                    self._say(event, "action", f"{actor}: {action} is in force")
+            case Failed(actor, number, action, reason):
+                self._finish(event, actor, number, "failed", reason)
+                self._say(event, "refused", f"{actor}: {action} FAILED: {reason}")
+
+    def _finish(self, event: Event, actor: str, number: int, state: str, reason: str) -> None:
+        for index in range(len(self._orders) - 1, -1, -1):
+            order = self._orders[index]
+            if (order.actor, order.number) == (actor, number):
+                self._orders[index] = replace(order, state=state, reason=reason, ended=event.at)
+                if order.action == "acknowledge" and state == "completed":
+                    self._acknowledge(str(order.params.get("alert", "all")), actor)
+                return
+
+    def _acknowledge(self, name: str, actor: str) -> None:
+        for key, alert in self._alerts.items():
+            if alert.firing and name in ("all", alert.name):
+                self._alerts[key] = replace(alert, acknowledged=actor)
+
+
+def _thinned(samples: list[Sample]) -> list[Sample]:
+    if len(samples) <= MOST_SAMPLES:
+        return samples
+    middle = len(samples) // 2
+    return samples[:middle:2] + samples[middle:]

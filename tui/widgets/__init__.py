@@ -1,0 +1,1 @@
+"""Widgets that know nothing of drills: rows with a cursor, charts, dialogs."""
