@@ -63,3 +63,19 @@ def openapi_command() -> None:
     from ..api.app import openapi
 
     say(json.dumps(openapi(), indent=2))
+
+
+@export_group.command("schema")
+@click.argument("kind", type=click.Choice(["scenario", "runbook"]), default="scenario")
+def schema_command(kind: str) -> None:
+    """The format of scenario files, or of runbook files, as JSON Schema: editors complete and check with it while you type.
+
+    \b
+    Examples:
+      drillbox export schema > scenario.schema.json
+      # and as the first line of a scenario, for editors with yaml-language-server:
+      # yaml-language-server: $schema=scenario.schema.json
+    """
+    from ..loading.json_schema import json_schema
+
+    say(json.dumps(json_schema(kind), indent=2))

@@ -25,6 +25,7 @@ from pydantic import (
 
 from ..model import units
 from ..model.expr import Expression, ExpressionError
+from ..model.params import Kind
 
 Finding = tuple[tuple[str | int, ...], str]
 """A problem within a part of the file: the keys below that part, and the message."""
@@ -113,6 +114,7 @@ def _condition(raw: str) -> str:
 
 
 _TIME = {"type": "string", "pattern": r"^\s*([0-9]+(\.[0-9]+)? *(ms|s|m|h|d) *)+$", "examples": ["90s", "5m", "1h30m"]}
+_DURATION = {"oneOf": [_TIME, {"const": 0}]}
 _RATE = {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*/\s*[smh]\s*$", "examples": ["120/s"]}
 _SHARE = {
     "oneOf": [
@@ -120,13 +122,25 @@ _SHARE = {
         {"type": "number", "minimum": 0, "maximum": 1},
     ]
 }
-_CALENDAR = {"type": "object", "properties": {"cal": _TIME}, "required": ["cal"], "additionalProperties": False}
+_CALENDAR = {"type": "object", "properties": {"cal": _DURATION}, "required": ["cal"], "additionalProperties": False}
 
-Duration = Annotated[float, BeforeValidator(_quantity(units.parse_duration)), WithJsonSchema(_TIME)]
+SCHEMAS = {
+    Kind.DURATION: {"oneOf": [_TIME, {"const": 0}, _CALENDAR]},
+    Kind.RATE: _RATE,
+    Kind.SHARE: _SHARE,
+    Kind.COUNT: {"type": "integer"},
+    Kind.FACTOR: {"type": "number"},
+    Kind.SWITCH: {"enum": [True, False, "on", "off"]},
+    Kind.CHOICE: {"type": "string"},
+    Kind.NAME: {"type": "string", "minLength": 1},
+}
+"""JSON schemas of the parameters of faults and actions."""
+
+Duration = Annotated[float, BeforeValidator(_quantity(units.parse_duration)), WithJsonSchema(_DURATION)]
 Rate = Annotated[float, BeforeValidator(_quantity(units.parse_rate)), WithJsonSchema(_RATE)]
 Share = Annotated[float, BeforeValidator(_quantity(units.parse_share)), WithJsonSchema(_SHARE)]
 Number = Annotated[float, BeforeValidator(_quantity(units.parse_number)), WithJsonSchema({"type": "number"})]
-DrillTime = Annotated[float, BeforeValidator(_drill_time), WithJsonSchema({"oneOf": [_TIME, _CALENDAR]})]
+DrillTime = Annotated[float, BeforeValidator(_drill_time), WithJsonSchema({"oneOf": [*_DURATION["oneOf"], _CALENDAR]})]
 Date = Annotated[dt.datetime, BeforeValidator(_date), WithJsonSchema({"type": "string", "examples": ["2013-07-08T06:00"]})]
 Condition = Annotated[str, StringConstraints(min_length=1), AfterValidator(_condition)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=MAX_QUANTITY)]

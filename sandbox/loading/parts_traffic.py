@@ -48,7 +48,7 @@ class SpikePart(Part):
     """Time to rise, and time to fall."""
 
 
-class StepPart(Part):
+class StepChangePart(Part):
     """To another level at once."""
 
     at: DrillTime
@@ -129,7 +129,7 @@ class ShapePart(Part):
     """In a straight line to another level."""
     spike: SpikePart | None = None
     """Up and down again."""
-    step: StepPart | None = None
+    step: StepChangePart | None = None
     """To another level at once."""
     diurnal: DiurnalPart | None = None
     """The hours of the day, from the real schedule of the flights."""
@@ -207,7 +207,7 @@ def _shape(part: ShapePart, rate: float, pace: float) -> traffic.Shape:
             return traffic.Ramp(one.at, one.over, one.factor)
         case ShapePart(spike=SpikePart() as one):
             return traffic.Spike(one.at, one.for_, one.factor, one.ramp)
-        case ShapePart(step=StepPart() as one):
+        case ShapePart(step=StepChangePart() as one):
             return traffic.Step(one.at, one.factor, one.for_)
         case ShapePart(diurnal=DiurnalPart() as one):
             return traffic.Diurnal(traffic.LOOK_AHEAD if one.ahead is None else one.ahead * pace, one.floor)
