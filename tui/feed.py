@@ -52,8 +52,13 @@ class Feed:
     def run(self) -> None:
         """Look, hand on, wait."""
         while not self._stopped.is_set():
-            if not self.look():
-                return
+            try:
+                if not self.look():
+                    return
+            except Exception:
+                if self._stopped.is_set():  # whoever stopped it may have closed the session already
+                    return
+                raise
             self._wake.wait(pause_after(self.picture.snapshot))
             self._wake.clear()
 

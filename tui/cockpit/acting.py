@@ -22,7 +22,7 @@ from ..widgets.dialogs import Confirm, Dialog
 from ..widgets.rows import Row, Rows
 from ..widgets.styles import MUTED
 from .picture import Picture
-from .words import field_value
+from .words import field
 
 LETTERS: Mapping[str, str] = {
     "acknowledge": "k", "declare": "d", "diagnose": "i", "resolve": "r", "silence": "m",
@@ -32,9 +32,9 @@ LETTERS: Mapping[str, str] = {
 }  # fmt: skip
 """The letter of each action in the menu; others get one that is free."""
 _UNITS = {
-    Kind.DURATION: "a duration: 250ms, 90s, 5m",
-    Kind.RATE: "a rate: 120/s",
-    Kind.SHARE: "a share: 35%",
+    Kind.DURATION: "a duration such as 250ms, 90s or 5m",
+    Kind.RATE: "a rate such as 120/s",
+    Kind.SHARE: "a share such as 35%",
     Kind.COUNT: "a whole number",
     Kind.FACTOR: "a number",
     Kind.NAME: "a name",
@@ -76,9 +76,8 @@ def what_it_does(action: Action, spec: ServiceSpec | None) -> list[str]:
     if action.duration > 0:
         lines.append(f"In force {format_duration(action.duration)} after it is accepted.")
     known = dict(fields_of(spec)) if spec else {}
-    changes = [f"{path} (now {field_value(known[path])})" if path in known else path for path in action.fields]
-    lines.append(f"May change {', '.join(changes)}." if changes else "Changes nothing in the service.")
-    return lines
+    changes = [f"{path} (now {field(path, known[path])})" if path in known else path for path in action.fields]
+    return [*lines, f"May change {', '.join(changes)}."] if changes else lines
 
 
 class ActionMenu(Dialog[str]):
@@ -86,7 +85,7 @@ class ActionMenu(Dialog[str]):
 
     DEFAULT_CSS = """
     ActionMenu > .box { width: 100; }
-    ActionMenu Rows { height: auto; max-height: 100%; border: none; padding: 0; background: $surface; }
+    ActionMenu .note { margin-top: 1; height: 2; }
     """
 
     def __init__(self, actions: Sequence[Action]) -> None:
@@ -99,10 +98,12 @@ class ActionMenu(Dialog[str]):
             box.border_title = "What to do"
             box.border_subtitle = "letter or enter chooses · esc back"
             yield Rows(lit=True)
+            yield Label(classes="note", markup=False)
 
     def on_mount(self) -> None:
         """Show all."""
         rows = self.query_one(Rows)
+        self.watch(rows, "cursor", self._explain, init=False)
         listed = []
         for component in dict.fromkeys(action.component for action in self._actions.values()):
             listed.append(Row(None, Content.styled(component, MUTED)))
@@ -112,8 +113,16 @@ class ActionMenu(Dialog[str]):
                 if action.component == component
             ]
         rows.show(listed)
-        rows.styles.height = min(len(listed), self.size.height - 4)
+        rows.styles.height = max(3, min(len(listed), self.size.height * 94 // 100 - 5))
         rows.focus()
+        self._explain()
+
+    def _explain(self) -> None:
+        """All that there is to say of the action under the cursor."""
+        row = self.query_one(Rows).current
+        action = next((one for one in self._actions.values() if row is not None and one.name == row.key), None)
+        careful = "▲ asks before it does it. " if action and action.destructive else ""
+        self.query_one(".note", Label).update(f"{careful}{action.help}" if action else "")
 
     def _line(self, letter: str, action: Action) -> Content:
         careful = ("▲ ", "$text-warning") if action.destructive else "  "
@@ -168,7 +177,7 @@ class Field(Vertical):
                 else Select(pairs, prompt="choose one", compact=True)
             )
         else:
-            yield Input(default, placeholder=_UNITS[param.kind], suggester=SuggestFromList(self._known), compact=True)
+            yield Input(default, suggester=SuggestFromList(self._known), compact=True)
             yield Label(self._hint(), classes="note", markup=False)
         yield Label("", classes="wrong", markup=False)
 
@@ -245,16 +254,16 @@ class ActionForm(Dialog[Mapping[str, Value]]):
         """Ask for it, if everything is right; before something destructive ask once more."""
         values: dict[str, Value] = {}
         wrong: list[Field] = []
-        for field in self.query(Field):
+        for shown in self.query(Field):
             try:
-                value = field.read()
+                value = shown.read()
             except ParamError as error:
-                field.complain(str(error))
-                wrong.append(field)
+                shown.complain(str(error))
+                wrong.append(shown)
                 continue
-            field.complain("")
+            shown.complain("")
             if value is not None:
-                values[field.param.name] = value
+                values[shown.param.name] = value
         if wrong:
             wrong[0].query("Input, Select").first().focus()
         elif self._action.params and not values and not any(param.required for param in self._action.params):

@@ -15,10 +15,10 @@ from ...sandbox.model.scenario import Objective
 
 BUDGET_PERIOD = 60 * 3600.0
 """Seconds for which an error budget is meant to last."""
-SHORT, LONG = 25.0, 300.0
-"""Seconds of the windows of the fastest page."""
-PAGING = 14.4
-"""The burn rate at which it calls."""
+WINDOWS = {"5m": (300.0, 25.0, 14.4), "30m": (1800.0, 150.0, 6.0), "6h": (21600.0, 1800.0, 1.0)}
+"""Of the burn-rate alerts by their label: the long and the short window in seconds, and the rate that both must exceed."""
+LONG, SHORT, PAGING = WINDOWS["5m"]
+"""Those of the fastest page."""
 _WINDOW = 30.0
 """Seconds that an SLI for display looks back."""
 
@@ -79,16 +79,16 @@ def standing(objective: Objective, samples: Sequence[Sample]) -> Standing:
 def burn_history(objective: Objective, samples: Sequence[Sample], window: float = LONG) -> list[tuple[float, float | None]]:
     """The burn rate at each sample."""
     counts = [(one.at, one.body.counts[objective.id]) for one in samples if objective.id in one.body.counts]
-    return [(at, _burn(objective, share_bad(counts[: index + 1], window))) for index, (at, _) in enumerate(counts)]
+    return [(at, _burn(objective, share_bad(counts, window, index))) for index, (at, _) in enumerate(counts)]
 
 
-def share_bad(counts: Sequence[tuple[float, Counts]], window: float) -> float | None:
-    """The share of bad events in the last `window` seconds; None without events.
+def share_bad(counts: Sequence[tuple[float, Counts]], window: float, last: int = -1) -> float | None:
+    """The share of bad events in the `window` seconds before the sample with the index `last`; None without events.
 
     The part of a window that reaches back before the first sample is taken to have been like the drill's first seconds: no event
     tells of the warm-up, but it fills the windows.
     """
-    end, (good, total) = counts[-1]
+    end, (good, total) = counts[last]
     good_before, total_before = _at(counts, end - window)
     events = total - total_before
     if events <= 0:

@@ -17,8 +17,10 @@ from ..widgets.chart import render_plot
 from ..widgets.dialogs import Dialog
 from ..widgets.rows import Rows
 from ..widgets.styles import MUTED
-from .details import Asked, Detail, Target
-from .panels import Painted, failure_row
+from .details import Detail, Target
+from .details.base import Asked
+from .details.watch import range_rows
+from .panels import Painted, failure_row, legend
 from .picture import Picture
 from .plots import metric_plot
 
@@ -43,11 +45,10 @@ class DetailChart(Painted):
         """The detail's own plot, or what was queried."""
         if self.refused:
             return Content.styled(f"✗ {self.refused}", "bold $text-error")
-        if self._detail.plot is not None:
-            return render_plot(self._detail.plot(picture), width, height)
-        if self.found is None:
+        if self._detail.plot is None and self.found is None:
             return Content.styled("asking …", MUTED)
-        return render_plot(metric_plot(self.found, picture), width, height)
+        plot = self._detail.plot(picture) if self._detail.plot else metric_plot(self.found, picture) if self.found else None
+        return Content("\n").join([legend(plot), render_plot(plot, width, height - 1)]) if plot else Content("")
 
 
 class DetailScreen(Dialog[None]):
@@ -66,7 +67,7 @@ class DetailScreen(Dialog[None]):
     ]
     DEFAULT_CSS = """
     DetailScreen > .box { width: 104; height: 94%; padding: 0 1; background: $background; }
-    DetailScreen Rows { height: 1fr; border: none; padding: 0; }
+    DetailScreen Rows, DetailScreen Rows:focus { height: 1fr; background: $background; }
     DetailScreen DetailChart { height: 2fr; min-height: 9; max-height: 16; border: none; padding: 0; }
     """
 
@@ -103,7 +104,8 @@ class DetailScreen(Dialog[None]):
             chart.take(picture)
         rows = self.query_one(Rows)
         try:
-            rows.show(list(self._detail.rows(picture, self._tables, rows.scrollable_content_region.width)))
+            found = list(self._detail.rows(picture, self._tables, rows.scrollable_content_region.width))
+            rows.show(found + [row for chart in self.query(DetailChart) if chart.found for row in range_rows(chart.found)])
         except Exception as error:  # noqa: BLE001  # a drill-down that fails must not end the cockpit
             rows.show([failure_row(self, error)])
 
@@ -133,6 +135,7 @@ class DetailScreen(Dialog[None]):
         for chart in self.query(DetailChart):
             chart.found, chart.refused = found, ""
             chart.refresh()
+        self.take(self._cockpit.picture)
 
     def _refused(self, why: str) -> None:
         self._waiting -= 1

@@ -110,7 +110,7 @@ def changes(picture: Picture) -> list[Row]:
 def change_row(change: Change) -> Row:
     """One changed field."""
     body = change.body
-    told = f"{body.field} {words.field_value(body.before)} → {words.field_value(body.after)}"
+    told = words.change_text(body)
     text = Content.assemble(
         (f"{format_clock(change.at):>7} ", MUTED),
         ("± ", "$text-primary"),

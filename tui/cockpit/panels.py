@@ -17,6 +17,7 @@ from ..widgets.chart import STYLES, Plot, render_plot
 from ..widgets.rows import Row, Rows
 from ..widgets.styles import MUTED
 from . import marks, state
+from .board import LISTS
 from .gauges import BY_ID, GAUGES, Gauge
 from .picture import Picture
 
@@ -44,6 +45,8 @@ class ListPanel(Rows):
         self._build = build
         self._shown: tuple[Picture, int] | None = None
         self._picture: Picture | None = None
+        if self.id in LISTS:
+            self.border_subtitle = "6 events · 7 logs · 8 changes"
 
     def take(self, picture: Picture) -> None:
         """Show a picture."""
@@ -143,7 +146,8 @@ class ChartPanel(Painted):
         """Legend and plot."""
         self.border_title = f"4 {self.gauge.title}: {self.gauge.help}"
         self.border_subtitle = "± change ● action ▲ page · \\[ ] other · z " + ("whole drill" if self.zoomed else "last 5 min")
-        return Content("\n").join([legend(self.gauge, picture), render_plot(self.plot(picture), width, height - 1)])
+        plot = self.plot(picture)
+        return Content("\n").join([legend(plot) + verdict(self.gauge, picture), render_plot(plot, width, height - 1)])
 
     def plot(self, picture: Picture) -> Plot:
         """What is drawn."""
@@ -179,16 +183,25 @@ def marks_of(picture: Picture) -> tuple[tuple[float, str, str], ...]:
     return tuple(found)
 
 
-def legend(gauge: Gauge, picture: Picture) -> Content:
-    """The curves' names, numbers and units, and the verdict."""
+def legend(plot: Plot) -> Content:
+    """The curves' names, their last numbers and units."""
     parts: list[Content | str | tuple[str, str]] = []
-    for index, curve in enumerate(gauge.curves(picture)):
+    for index, curve in enumerate(plot.curves):
         value = curve.points[-1][1] if curve.points else None
-        parts += [("━ ", STYLES[index]), (f"{curve.name} ", MUTED), (gauge.write(value), "bold"), "   "]
-    if gauge.goal and (met := gauge.met(picture)) is not None:
-        mark = marks.of_goal(met)
-        parts += [(f"{mark.shape} objective {mark.word}", mark.style), "   "]
+        parts += [
+            ("━ ", STYLES[index]),
+            (f"{curve.name} ", MUTED),
+            ("no data" if value is None else plot.write(value), "bold"),
+            "   ",
+        ]
     return Content.assemble(*parts)
+
+
+def verdict(gauge: Gauge, picture: Picture) -> Content:
+    """Whether the gauge's objective is met."""
+    met = gauge.met(picture)
+    mark = marks.of_goal(met)
+    return Content("") if met is None else Content.styled(f"{mark.shape} objective {mark.word}", mark.style)
 
 
 class GaugePanel(Painted):

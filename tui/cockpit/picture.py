@@ -23,7 +23,7 @@ from ...sandbox.session import Snapshot
 from . import fleet as pods
 from .budgets import Sample
 from .fleet import Fleet
-from .words import field_value, params
+from .words import change_text, params
 
 MOST_SAMPLES = 2160
 """Observations that are kept, three hours at full resolution; of older ones every second goes."""
@@ -85,12 +85,13 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the feed. `kind`: begin, action, refused, change, page, ticket, resolved, end."""
+    """One line of the feed; `kind` is begin, action, refused, change, page, ticket, resolved or end, `alert` what it tells of."""
 
     number: int
     at: float
     kind: str
     text: str
+    alert: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +229,8 @@ class _Draft:
             case _:
                 pass
 
-    def _say(self, event: Event, kind: str, text: str) -> None:
-        self._feed.append(Line(event.number, event.at, kind, text))
+    def _say(self, event: Event, kind: str, text: str, alert: Key | None = None) -> None:
+        self._feed.append(Line(event.number, event.at, kind, text, alert))
 
     def _observe(self, at: float, body: Observed) -> None:
         if not self._samples:
@@ -256,7 +257,7 @@ class _Draft:
                 name: replace(one, version=before) if one.since == 0.0 and one.pool == pods.POOLS[0] else one
                 for name, one in self._fleet.items()
             }
-        self._say(event, "change", f"{change.field} {field_value(change.before)} → {field_value(change.after)} by {change.by}")
+        self._say(event, "change", f"{change_text(change)} by {change.by}")
 
     def _alert(self, event: Event, body: Alerted) -> None:
         fresh = Alert(body.name, body.labels, body.state, event.at, body.value, body.summary, body.told)
@@ -264,9 +265,9 @@ class _Draft:
         history = (*(known.history if known else ()), (event.at, body.state, body.value))[-MOST_STATES:]
         self._alerts[fresh.key] = replace(fresh, history=history)
         if body.told and body.state == "firing":
-            self._say(event, fresh.severity if fresh.severity == "page" else "ticket", f"{body.name}: {body.summary}")
+            self._say(event, fresh.severity if fresh.severity == "page" else "ticket", f"{body.name}: {body.summary}", fresh.key)
         elif body.told and body.state == "resolved":
-            self._say(event, "resolved", body.name)
+            self._say(event, "resolved", body.name, fresh.key)
 
     def _obey(self, event: Event, told: Accepted | Rejected | Completed | Failed) -> None:
         match told:

@@ -5,34 +5,32 @@ from __future__ import annotations
 import math
 
 from ...sandbox.model.slis import SLIS, Unit
-from ...sandbox.model.units import format_clock
+from ...sandbox.model.units import format_clock, format_duration
 from ...sandbox.session import Range
 from ..widgets.chart import Axis, Curve, Plot
 from . import words
-from .budgets import LONG, PAGING, SHORT, burn_history
+from .budgets import WINDOWS, burn_history
 from .panels import marks_of
 from .picture import Picture
 
 
-def burn_plot(objective: str, picture: Picture) -> Plot:
-    """The burn rates of an objective over the windows of its page, and the rate at which that calls."""
+def burn_plot(objective: str, picture: Picture, window: str = "5m") -> Plot:
+    """The burn rates of an objective over the two windows of one of its alerts, and the rate at which that fires."""
     snapshot = picture.snapshot
     goal = next((one for one in (snapshot.objectives if snapshot else ()) if one.id == objective), None)
-    curves = (
-        (Curve("5m", burn_history(goal, picture.samples, LONG)), Curve("25s", burn_history(goal, picture.samples, SHORT)))
-        if goal
-        else ()
+    long, short, limit = WINDOWS.get(window, WINDOWS["5m"])
+    curves = tuple(
+        Curve(f"over {format_duration(length)}", burn_history(goal, picture.samples, length)) for length in (long, short) if goal
     )
-    end = snapshot.duration if snapshot else 1.0
     return Plot(
         Axis(100.0, root=True),
         0.0,
-        end,
+        snapshot.duration if snapshot else 1.0,
         curves,
         words.burn,
         format_clock,
-        PAGING,
-        "pages above 14.4x over both",
+        limit,
+        f"fires above {limit:g}x over both windows",
         marks_of(picture),
     )
 

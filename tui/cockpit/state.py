@@ -12,6 +12,7 @@ from ..widgets.chart import render_spark
 from ..widgets.rows import Row
 from ..widgets.styles import FAINT, MUTED
 from . import marks, money, words
+from .board import PAGES, PANELS, View
 from .budgets import Standing, standing
 from .gauges import GAUGES, Gauge
 from .marks import Mark
@@ -90,6 +91,13 @@ def alert_name(alert: Alert) -> str:
     return f"{alert.name} {alert.labels['window']}" if "window" in alert.labels else alert.name
 
 
+def _fitted(alert: Alert, room: int) -> str:
+    """Its name in so many cells; the window is never cut."""
+    window = f" {alert.labels['window']}" if "window" in alert.labels else ""
+    rest = max(2, room - len(window))
+    return (alert.name if len(alert.name) <= rest else f"{alert.name[: rest - 1]}…") + window
+
+
 def alerts(picture: Picture, width: int) -> list[Row]:
     """One line for each alert that matters."""
     rows = []
@@ -97,9 +105,8 @@ def alerts(picture: Picture, width: int) -> list[Row]:
         mark = alert_mark(alert)
         since = format_clock(max(0.0, picture.now - alert.since))
         noted = "ack " if alert.acknowledged and alert.firing else "" if alert.told else "silenced "
-        name = alert_name(alert)
         room = width - len(mark.shape) - len(mark.word) - len(since) - len(noted) - 4
-        shown = name if len(name) <= room else f"{name[: max(1, room - 1)]}…"
+        shown = _fitted(alert, room)
         text = Content.assemble(
             (f"{mark.shape} {mark.word} ", mark.style),
             shown.ljust(room + 1),
@@ -143,25 +150,36 @@ def status(picture: Picture, width: int) -> Content:
     snapshot = picture.snapshot
     if snapshot is None:
         return Content.styled(" looking for the drill …", MUTED)
-    mark = _phase(snapshot.phase)
-    clock = f"{format_clock(snapshot.now)} / {format_clock(snapshot.duration)}"
-    speed = f"{snapshot.speed:g}x" if snapshot.speed else "unpaced"
-    pages = picture.pages
-    call = (
-        Content.styled(f"▲ {pages} page{'s' if pages != 1 else ''}", "bold $text-error")
-        if pages
-        else Content.styled("✓ no page", "$text-success")
-    )
-    parts: list[Content] = [mark.text, Content.styled(snapshot.title, "bold"), Content(clock)]
-    if width >= 100:
-        parts.insert(3, _progress(snapshot.now / max(1.0, snapshot.duration), 16))
-    parts += [Content.styled(snapshot.calendar, MUTED), Content(speed), call]
-    if snapshot.prices and picture.samples and width >= 72:
-        cost = money.harm_of(picture.samples[-1].body.ledger, snapshot.prices)
-        parts.append(Content.assemble((f"{words.dollars(cost)}", "bold"), (" so far", MUTED) if width >= 110 else ""))
-    if len(Content("  ").join(parts).plain) + 2 > width:
-        parts[1] = Content("")
-    return Content.assemble(" ", Content("  ").join([part for part in parts if part.plain]))
+    pages = f"{picture.pages} page{'s' if picture.pages != 1 else ''}"
+    parts = {
+        "phase": _phase(snapshot.phase).text,
+        "title": Content.styled(snapshot.title, "bold"),
+        "clock": Content(f"{format_clock(snapshot.now)} / {format_clock(snapshot.duration)}"),
+        "bar": _progress(snapshot.now / max(1.0, snapshot.duration), 14),
+        "calendar": Content.styled(snapshot.calendar, MUTED),
+        "speed": Content(f"{snapshot.speed:g}x" if snapshot.speed else "unpaced"),
+        "pages": Content.styled(f"▲ {pages}", "bold $text-error")
+        if picture.pages
+        else Content.styled("✓ no page", "$text-success"),
+    }
+    if snapshot.prices and picture.samples:
+        cost = words.dollars(money.harm_of(picture.samples[-1].body.ledger, snapshot.prices))
+        parts |= {"cost": Content.styled(cost, "bold"), "so far": Content.styled("so far", MUTED)}
+    for dispensable in ("so far", "bar", "title", "cost", "calendar"):
+        if sum(len(part.plain) + 2 for part in parts.values()) > width:
+            parts.pop(dispensable, None)
+    return Content.assemble(" ", Content("  ").join(parts.values()))
+
+
+def pages(view: View) -> Content:
+    """The pages of the reduced layout, by the digits of their panels; what is shown is marked."""
+    parts: list[Content | str | tuple[str, str]] = [" "]
+    for page, panels in PAGES.items():
+        for panel in panels if page == "lists" else (page,):
+            shown = view.page == page and (page != "lists" or view.listed == panel)
+            digits = " ".join(str(PANELS.index(one) + 1) for one in panels) if page != "lists" else str(PANELS.index(panel) + 1)
+            parts += [(f" {digits} {panel.capitalize()} ", "reverse bold" if shown else MUTED), " "]
+    return Content.assemble(*parts)
 
 
 def _phase(phase: Phase) -> Mark:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...sandbox.model.actions import ACTIONS
+from ...sandbox.model.events import Changed
 from ...sandbox.model.params import Value
 from ...sandbox.model.slis import SLIS, Unit
-from ...sandbox.model.units import format_duration
+from ...sandbox.model.units import format_duration, format_share
 
 NONE = "no data"
 
@@ -87,13 +88,26 @@ def burn(value: float | None) -> str:
     return NONE if value is None else f"{value:.1f}x" if value < 100 else f"{value:.0f}x"
 
 
-def field_value(value: Value) -> str:
-    """The value of a field of the service: 0 is a value, and so is off."""
+_DURATIONS = ("timeout",)
+_SHARES = ("retry_budget", "shed", "weight", "share", "target")
+
+
+def field(path: str, value: Value) -> str:
+    """The value of a field of the service, with its unit: 0 is a value, and so is off."""
+    if isinstance(value, float) and path.endswith(_DURATIONS):
+        return format_duration(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and path.endswith(_SHARES):
+        return format_share(round(float(value), 6))
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, float):
         return f"{value:g}"
     return str(value) or "none"
+
+
+def change_text(change: Changed) -> str:
+    """`gateway.shed 0% → 30%`."""
+    return f"{change.field} {field(change.field, change.before)} → {field(change.field, change.after)}"
 
 
 def params(action: str, given: Mapping[str, object]) -> str:

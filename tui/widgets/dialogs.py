@@ -43,7 +43,8 @@ class Dialog(ModalScreen[T]):
         }
         & .buttons { height: auto; align-horizontal: right; margin-top: 1; }
         & Button { margin-left: 2; min-width: 12; }
-        & .note { color: $text-muted; }
+        & .note { color: $text-muted; width: 1fr; }
+        & Rows, & Rows:focus { border: none; padding: 0; background: $surface; }
     }
     """
 
@@ -164,7 +165,7 @@ class Picker(Dialog[Row]):
         Binding("down", "move(1)", "Down", show=False, id="picker.down", tooltip="To the row below"),
     ]
     DEFAULT_CSS = """
-    Picker Rows { height: auto; max-height: 16; border: none; padding: 0; background: $surface; margin-top: 1; }
+    Picker Rows { max-height: 16; margin-top: 1; }
     """
 
     def __init__(self, title: str, rows: Sequence[Row], text: str = "") -> None:

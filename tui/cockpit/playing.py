@@ -1,0 +1,206 @@
+"""Playing: actions and what becomes of them, pause and speed, and how one leaves the drill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from textual import on
+from textual.message import Message
+
+from ...sandbox.model.actions import Action
+from ...sandbox.model.events import Command
+from ...sandbox.model.params import Value
+from ...sandbox.session import Phase, Session
+from ..feed import Feed
+from ..widgets.dialogs import Choice, Question
+from .acting import ActionForm, ActionMenu
+from .asking import Asking
+from .picture import Order, Picture
+
+SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 300.0, 600.0)
+"""Drill seconds per wall second that the keys step through."""
+
+
+class How(StrEnum):
+    """How one left the cockpit."""
+
+    FINISHED = "finished"  # the drill is over
+    ABORTED = "aborted"  # it was given up
+    DETACHED = "detached"  # it goes on without us
+    GONE = "gone"  # the session cannot be reached any more, or broke
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """How one left the cockpit, and what there is to say about it."""
+
+    how: How
+    message: str = ""
+
+
+class Playing(Asking[Leave]):
+    """What the cockpit does to a session.
+
+    Args:
+        session: in this process or in another; it is never called on the thread of the user interface.
+    """
+
+    class Fresh(Message):
+        """There is a new picture; one that was not looked at yet is replaced."""
+
+        def __init__(self, picture: Picture) -> None:
+            self.picture = picture
+            super().__init__()
+
+        def can_replace(self, message: Message) -> bool:
+            """A newer picture holds all of an older one."""
+            return isinstance(message, Playing.Fresh)
+
+    class Lost(Message):
+        """The session cannot be reached any more."""
+
+        def __init__(self, message: str) -> None:
+            self.message = message
+            super().__init__()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.picture = Picture()
+        self.feed = Feed(session, self._deliver, self._lose)
+        self.actions: Mapping[str, Action] = {}
+        self._awaited: set[tuple[str, int]] = set()
+        self._over = False
+
+    def _deliver(self, picture: Picture) -> None:
+        self.post_message(self.Fresh(picture))
+
+    def _lose(self, message: str) -> None:
+        self.post_message(self.Lost(message))
+
+    def played_on(self, picture: Picture) -> None:
+        """Take a new picture: tell what became of what was asked for, and whether the drill is over."""
+        self.picture = picture
+        self._report()
+        self._notice_the_end()
+
+    def action_menu(self) -> None:
+        """All actions."""
+        if self.actions:
+            self.app.push_screen(ActionMenu(tuple(self.actions.values())), self._chosen)
+
+    def _chosen(self, name: str | None) -> None:
+        if name is not None:
+            self.action_act(name)
+
+    def action_act(self, name: str) -> None:
+        """Fill in the form of an action; what only makes a record is done at once."""
+        action = self.actions.get(name)
+        if action is None:
+            self.complain(f"this drill cannot do {name!r}" if self.actions else "the actions are not known yet; try again")
+        elif action.plan is None and not action.params:
+            self.submit(name, {})
+        else:
+            self.app.push_screen(ActionForm(action, self.picture), lambda values: self._filled(name, values))
+
+    def _filled(self, name: str, values: Mapping[str, Value] | None) -> None:
+        if values is not None:
+            self.submit(name, values)
+
+    def submit(self, name: str, values: Mapping[str, Value]) -> None:
+        """Ask for an action."""
+        self.ask(lambda: self.session.submit(name, dict(values)), self._submitted)
+
+    def _submitted(self, command: Command) -> None:
+        self._awaited.add((command.actor, command.number))
+        paused = self.picture.snapshot is not None and self.picture.snapshot.phase is Phase.PAUSED
+        if paused:
+            self.notify(f"{command.action}: takes effect when the drill goes on", timeout=4)
+        self.feed.poke()
+
+    def _report(self) -> None:
+        """Tell what became of what was asked for here."""
+        for order in self.picture.orders:
+            key = order.actor, order.number
+            if key in self._awaited and order.state != "accepted":
+                self._awaited.discard(key)
+                self._tell(order)
+
+    def _tell(self, order: Order) -> None:
+        if order.state == "completed":
+            self.notify(f"✓ {order.action} is in force", timeout=4)
+        else:
+            self.notify(order.reason, title=f"✗ {order.action} {order.state}", severity="error", timeout=10)
+
+    def action_pause(self) -> None:
+        """Pause, or go on."""
+        snapshot = self.picture.snapshot
+        if snapshot is not None:
+            pause = snapshot.phase is not Phase.PAUSED
+            self.ask(lambda: self.session.control(pause=pause), lambda _: self.feed.poke())
+
+    def action_speed(self, step: int) -> None:
+        """The next speed up or down."""
+        snapshot = self.picture.snapshot
+        if snapshot is None:
+            return
+        now = snapshot.speed or SPEEDS[-1]
+        nearest = min(range(len(SPEEDS)), key=lambda index: abs(SPEEDS[index] - now))
+        speed = SPEEDS[max(0, min(len(SPEEDS) - 1, nearest + step))]
+        self.ask(lambda: self.session.control(speed=speed), lambda _: self.feed.poke())
+
+    # --------------------------------------------------------------------------------------------------------- how one leaves
+
+    def action_leave(self) -> None:
+        """Ask whether the drill is to go on."""
+        if self._over:
+            self._go()
+            return
+        text = (
+            "The drill goes on by itself if you keep it running; drillbox attach brings you back. Giving up ends it as aborted."
+        )
+        choices = [Choice("c", "Cancel"), Choice("k", "Keep running", "primary"), Choice("a", "Abort the drill", "error")]
+        self.app.push_screen(Question("Leave the cockpit?", text, choices), self._leave)
+
+    def _leave(self, answer: str | None) -> None:
+        if answer == "k":
+            self.dismiss(Leave(How.DETACHED))
+        elif answer == "a":
+            self.ask(self.session.abort, lambda _: self.feed.poke())
+
+    def _notice_the_end(self) -> None:
+        snapshot = self.picture.snapshot
+        broke = snapshot is not None and snapshot.phase is Phase.ENDED and bool(snapshot.error)
+        if self._over or not (self.picture.ended or broke):
+            return
+        self._over = True
+        if self.picture.ended != "finished":
+            self._go()
+            return
+        text = "The drill has come to its end. See how you did, or look around first: q leaves."
+        choices = [Choice("d", "Debrief", "primary"), Choice("l", "Look around")]
+        self.app.push_screen(Question("The drill is over", text, choices), self._ended)
+
+    def _ended(self, answer: str | None) -> None:
+        if answer == "d":
+            self._go()
+
+    def _go(self) -> None:
+        """Leave a drill that is over."""
+        snapshot = self.picture.snapshot
+        error = snapshot.error if snapshot else ""
+        how = {"finished": How.FINISHED, "aborted": How.ABORTED, "interrupted": How.ABORTED}.get(self.picture.ended, How.GONE)
+        self._close(Leave(how, error))
+
+    @on(Lost)
+    def _gone(self, lost: Lost) -> None:
+        self._over = True
+        self._close(Leave(How.GONE, lost.message))
+
+    def _close(self, leave: Leave) -> None:
+        """Dismiss, with whatever is open above."""
+        while self.app.screen is not self and self in self.app.screen_stack:
+            self.app.pop_screen()
+        self.dismiss(leave)
