@@ -25,6 +25,7 @@ COMMANDS = {
     "list": "listing:list_command",
     "show": "listing:show_command",
     "validate": "listing:validate_command",
+    "new": "new:new_command",
     "play": "play:play_command",
     "attach": "attach:attach_command",
     "status": "status:status_command",
