@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .sandbox.cli.playing import Request
     from .sandbox.cli.wiring import SessionMaker
     from .sandbox.drill import Result
     from .sandbox.loading import Library
@@ -69,6 +70,19 @@ class Wiring:
 
         rooms = Path(__file__).parent
         return hash_of_code(rooms / "sandbox", rooms / "stacks" / "sim")
+
+    def cockpit(self, request: Request | None = None, speed: float = 10.0, metrics_port: int | None = None) -> int:
+        """Open the terminal UI, at a drill that somebody asks for or at the library.
+
+        Returns:
+            The exit code: that of the drill that was asked for, if it came to its end.
+
+        Raises:
+            UsageError: the settings cannot be read.
+        """
+        from .cockpit import open_cockpit
+
+        return open_cockpit(self, request, speed, metrics_port)
 
     def check_world(self, scenario: Scenario) -> None:
         """What only the data can tell: calendar and prices.

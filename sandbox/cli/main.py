@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from ..model.errors import DrillboxError, Exit, nearest
-from .output import fill_missing_streams, mute, say, tell, tell_error
+from .output import fill_missing_streams, has_screen, mute, say, tell, tell_error
 
 if TYPE_CHECKING:
     from .wiring import SessionMaker
@@ -39,6 +39,10 @@ COMMANDS = {
 """Where each subcommand lives; only the one that is called is imported."""
 
 
+HIDDEN = {"cockpit": "play:cockpit_command"}
+"""What is called by another name: by no name at all."""
+
+
 class LazyGroup(click.Group):
     """Imports a subcommand when it is called; suggests the nearest name for an unknown one."""
 
@@ -46,17 +50,21 @@ class LazyGroup(click.Group):
         """Names in the order of use."""
         return list(COMMANDS)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Without any in a terminal: the terminal UI."""
+        return super().parse_args(ctx, args or (["cockpit"] if has_screen() else []))
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's interface
         """The subcommand of a name."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in HIDDEN:
             return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
+        module, _, name = {**COMMANDS, **HIDDEN}[cmd_name].partition(":")
         command = getattr(importlib.import_module(f".{module}", __package__), name)
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with a hint."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in COMMANDS and args[0] not in HIDDEN and not args[0].startswith("-"):
             ctx.fail(f"no such command {args[0]!r}; {nearest(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
@@ -75,8 +83,11 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
 def cli() -> None:
     """Bring up a small machine-learning service, let an incident happen to it, and take charge.
 
+    Without anything behind it, in a terminal, it opens the terminal UI.
+
     \b
     Examples:
+      drillbox                                          the terminal UI
       drillbox list                                     the incidents
       drillbox play monday-rush                         take charge of one
       drillbox run monday-rush --operator reference     play it headless, as in CI

@@ -20,6 +20,12 @@ def fill_missing_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # as long as the process
 
 
+def has_screen() -> bool:
+    """Whether a person sits at a terminal that can show more than lines."""
+    able = os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
+    return able and sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def say(text: str = "", *, nl: bool = True) -> bool:
     """Print data on stdout. A reader that has gone away changes neither the drill nor its verdict: the rest is not printed.
 

@@ -17,13 +17,15 @@ from ..drill import Result
 from ..model.errors import Exit
 from ..model.events import Audience, Began, Event, Logged, Observed
 from ..model.scenario import Prices
+from ..model.stack import Progress
 from ..paths import atomic_write
 from ..reports.html import debrief_html
 from ..reports.markdown import debrief
 from ..reports.plain import STATUS_EVERY, event_line, result_line, status_line
 from ..session import DrillSession
+from .listing import choose
 from .loop import parse_speed, play_paced
-from .output import say, tell
+from .output import has_screen, say, tell
 from .playing import Prepared, Request, conclude, find, play_headless, prepare, take_down
 from .terminal import ConsoleProgress, console_progress
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 @click.option("--speed", default="10x", show_default=True, callback=parse_speed, help="Drill time over wall time, 1x to 600x.")
 @click.option("--profile", default="", help="A profile of the scenario, such as short.")
 @click.option("--stack", default="sim", show_default=True, help="Where it runs.")
+@click.option("--plain", is_flag=True, help="Plain lines, no terminal UI.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for journal and debrief.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve /metrics on this port of 127.0.0.1, for a Prometheus.")
 @click.pass_obj
@@ -49,13 +52,17 @@ def play_command(
     speed: float,
     profile: str,
     stack: str,
+    plain: bool,
     out: Path | None,
     metrics_port: int | None,
 ) -> int:
     """Take charge of an incident. SCENARIO is an id or a file.
 
-    In a terminal the drill goes on at the given speed while you type: `help` lists the commands. It runs in a process of its own
-    and survives the loss of the terminal; `drillbox attach` comes back to it. Ctrl-C ends it, `detach` leaves it running.
+    In a terminal it opens the terminal UI at this incident. The drill runs in a process of its own and survives the loss of the
+    terminal; `drillbox` and `drillbox attach` come back to it.
+
+    With --plain the drill goes on at the given speed while you type: `help` lists the commands. Ctrl-C ends it, `detach`
+    leaves it running.
 
     Without a terminal the reference plays, unpaced. With a port for metrics it is paced, too: at 1x a Prometheus measures what
     the monitor does.
@@ -64,6 +71,7 @@ def play_command(
     Examples:
       drillbox play monday-rush
       drillbox play monday-rush --speed 30x --seed 7
+      drillbox play monday-rush --plain
       drillbox play monday-rush --speed 1x --metrics-port 9464
     """
     progress = console_progress()
@@ -71,6 +79,9 @@ def play_command(
     request = Request(scenario, "" if person else "reference", seed, profile, stack, out)
     found = find(wiring, scenario, profile)
     show = printer(say, found.world.prices)
+    if person and has_screen() and not plain:
+        choose([stack], list(wiring.stacks()), "stack")
+        return wiring.cockpit(replace(request, scenario=found.source), speed, metrics_port)
     if person:
         return _take_charge(wiring, replace(request, scenario=found.source), speed, metrics_port, show, progress)
     if metrics_port is None:
@@ -87,6 +98,13 @@ def play_command(
     return int(result.exit_code)
 
 
+@click.command("cockpit", hidden=True)
+@click.pass_obj
+def cockpit_command(wiring: SessionMaker) -> int:
+    """Open the terminal UI."""
+    return wiring.cockpit()
+
+
 def _take_charge(
     wiring: SessionMaker,
     request: Request,
@@ -96,7 +114,6 @@ def _take_charge(
     progress: ConsoleProgress,
 ) -> int:
     """A person plays: the drill runs in a host of its own."""
-    from ..api.launch import launch
     from .console import noticing_hang_up
     from .remote import END, stay, tell_how_to_come_back
 
@@ -105,19 +122,31 @@ def _take_charge(
         if isinstance(event.body, Began):
             say(f"The clock runs at {speed:g}x. Type `help` for what you can do. Ctrl-C ends the drill, `detach` leaves it.\n")
 
-    wiring.data_hash(progress)  # here, where its progress is seen: a host says nothing before it can be talked to
-    out = str(request.out.absolute()) if request.out is not None else None
-    asked = {"scenario": request.scenario, "seed": request.seed, "profile": request.profile, "stack": request.stack}
     with noticing_hang_up() as hang_up:
-        progress("starting the session", 0.0)
         try:
-            info = launch(json.dumps(asked | {"speed": speed, "out": out, "metrics_port": metrics_port}))
+            info = start_host(wiring, request, speed, metrics_port, progress)
         finally:
             progress.close()
         if metrics_port is not None:
             tell(f"metrics: http://127.0.0.1:{metrics_port}/metrics")
         over = stay(info, welcome, progress, interrupt=END, gone=lambda: hang_up.came)
     return show_end(wiring, info, progress) if over else tell_how_to_come_back(info)
+
+
+def start_host(wiring: SessionMaker, request: Request, speed: float, metrics_port: int | None, progress: Progress) -> SessionInfo:
+    """Start a person's drill in a host of its own; returns once it can be talked to.
+
+    Raises:
+        UsageError, InvalidScenarioError: what is wrong with the request; nothing was started.
+        StackError: the host did not come up.
+    """
+    from ..api.launch import launch
+
+    wiring.data_hash(progress)  # here, where its progress is seen: a host says nothing before it can be talked to
+    out = str(request.out.absolute()) if request.out is not None else None
+    asked = {"scenario": request.scenario, "seed": request.seed, "profile": request.profile, "stack": request.stack}
+    progress("starting the session", 0.0)
+    return launch(json.dumps(asked | {"speed": speed, "out": out, "metrics_port": metrics_port}))
 
 
 def show_end(wiring: SessionMaker, info: SessionInfo, progress: ConsoleProgress) -> int:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ..model.scenario import Scenario
     from ..model.stack import Capabilities
     from ..session import DrillSession, Sink
+    from .playing import Request
 
 
 class SessionMaker(Protocol):
@@ -29,6 +30,9 @@ class SessionMaker(Protocol):
 
     def code_hash(self) -> str:
         """A hash of the code on which the course of a simulated drill depends."""
+
+    def cockpit(self, request: Request | None = None, speed: float = 10.0, metrics_port: int | None = None) -> int:
+        """Open the terminal UI, at a drill that somebody asks for or at the library; gives the exit code."""
 
     def check_world(self, scenario: Scenario) -> None:
         """Raise a UsageError for what only the data can tell."""

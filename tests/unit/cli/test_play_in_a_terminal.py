@@ -15,7 +15,7 @@ from drillbox.sandbox.journal import read_journal
 from drillbox.sandbox.model.events import Accepted, Changed, Ended, Rejected
 
 JOURNAL = "monday-rush-you-1.jsonl"
-SHORT = ("play", "monday-rush", "--profile", "short")
+SHORT = ("play", "monday-rush", "--plain", "--profile", "short")
 
 
 def files(home: Path) -> list[str]:
@@ -24,7 +24,7 @@ def files(home: Path) -> list[str]:
 
 
 def test_a_person_looks_acts_and_gives_up(terminal: Callable[..., Terminal], drillbox_home: Path) -> None:
-    drill = terminal("play", "monday-rush", "--speed", "600x")
+    drill = terminal("play", "monday-rush", "--plain", "--speed", "600x")
     drill.expect("You are on call", "Type `help`")
     drill.type("pause")
     drill.expect("  paused")
@@ -83,7 +83,7 @@ def test_a_person_looks_acts_and_gives_up(terminal: Callable[..., Terminal], dri
 
 
 def test_what_the_service_refuses_is_told_with_the_reason(terminal: Callable[..., Terminal], drillbox_home: Path) -> None:
-    drill = terminal("play", "monday-rush", "--speed", "600x", "--profile", "short")
+    drill = terminal("play", "monday-rush", "--plain", "--speed", "600x", "--profile", "short")
     drill.expect("Type `help`")
     drill.type("scale 6")
     drill.expect("REJECTED: the autoscaler keeps between 3 and 4 replicas")
@@ -95,7 +95,7 @@ def test_what_the_service_refuses_is_told_with_the_reason(terminal: Callable[...
 
 def test_without_further_input_the_drill_goes_on_to_its_end(terminal: Callable[..., Terminal], drillbox_home: Path) -> None:
     """Ctrl-D during a pause, too: nobody could end the pause any more."""
-    drill = terminal("play", "monday-rush", "--speed", "600x", "--profile", "short")
+    drill = terminal("play", "monday-rush", "--plain", "--speed", "600x", "--profile", "short")
     drill.expect("Type `help`")
     drill.type("pause")
     drill.expect("  paused")
@@ -113,7 +113,7 @@ def sessions_in(home: Path) -> list[str]:
 
 @pytest.mark.parametrize("moment", ["starting the session", "warm-up", "answered 100%"])
 def test_ctrl_c_ends_the_drill_and_its_host(terminal: Callable[..., Terminal], drillbox_home: Path, moment: str) -> None:
-    drill = terminal("play", "monday-rush", "--speed", "60x")
+    drill = terminal("play", "monday-rush", "--plain", "--speed", "60x")
     drill.expect(moment)
     drill.control_c()
     drill.expect("interrupted")
@@ -173,7 +173,7 @@ def test_a_drill_survives_its_terminal_and_one_comes_back_to_it(terminal: Callab
 
 
 def test_a_terminal_may_go_before_the_drill_has_begun(terminal: Callable[..., Terminal], drillbox_home: Path) -> None:
-    lost = terminal("play", "monday-rush", "--speed", "600x")
+    lost = terminal("play", "monday-rush", "--plain", "--speed", "600x")
     lost.expect("starting the session")
     assert lost.hang_up() == 0
     back = terminal("attach")
@@ -236,7 +236,7 @@ def test_a_host_that_dies_is_told_and_what_it_left_is_cleared_up(terminal: Calla
 def test_what_is_wrong_with_a_request_is_told_here(
     terminal: Callable[..., Terminal], drillbox_home: Path, args: tuple[str, ...], message: str, code: int
 ) -> None:
-    drill = terminal("play", *args)
+    drill = terminal("play", "--plain", *args)
     assert drill.end() == code
     assert message in drill.text
     assert "Traceback" not in drill.text

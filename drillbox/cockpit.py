@@ -1,0 +1,216 @@
+"""The backend of the terminal UI: everything behind `tui.ports`, made of the parts that the plain commands use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .sandbox.model.errors import DrillboxError, Exit, UsageError, nearest
+from .sandbox.paths import atomic_write, home
+from .tui.ports import FORMATS, Attempts, Debrief, Drill, Incident, Past, Recording, Running, StackChoice, Told, Wanted
+
+if TYPE_CHECKING:
+    from .sandbox.api.folders import SessionInfo
+    from .sandbox.cli.playing import Request
+    from .sandbox.cli.wiring import SessionMaker
+    from .sandbox.drill import Result
+    from .sandbox.loading.library import Entry
+    from .sandbox.model.stack import Capabilities
+    from .scores import Score
+
+PATIENCE = 2.0
+"""Wall seconds that a host has to tell how its drill stands."""
+NEEDS = {
+    "sim": "about 0.5 GB of memory; the first time some 50 MB of disk for the data, and a minute to train the model",
+}
+"""What a stack takes."""
+
+
+def open_cockpit(wiring: SessionMaker, request: Request | None, speed: float, metrics_port: int | None) -> int:
+    """Run the terminal UI; gives the exit code.
+
+    Raises:
+        UsageError: the settings cannot be read.
+    """
+    from .sandbox.cli.output import say
+    from .tui.app import DrillboxApp
+    from .tui.settings.settings import read_settings
+
+    backend = CockpitBackend(wiring)
+    settings = read_settings(backend.settings)
+    asked = None
+    if request is not None:
+        asked = Wanted(request.scenario, request.stack, request.seed, speed, request.profile, request.out, metrics_port)
+    app = DrillboxApp(backend, settings, asked)
+    code = app.run(mouse=settings.mouse)
+    if app.farewell:
+        say(app.farewell)
+    if app.return_code:  # it broke, and has told how
+        return int(Exit.STACK)
+    return code or 0
+
+
+@dataclass
+class CockpitBackend:
+    """Implements `tui.ports.Backend`. Heavy packages are imported when they are needed."""
+
+    wiring: SessionMaker
+    _results: dict[Path, Result] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Path:
+        """The settings file."""
+        return home() / "settings.toml"
+
+    def incidents(self) -> Sequence[Incident]:
+        """The library, the easiest first."""
+        stacks = self.wiring.stacks()
+        return [_incident(entry, stacks) for entry in self.wiring.library().entries()]
+
+    def attempts(self) -> Mapping[tuple[str, str], Attempts]:
+        """What past drills came to, as far as it is known."""
+        from .scores import known
+
+        return dict(_summed(known().values()))
+
+    def rate(self, progress: Told) -> Mapping[tuple[str, str], Attempts]:
+        """What all past drills came to."""
+        from .scores import judged
+
+        return dict(_summed(judged(lambda path: self._score(path, progress), progress).values()))
+
+    def past(self) -> Sequence[Past]:
+        """Drills that were played, the latest first; those that still go on are none."""
+        from .sandbox.api.folders import sessions
+        from .scores import journals, known
+
+        going, scores = {info.journal for info in sessions()}, known()
+        return [_past(path, scores.get(path)) for path in journals() if str(path) not in going]
+
+    def running(self) -> Sequence[Running]:
+        """The drills that go on."""
+        from .sandbox.api.folders import sessions
+
+        found = [_running(info) for info in sessions()]
+        return [one for one in found if one.phase != "ended"]
+
+    def start(self, wanted: Wanted, progress: Told) -> Drill:
+        """Start a drill in a host of its own."""
+        from .sandbox.cli.play import start_host
+        from .sandbox.cli.playing import Request, find
+
+        scenario = find(self.wiring, wanted.scenario, wanted.profile)
+        stacks = self.wiring.stacks()
+        if wanted.stack not in stacks:
+            raise UsageError(f"unknown stack {wanted.stack!r}; {nearest(wanted.stack, stacks)}")
+        request = Request(scenario.source, "", wanted.seed, wanted.profile, wanted.stack, wanted.out)
+        return _drill(start_host(self.wiring, request, wanted.speed, wanted.metrics_port, progress), wanted)
+
+    def attach(self, name: str) -> Drill:
+        """Come back to a running drill."""
+        from .sandbox.api.folders import find
+
+        info = find(name)
+        return _drill(info, Wanted(info.scenario, info.stack, info.seed, info.speed, info.profile))
+
+    def debrief(self, journal: Path, progress: Told) -> Debrief:
+        """Judge a drill and compare it."""
+        from .debriefing import debrief_of
+        from .sandbox.cli.playing import conclude
+        from .scores import keep, score_of
+
+        result = conclude(self.wiring, journal, progress, explain=True)
+        self._results[journal] = result
+        if journal.parent == home() / "drills":
+            keep({journal: score_of(result, journal)})
+        return debrief_of(result, journal)
+
+    def export(self, journal: Path, form: str, target: Path | None = None) -> Path:
+        """Write the debrief that was last made of a journal."""
+        if form not in FORMATS:
+            raise UsageError(f"unknown format {form!r}; {nearest(form, FORMATS)}")
+        if journal not in self._results:
+            raise UsageError(f"there is no debrief of {journal} yet")
+        path = target or journal.with_suffix(f".{form}")
+        atomic_write(path, _writers()[form](self._results[journal]).encode())
+        return path
+
+    def recording(self, journal: Path) -> Recording:
+        """What happened, to scrub through."""
+        from .debriefing import recording_of
+        from .sandbox.drill import result_of
+        from .sandbox.journal import read_journal
+
+        read = read_journal(journal)
+        return recording_of(result_of(read, journal), read)
+
+    def _score(self, path: Path, progress: Told) -> Score:
+        """The score of a journal; only drills of a person that came to their end are compared: the others have no impact."""
+        from .sandbox.cli.playing import PERSON, assessor
+        from .sandbox.drill import result_of
+        from .sandbox.journal import read_journal
+        from .scores import Score, score_of, stamp_of
+
+        journal = read_journal(path)
+        if journal.header.operator != PERSON:
+            return Score(stamp_of(path))
+        result = result_of(journal, path)
+        if result.record.ended == "finished":
+            result = assessor(self.wiring, progress).compare(result, progress)
+        return score_of(result, path)
+
+
+def _incident(entry: Entry, stacks: Mapping[str, Capabilities]) -> Incident:
+    choices = tuple(_choice(name, entry) for name in dict.fromkeys((*stacks, *entry.stacks)) if name in stacks)
+    return Incident(entry.id, entry.title, entry.pager, entry.difficulty, entry.skills, entry.minutes, choices, entry.profiles)
+
+
+def _choice(name: str, entry: Entry) -> StackChoice:
+    able = name in entry.stacks
+    return StackChoice(name, able, "" if able else f"this incident is made for {', '.join(entry.stacks)}", NEEDS.get(name, ""))
+
+
+def _running(info: SessionInfo) -> Running:
+    from .sandbox.cli.remote import peek
+
+    try:
+        now = peek(info, PATIENCE)
+    except DrillboxError:
+        return Running(info.name, info.scenario, info.title, info.stack, "silent")
+    return Running(info.name, info.scenario, info.title, info.stack, now.phase.value, now.now, now.duration, now.speed)
+
+
+def _past(path: Path, score: Score | None) -> Past:
+    return Past(path) if score is None else Past(path, score.ended, score.passed, score.impact)
+
+
+def _drill(info: SessionInfo, wanted: Wanted) -> Drill:
+    from .sandbox.api.client import RemoteSession
+
+    session = RemoteSession(info)
+    return Drill(info.name, wanted, Path(info.journal), session, session.close)
+
+
+def _summed(scores: Iterable[Score]) -> Iterator[tuple[tuple[str, str], Attempts]]:
+    """Attempts by scenario and profile."""
+    found: dict[tuple[str, str], list[Score]] = {}
+    for score in scores:
+        if score.scenario:
+            found.setdefault((score.scenario, score.profile), []).append(score)
+    for key, ones in found.items():
+        impacts = [one.impact for one in ones if one.impact is not None]
+        yield key, Attempts(len(ones), sum(one.passed for one in ones), max(impacts, default=None))
+
+
+def _writers() -> Mapping[str, Callable[[Result], str]]:
+    from .sandbox.reports.html import debrief_html
+    from .sandbox.reports.markdown import debrief
+    from .sandbox.reports.plain import result_data
+
+    def data(result: Result) -> str:
+        return json.dumps(result_data(result), indent=2, ensure_ascii=False) + "\n"
+
+    return {"html": debrief_html, "md": debrief, "json": data}

@@ -1,0 +1,150 @@
+"""The application: from the library through a drill to its debrief. It only ever talks to a `Session` and to the `Backend`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from .library.screen import LibraryScreen
+from .ports import Backend, Debrief, Drill, Wanted
+from .settings.settings import Settings
+from .settings.themes import themes
+
+
+class DrillboxApp(App[int]):
+    """The terminal UI; its return value is the exit code.
+
+    Args:
+        backend: all that is behind it.
+        settings: as read.
+        asked: a drill to begin with; without one it begins with the library.
+    """
+
+    TITLE = "drillbox"
+    ENABLE_COMMAND_PALETTE = True
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-normal"), (140, "-wide")]  # noqa: RUF012  # as textual has it
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (20, "-short"), (32, "-tall")]  # noqa: RUF012  # as textual has it
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark,f1", "show_help", "help", id="app.help", tooltip="what the keys do here"),
+        Binding("ctrl+t", "next_theme", "theme", id="app.theme", show=False, tooltip="the next theme, and keep it"),
+        Binding("ctrl+q", "quit", "quit", id="app.quit", show=False, priority=True, tooltip="leave; running drills go on"),
+    ]
+
+    def __init__(self, backend: Backend, settings: Settings, asked: Wanted | None = None) -> None:
+        super().__init__()
+        self.backend = backend
+        self.settings = settings
+        self.asked = asked
+        self.code = 0
+        self.farewell = ""
+        """What to say in the terminal after the end."""
+        for theme in themes():
+            self.register_theme(theme)
+        self.theme = settings.theme
+        self.animation_level = "full" if settings.animation else "none"
+        self.set_keymap(dict(settings.keys))
+
+    def get_default_screen(self) -> Screen[None]:
+        """The library."""
+        return LibraryScreen()
+
+    def on_mount(self) -> None:
+        """Begin with what was asked for; a terminal that goes ends the application and no drill."""
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.exit, 0)
+        if self.asked is not None:
+            self.play(self.asked)
+
+    @work(group="drill", exclusive=True)
+    async def play(self, wanted: Wanted) -> None:
+        """Bring a drill up, play it, show what it came to."""
+        from .shell.bring_up import BringUpScreen
+
+        drill = await self.push_screen_wait(BringUpScreen(wanted.scenario, lambda progress: self.backend.start(wanted, progress)))
+        await self._stay(drill)
+
+    @work(group="drill", exclusive=True)
+    async def attach(self, name: str) -> None:
+        """Come back to a running drill."""
+        from .shell.bring_up import BringUpScreen
+
+        drill = await self.push_screen_wait(BringUpScreen(name, lambda _: self.backend.attach(name)))
+        await self._stay(drill)
+
+    async def _stay(self, drill: Drill | None) -> None:
+        if drill is None:
+            return
+        from .cockpit.screen import CockpitScreen, How
+
+        try:
+            left = await self.push_screen_wait(CockpitScreen(drill.session))
+        finally:
+            drill.close()
+        if left.how is How.DETACHED:
+            self.farewell = f"the drill goes on; come back with: drillbox attach {drill.name}"
+            self.notify(f"{drill.name} goes on without you", title="Left the drill")
+            return
+        if left.how is How.GONE:
+            self.notify(left.message, title="The drill broke", severity="error", timeout=20)
+        self.show_debrief(drill.journal, drill.wanted)
+
+    def show_debrief(self, journal: Path, wanted: Wanted | None = None) -> None:
+        """What a drill came to."""
+        from .debrief.screen import DebriefScreen
+
+        self.push_screen(DebriefScreen(journal, wanted))
+
+    def judged(self, debrief: Debrief) -> None:
+        """The exit code is that of the drill that was asked for, or 0."""
+        if self.asked is not None:
+            self.code = debrief.exit_code
+
+    async def action_quit(self) -> None:
+        """Leave; a drill that goes on is told how to come back to."""
+        self.exit(self.code)
+
+    def begin_tutorial(self) -> None:
+        """Two minutes that show how a drill goes."""
+
+    def action_show_help(self) -> None:
+        """What the keys do here."""
+        from .help.screen import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen.of(self.screen))
+
+    def action_next_theme(self) -> None:
+        """The next theme."""
+        names = [theme.name for theme in themes()]
+        self.choose_theme(names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0])
+
+    def choose_theme(self, name: str) -> None:
+        """Take a theme, and keep it for the next time."""
+        from ..sandbox.model.errors import DrillboxError
+        from .settings.settings import save_setting
+
+        self.theme = name
+        try:
+            save_setting(self.backend.settings, "theme", name)
+        except DrillboxError as error:
+            self.notify(str(error), severity="warning")
+        else:
+            self.notify(f"theme: {name}", timeout=2)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:  # noqa: ARG002  # textual's interface
+        """What the palette offers everywhere."""
+        yield SystemCommand("Help", "what the keys do here", self.action_show_help)
+        for theme in themes():
+            yield SystemCommand(
+                f"Theme: {theme.name}", "how the application looks", lambda name=theme.name: self.choose_theme(name)
+            )
+        yield SystemCommand("Save a picture", "of this screen, as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot))

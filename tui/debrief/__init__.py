@@ -1,0 +1,1 @@
+"""What a drill came to, and what it looked like at every moment."""

@@ -1,0 +1,1 @@
+"""Help, made of the bindings themselves."""

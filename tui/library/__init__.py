@@ -1,0 +1,1 @@
+"""The library: which incident to play, where, how fast."""

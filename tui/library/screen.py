@@ -1,0 +1,314 @@
+"""The library screen: incidents by difficulty, what is known of the chosen one, pickers, and the drills that go on."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from ...sandbox.model.errors import DrillboxError
+from ..ports import Attempts, Incident, Running, Wanted
+from ..settings.settings import SPEEDS
+from ..shell.base import ShellScreen
+from . import words
+from .choices import Choice, Picker, SeedPicker
+
+RUN, PLAY = "run:", "play:"
+LOOK = 2.0
+"""Wall seconds between two looks at which drills go on."""
+
+
+class LibraryScreen(ShellScreen[None]):
+    """Where one begins."""
+
+    WHERE = "Library"
+    DEFAULT_CSS = """
+    LibraryScreen {
+        #filter { display: none; height: 1; border: none; padding: 0 1; background: $panel; }
+        #filter.shown { display: block; }
+        #both { height: 1fr; }
+        #list { width: 40; height: 1fr; padding: 0 1; }
+        #sheet { width: 1fr; height: 1fr; padding: 0 1; }
+        #head, #rest { height: auto; }
+        #pager { height: auto; margin: 1 0; padding: 0 1; border-left: thick $warning; }
+        #pager.running { border-left: thick $success; }
+        #pickers { height: 1; padding: 0 1; }
+        #hint { width: 1fr; height: 1; padding: 0 1; color: $foreground-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    }
+    LibraryScreen.-narrow #list { width: 32; }
+    LibraryScreen.-narrow #hint { display: none; }
+    LibraryScreen.-wide #list { width: 48; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "play", "play", id="library.play", tooltip="play the chosen incident, or go back to the running drill"),
+        Binding("slash", "filter", "filter", id="library.filter", tooltip="only incidents whose words contain a text"),
+        Binding("r", "surprise", "surprise me", id="library.surprise", tooltip="choose an incident, of the least played"),
+        Binding("s", "pick('stack', 1)", "stack", show=False, id="library.stack", tooltip="the next stack"),
+        Binding(
+            "p",
+            "pick('profile', 1)",
+            "length",
+            show=False,
+            id="library.profile",
+            tooltip="the full drill, or a shorter profile of it",
+        ),
+        Binding("plus,equals_sign", "pick('speed', 1)", "faster", id="library.faster", show=False, tooltip="a faster clock"),
+        Binding("minus", "pick('speed', -1)", "slower", id="library.slower", show=False, tooltip="a slower clock"),
+        Binding(
+            "n", "pick('seed', 1)", "seed", show=False, id="library.seed", tooltip="the next seed; the same seed is the same day"
+        ),
+        Binding("b", "past", "debriefs", id="library.past", tooltip="debriefs of past drills"),
+        Binding("t", "tutorial", "tutorial", id="library.tutorial", tooltip="two minutes that show how a drill goes"),
+        Binding("comma", "settings", "settings", id="library.settings", tooltip="theme and keys"),
+        Binding("escape", "back", "back", id="library.back", show=False, tooltip="end the filter"),
+        Binding("q", "app.quit", "quit", id="library.quit", tooltip="leave; running drills go on"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._incidents: Sequence[Incident] = ()
+        self._drills: Sequence[Running] = ()
+        self._attempts: Mapping[tuple[str, str], Attempts] = {}
+
+    class Found(Message):
+        """Something of the library is known; None is what was not looked at."""
+
+        def __init__(
+            self,
+            incidents: Sequence[Incident] | None = None,
+            attempts: Mapping[tuple[str, str], Attempts] | None = None,
+            running: Sequence[Running] | None = None,
+            error: str = "",
+        ) -> None:
+            self.incidents, self.attempts, self.running, self.error = incidents, attempts, running, error
+            super().__init__()
+
+    def content(self) -> Iterable[Widget]:
+        """List on the left; sheet and pickers on the right."""
+        settings = self.drillbox.settings
+        speeds = sorted({*SPEEDS, settings.speed})
+        yield Input(placeholder="filter by title, skill or page; enter keeps it, esc ends it", id="filter", compact=True)
+        with Horizontal(id="both"):
+            yield OptionList(id="list", classes="box")
+            with VerticalScroll(id="sheet", classes="box"):
+                yield Static("reading the library ...", id="head")
+                yield Static(id="pager")
+                yield Static(id="rest")
+        with Horizontal(id="pickers"):
+            yield Choice("stack", [("sim", "sim")], settings.stack, id="stack")
+            yield Choice("speed", [(f"{one:g}", f"{one:g}x") for one in speeds], f"{settings.speed:g}", id="speed")
+            yield Choice("length", [("", "full")], settings.profile, id="profile")
+            yield SeedPicker("seed", settings.seed, id="seed")
+            yield Static(id="hint")
+
+    def on_mount(self) -> None:
+        """Read what there is."""
+        self.query_one("#list").border_title = "incidents"
+        self.query_one("#sheet").border_title = "what you know"
+        self.query_one("#list").focus()
+        self.title_line("pick an incident; ? tells what the keys do")
+        self._read_library()
+        self.set_interval(LOOK, self._look)
+
+    def on_screen_resume(self) -> None:
+        """After a drill its score is known, and others may go on."""
+        if self._incidents:
+            self._read_scores()
+            self._look()
+
+    @work(thread=True, group="library")
+    def _read_library(self) -> None:
+        backend = self.drillbox.backend
+        try:
+            self.post_message(self.Found(backend.incidents(), backend.attempts()))
+        except DrillboxError as error:
+            self.post_message(self.Found(error=str(error)))
+        self._look()
+        self._read_scores()
+
+    @work(thread=True, group="scores", exclusive=True)
+    def _read_scores(self) -> None:
+        try:
+            self.post_message(self.Found(attempts=self.drillbox.backend.rate(lambda _step, _done: None)))
+        except DrillboxError as error:
+            self.post_message(self.Found(error=f"past drills: {error}"))
+
+    @work(thread=True, group="running", exclusive=True)
+    def _look(self) -> None:
+        try:
+            self.post_message(self.Found(running=self.drillbox.backend.running()))
+        except DrillboxError as error:
+            self.post_message(self.Found(error=str(error)))
+
+    @on(Found)
+    def _take(self, found: Found) -> None:
+        """Show what was found, if it is new."""
+        before = (self._incidents, self._attempts, self._drills)
+        self._incidents = self._incidents if found.incidents is None else found.incidents
+        self._attempts = self._attempts if found.attempts is None else found.attempts
+        self._drills = self._drills if found.running is None else found.running
+        if found.error:
+            self.notify(found.error, title="Library", severity="error", markup=False)
+        if before != (self._incidents, self._attempts, self._drills):
+            self._fill()
+
+    def _fill(self) -> None:
+        """The list anew; what was highlighted stays so."""
+        options = self.query_one("#list", OptionList)
+        chosen = self._chosen_id()
+        options.clear_options()
+        if self._drills:
+            options.add_option(Option(Content.styled("running", "$foreground-muted"), disabled=True))
+            options.add_options([Option(words.running_entry(one), id=RUN + one.name) for one in self._drills])
+            options.add_option(Option(Content.styled("incidents", "$foreground-muted"), disabled=True))
+        shown = self._shown()
+        options.add_options([Option(words.entry(one, self._of(one)), id=PLAY + one.id) for one in shown])
+        if not shown and self._incidents:
+            options.add_option(Option(Content.styled("no incident has these words", "$foreground-muted"), disabled=True))
+        ids = [options.get_option_at_index(place).id for place in range(options.option_count)]
+        wanted = chosen if chosen in ids else next((one for one in ids if one is not None), None)
+        if wanted is not None:
+            options.highlighted = ids.index(wanted)
+        self._describe()
+
+    def _shown(self) -> list[Incident]:
+        text = self.query_one("#filter", Input).value.casefold()
+        return [one for one in self._incidents if all(word in _words(one) for word in text.split())]
+
+    def _of(self, incident: Incident) -> Attempts:
+        profile = self.query_one("#profile", Choice).value
+        return self._attempts.get((incident.id, profile if profile in incident.profiles else ""), words.NEVER)
+
+    def _chosen_id(self) -> str:
+        options = self.query_one("#list", OptionList)
+        if options.highlighted is None:
+            return ""
+        return options.get_option_at_index(options.highlighted).id or ""
+
+    def _chosen(self) -> Incident | None:
+        name = self._chosen_id().removeprefix(PLAY)
+        return next((one for one in self._incidents if one.id == name), None)
+
+    @on(OptionList.OptionHighlighted)
+    @on(Picker.Changed)
+    def _describe(self) -> None:
+        """The sheet of what is highlighted, and pickers that fit it."""
+        incident = self._chosen()
+        if incident is None:
+            name = self._chosen_id().removeprefix(RUN)
+            drill = next((one for one in self._drills if one.name == name), None)
+            if drill is not None:
+                self._describe_running(drill)
+            return
+        stack = self.query_one("#stack", Choice)
+        stack.offer([(one.name, one.name if one.able else f"{one.name} ✗") for one in incident.stacks])
+        self.query_one("#profile", Choice).offer([("", "full"), *((name, name) for name in incident.profiles)])
+        profile = self.query_one("#profile", Choice).value
+        self.query_one("#head", Static).update(words.head(incident))
+        self.query_one("#pager", Static).update(words.pager(incident))
+        self.query_one("#pager").remove_class("running")
+        self.query_one("#rest", Static).update(words.rest(incident, self._of(incident), stack.value, profile))
+        speed = float(self.query_one("#speed", Choice).value)
+        length = f"at {speed:g}x about {incident.minutes / speed:.3g} min of yours" if not profile else f"{profile} at {speed:g}x"
+        self._hint(f"enter plays it: {length}")
+
+    def _describe_running(self, drill: Running) -> None:
+        head = Content.assemble((drill.title, "bold $primary"), (f"   {drill.name}", "$foreground-muted"))
+        self.query_one("#head", Static).update(head)
+        self.query_one("#pager", Static).update(words.running_entry(drill))
+        self.query_one("#pager").add_class("running")
+        self.query_one("#rest", Static).update("It goes on in a process of its own, also without this terminal.")
+        self._hint("enter takes you back to it")
+
+    def _hint(self, text: str) -> None:
+        self.query_one("#hint", Static).update(Content(text))
+
+    @on(Input.Changed, "#filter")
+    def _filtered(self) -> None:
+        self._fill()
+
+    @on(Input.Submitted, "#filter")
+    def _keep_filter(self) -> None:
+        self.query_one("#list").focus()
+
+    @on(OptionList.OptionSelected)
+    def action_play(self) -> None:
+        """Play what is highlighted."""
+        name = self._chosen_id()
+        if name.startswith(RUN):
+            self.drillbox.attach(name.removeprefix(RUN))
+            return
+        incident = self._chosen()
+        if incident is None:
+            return
+        stack = next((one for one in incident.stacks if one.name == self.query_one("#stack", Choice).value), None)
+        if stack is None or not stack.able:
+            self.notify(stack.why_not if stack else "there is no stack for it", title=incident.title, severity="warning")
+            return
+        self.drillbox.play(
+            Wanted(
+                incident.id,
+                stack.name,
+                self.query_one("#seed", SeedPicker).value,
+                float(self.query_one("#speed", Choice).value),
+                self.query_one("#profile", Choice).value,
+            )
+        )
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self.query_one("#filter").add_class("shown")
+        self.query_one("#filter").focus()
+
+    def action_back(self) -> None:
+        """Without a filter again."""
+        found = self.query_one("#filter", Input)
+        found.value = ""
+        found.remove_class("shown")
+        self.query_one("#list").focus()
+
+    def action_surprise(self) -> None:
+        """Highlight some incident that can be played: one that was played least."""
+        able = [one for one in self._shown() if any(choice.able for choice in one.stacks)]
+        if not able:
+            return
+        least = min(self._of(one).count for one in able)
+        chosen = secrets.choice([one for one in able if self._of(one).count == least])
+        self.query_one("#seed", SeedPicker).value = secrets.randbelow(1000)
+        self.query_one("#seed").refresh(layout=True)
+        options = self.query_one("#list", OptionList)
+        options.highlighted = options.get_option_index(PLAY + chosen.id)
+        options.focus()
+
+    def action_pick(self, which: str, by: int) -> None:
+        """Another value of a picker, without going there."""
+        self.query_one(f"#{which}", Picker).action_move(by)
+
+    def action_past(self) -> None:
+        """Debriefs of past drills."""
+        from ..debrief.past import PastScreen
+
+        self.app.push_screen(PastScreen())
+
+    def action_tutorial(self) -> None:
+        """Two minutes that show how a drill goes."""
+        self.drillbox.begin_tutorial()
+
+    def action_settings(self) -> None:
+        """Theme and keys."""
+        from ..settings.screen import SettingsScreen
+
+        self.app.push_screen(SettingsScreen())
+
+
+def _words(incident: Incident) -> str:
+    return " ".join((incident.id, incident.title, incident.pager, *incident.skills)).casefold()
