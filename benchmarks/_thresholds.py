@@ -98,7 +98,7 @@ class Start:
     def __init__(self, data: FlightData, moment: dt.datetime) -> None:
         self.data, self.moment, self.minute = data, moment, int(minutes_of(moment))
         lineage = Lineage(data.data_hash, "thresholds", moment - SIX_WEEKS, moment, 0.25, 60)
-        self.model, self.quality = training.fit(data, lineage)
+        self.model, self.quality, _ = training.fit(data, lineage)
         window = (lineage.train_from, lineage.train_until)
         version = ModelVersion(V, lineage.data_hash, lineage.code_version, *window, 0.25, self.quality, {}, "")
         self.reference = references.build(version, data, self.model)

@@ -29,6 +29,7 @@ from .model.events import (
     Injected,
     Logged,
     Observed,
+    Registered,
     Rejected,
     Settled,
 )
@@ -99,11 +100,13 @@ class Engine:
         self._commands = 0
         self._versions = scenario.deployable
         self._replicas: tuple[str, ...] = ()
+        self._registered: tuple[Registered, ...] = ()
         self._first: Readings | None = None
 
     def warm_up(self, telemetry: Telemetry, readings: Readings | None) -> None:
         """Take in what was observed before t = 0: it is where the drill begins, and no event of it."""
         self._replicas = telemetry.replicas
+        self._registered += telemetry.versions
         for change in telemetry.changes:
             self.spec = with_fields(self.spec, {change.field: change.after})
         if readings is not None:
@@ -115,6 +118,8 @@ class Engine:
         """The first events, at t = 0: the drill began, what fires already, and what the warm-up's last scrape told."""
         scenario = self.scenario
         events = [self._event(Began(scenario.id, scenario.title, scenario.pager))]
+        for version in self._registered:
+            self._register(version, events)
         events += [self._event(_alerted(alert, State.INACTIVE, told=True)) for alert in self.firing.values()]
         if self._first is not None:
             events.append(self._event(_observed(self._first, Ledger())))
@@ -143,6 +148,8 @@ class Engine:
         self.now = telemetry.at
         self._replicas = telemetry.replicas
         events: list[Event] = []
+        for version in telemetry.versions:
+            self._register(version, events)
         for change in telemetry.changes:
             self._record(change, events)
         events.extend(self._event(_logged(line)) for line in telemetry.logs)
@@ -278,9 +285,14 @@ class Engine:
             matchers, duration = {"alertname": name}, float(pending.params["duration"])
             self.notifications = self.notifications.silence(matchers, self.now, duration, pending.actor)
 
+    def _register(self, version: Registered, events: list[Event]) -> None:
+        """A version can be named in commands as soon as it is known."""
+        self._versions = tuple(dict.fromkeys((*self._versions, version.version)))
+        events.append(self._event(version))
+
     def _record(self, change: Change, events: list[Event]) -> None:
         self.spec = with_fields(self.spec, {change.field: change.after})
-        events.append(self._event(Changed(change.field, change.before, change.after, change.by)))
+        events.append(self._event(Changed(change.field, change.before, change.after, change.by, change.why)))
 
 
 def _order(command: Command) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from ..model.errors import UsageError
 from ..paths import folder
 from .entries import DamagedRowError
 
-SCHEMA = 1
+SCHEMA = 2
 """Number of the layout below; a file of another one is refused."""
 
 _LAYOUT = """
@@ -28,6 +28,7 @@ CREATE TABLE versions (
     packages TEXT NOT NULL,
     quality TEXT NOT NULL,
     sha256 TEXT NOT NULL,
+    predictions TEXT NOT NULL,
     stage TEXT NOT NULL,
     reason TEXT NOT NULL
 ) STRICT;

@@ -77,7 +77,7 @@ class Difference:
 
 
 def facts(model: ModelVersion, created: dt.datetime, trees: int) -> tuple[str | float | int, ...]:
-    """The columns of the table `versions` from `id` to `sha256`."""
+    """The columns of the table `versions` from `id` to `predictions`."""
     quality = model.quality
     return (
         model.id,
@@ -91,6 +91,7 @@ def facts(model: ModelVersion, created: dt.datetime, trees: int) -> tuple[str | 
         json.dumps(dict(model.packages), sort_keys=True),
         json.dumps([quality.flights, quality.late, quality.mean_score, quality.auc, quality.brier]),
         model.sha256,
+        model.predictions,
     )
 
 
@@ -111,6 +112,7 @@ def entry(row: sqlite3.Row) -> Entry:
             quality=Quality(*json.loads(row["quality"])),
             packages={str(name): str(value) for name, value in json.loads(row["packages"]).items()},
             sha256=str(row["sha256"]),
+            predictions=str(row["predictions"]),
         )
         created = dt.datetime.fromisoformat(row["created"])
         return Entry(int(row["number"]), created, model, int(row["trees"]), Stage(row["stage"]), str(row["reason"]))
@@ -146,6 +148,7 @@ def described(entry: Entry) -> Mapping[str, str]:
         "trees": str(entry.trees),
         "packages": ", ".join(f"{name} {version}" for name, version in sorted(model.packages.items())),
         "file": model.sha256,
+        "predictions": model.predictions,
         "flights": str(quality.flights),
         "late": f"{quality.late:.4f}",
         "mean score": f"{quality.mean_score:.4f}",

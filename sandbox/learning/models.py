@@ -40,8 +40,8 @@ def train(data: FlightData, wanted: Lineage, progress: Progress | None = None) -
     """
     if progress:
         progress("training the model", 0.0)
-    model, quality = training.fit(data, wanted)
-    version = store.save(model, wanted, quality)
+    model, quality, predictions = training.fit(data, wanted)
+    version = store.save(model, wanted, quality, predictions)
     if progress:
         progress("training the model", 1.0)
     return version

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..paths import atomic_write, cache_dir
 from ..world.cache import code_version
 from ..world.calendar import minutes_of
-from ..world.data import CATEGORICAL, DAMAGED, FEATURES, FlightData
+from ..world.data import CATEGORICAL, DAMAGED, FEATURES, FlightData, Rows
 from ..world.draws import HORIZON
 from . import store, training
 from .drift import Distribution, distribution
@@ -74,8 +74,21 @@ class Reference:
         return self.features[FEATURES.index(name)]
 
 
-def reference(version: ModelVersion, data: FlightData) -> Reference:
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingRows:
+    """The rows that a version was trained on, with the labels that they had there."""
+
+    rows: Rows
+    labels: NDArray[np.uint8]
+
+
+def reference(version: ModelVersion, data: FlightData, rows: TrainingRows | None = None) -> Reference:
     """The reference of a stored version: from the cache (about 2 ms), or made from its training rows and cached (half a second).
+
+    Args:
+        version: as stored.
+        data: the flights.
+        rows: that it was trained on; all that were known in its training window if not given.
 
     Raises:
         UsageError: the stored model is damaged, or the cache cannot be written.
@@ -85,14 +98,19 @@ def reference(version: ModelVersion, data: FlightData) -> Reference:
     cached = _read(path, version.id)
     if cached is not None:
         return cached
-    built = build(version, data, store.load(version))
+    built = build(version, data, store.load(version), rows)
     atomic_write(path, functools.partial(_write, built))
     return built
 
 
-def build(version: ModelVersion, data: FlightData, model: training.Classifier) -> Reference:
+def build(
+    version: ModelVersion, data: FlightData, model: training.Classifier, trained_on: TrainingRows | None = None
+) -> Reference:
     """The reference of a version and its loaded model, from the rows that training sees and no others."""
-    rows = data.learnable(minutes_of(version.train_from), minutes_of(version.train_until))
+    if trained_on is None:
+        rows = data.learnable(minutes_of(version.train_from), minutes_of(version.train_until))
+        trained_on = TrainingRows(rows, data.label[rows])
+    rows = trained_on.rows
     matrix = training.departure_features(data, rows)
     known = tuple(
         distribution(matrix[:, i], categorical=name in CATEGORICAL, bounded=name not in UNBOUNDED)
@@ -100,7 +118,7 @@ def build(version: ModelVersion, data: FlightData, model: training.Classifier) -
     )
     return Reference(
         version=version.id,
-        base_rate=float(np.mean(data.label[rows])),
+        base_rate=float(np.mean(trained_on.labels)),
         features=known,
         scores=distribution(training.score(model, matrix)),
         usual=_usual(known, matrix, data.departure[rows]),

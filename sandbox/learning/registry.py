@@ -65,7 +65,7 @@ class Registry:
                 return found
             db.execute(
                 "INSERT INTO versions (id, created, data_hash, code_version, train_from, train_until, threshold, trees, "
-                "packages, quality, sha256, stage, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "packages, quality, sha256, predictions, stage, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (*facts(model, created, trees), str(Stage.REGISTERED), reason),
             )
             self._note(db, created, model.id, ("", Stage.REGISTERED), by, reason)

@@ -50,6 +50,7 @@ def find(version: str) -> ModelVersion | None:
             quality=Quality(**raw["quality"]),
             packages={str(name): str(value) for name, value in raw["packages"].items()},
             sha256=str(raw["sha256"]),
+            predictions=str(raw.get("predictions", "")),
         )
     except FileNotFoundError:
         if path.parent.exists():
@@ -62,7 +63,7 @@ def find(version: str) -> ModelVersion | None:
     return found
 
 
-def save(model: Classifier, lineage: Lineage, quality: Quality) -> ModelVersion:
+def save(model: Classifier, lineage: Lineage, quality: Quality, predictions: str = "") -> ModelVersion:
     """Store a model under the id of its lineage. Another process may store the same at the same time: one of them wins.
 
     Raises:
@@ -82,6 +83,7 @@ def save(model: Classifier, lineage: Lineage, quality: Quality) -> ModelVersion:
         quality=quality,
         packages=package_versions(),
         sha256=sha256,
+        predictions=predictions,
     )
     meta = json.dumps(dataclasses.asdict(version), default=_text, indent=2).encode()
     target = folder(models_dir()) / version.id

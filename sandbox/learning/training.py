@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -49,23 +50,32 @@ def new_model(trees: int) -> Classifier:
     return model
 
 
-def fit(data: FlightData, lineage: Lineage) -> tuple[Classifier, Quality]:
-    """Train on the flights of the window whose labels were known at its end.
+def fit(data: FlightData, lineage: Lineage) -> tuple[Classifier, Quality, str]:
+    """Train on the flights of the window whose labels were known at its end; as `fit_rows`.
 
     Raises:
         UsageError: the window has too few flights, or all of one kind.
     """
     rows = data.learnable(minutes_of(lineage.train_from), minutes_of(lineage.train_until))
-    labels = data.label[rows]
-    if len(rows) < FEWEST or labels.min() == labels.max():
+    return fit_rows(departure_features(data, rows), data.label[rows], lineage)
+
+
+def fit_rows(features: Floats, labels: NDArray[np.uint8], lineage: Lineage) -> tuple[Classifier, Quality, str]:
+    """Train on rows: the model, its quality on them, and the SHA-256 of its scores of them.
+
+    Raises:
+        UsageError: there are too few flights, or all are of one kind.
+    """
+    if len(labels) < FEWEST or labels.min() == labels.max():
         raise UsageError(
             f"the training window {lineage.train_from:%Y-%m-%d %H:%M} to {lineage.train_until:%Y-%m-%d %H:%M} has "
-            f"{len(rows)} flights with known labels; it needs at least {FEWEST}, late ones and others"
+            f"{len(labels)} flights with known labels; it needs at least {FEWEST}, late ones and others"
         )
     model = new_model(lineage.trees)
     with _one_thread():
-        model.fit(departure_features(data, rows), labels)
-    return model, evaluate(score(model, departure_features(data, rows)), labels)
+        model.fit(features, labels)
+    scores = score(model, features)
+    return model, evaluate(scores, labels), hashlib.sha256(scores.astype("<f8").tobytes()).hexdigest()
 
 
 def _one_thread() -> AbstractContextManager[object]:

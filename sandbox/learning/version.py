@@ -48,6 +48,7 @@ class ModelVersion:
     quality: Quality  # in sample, on the training window
     packages: Mapping[str, str]
     sha256: str
+    predictions: str = ""  # SHA-256 of its scores of the training rows: the same run again gives the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,12 @@ def lineage(config: WorldConfig, data: FlightData, trees: int = TREES) -> Lineag
             f"the training window ends at {until:%Y-%m-%d %H:%M}, after the drill's start at {config.start:%Y-%m-%d %H:%M}: "
             "the model would know the future"
         )
-    return Lineage(data.data_hash, f"{data.code_version}-{_version()}", start, until, decision_threshold(config.prices), trees)
+    return Lineage(data.data_hash, code_of(data), start, until, decision_threshold(config.prices), trees)
+
+
+def code_of(data: FlightData) -> str:
+    """The code that read the data and trains on them, and the libraries that decide the result."""
+    return f"{data.code_version}-{_version()}"
 
 
 @cache

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from . import releases
+from .action import Action, InapplicableError, Plan
+from .action import setting as _set
 from .faults import FAULTS
 from .features import ALL, ONLINE, listed, names_in
 from .params import Kind, Param, Params, Value
-from .releases import InapplicableError
+from .retraining import RETRAINING
 from .service import Fallback, ServiceSpec, with_fields
 
 __all__ = ["ACTIONS", "Action", "InapplicableError", "Plan"]
@@ -17,39 +16,9 @@ __all__ = ["ACTIONS", "Action", "InapplicableError", "Plan"]
 
 NOTHING = "none"
 """What a diagnosis names when nothing is wrong."""
-COMPONENTS = tuple(dict.fromkeys(("gateway", "model-server", "autoscaler", *(one.component for one in FAULTS.values()), NOTHING)))
+_OF_THE_SERVICE = ("gateway", "model-server", "autoscaler", "retraining")
+COMPONENTS = tuple(dict.fromkeys((*_OF_THE_SERVICE, *(one.component for one in FAULTS.values()), NOTHING)))
 """Components that a diagnosis can name: those of the service, and those where a fault of the catalogue can be."""
-
-Plan = Callable[[ServiceSpec, Params, int], ServiceSpec]
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """A verb of the operator.
-
-    `plan(spec, params, number)` gives the new desired state, pure; `number` is the command's, unique in the drill. An action
-    without a plan is a record (declare, resolve). `duration` is the modelled time in seconds from acceptance until the change is
-    in force. `fields` are the paths of `ServiceSpec` that it may change: the table that scoring and docs read.
-    """
-
-    name: str
-    component: str
-    help: str
-    params: tuple[Param, ...] = ()
-    fields: tuple[str, ...] = ()
-    plan: Plan | None = None
-    duration: float = 0.0
-    destructive: bool = False
-    mitigating: bool = False
-
-
-def _set(**paths: str) -> Plan:
-    """A plan that copies parameters to fields; an optional parameter that was not given leaves its field."""
-
-    def plan(spec: ServiceSpec, params: Params, _number: int) -> ServiceSpec:
-        return with_fields(spec, {path: params[name] for name, path in paths.items() if name in params})
-
-    return plan
 
 
 def _scale(spec: ServiceSpec, params: Params, _number: int) -> ServiceSpec:
@@ -290,6 +259,6 @@ ACTIONS: dict[str, Action] = {
     action.name: action
     for action in (
         SCALE, RESTART, SET_AUTOSCALER, SHED, FALLBACK, SET_TIMEOUT, SET_RETRIES, ROLL_BACK, STAGE, SET_CANARY, PROMOTE, SHADOW,
-        QUARANTINE, RELEASE_FEATURE, PIN_FEED, RESTART_PIPELINE, ACKNOWLEDGE, SILENCE, DECLARE, DIAGNOSE, RESOLVE,
+        QUARANTINE, RELEASE_FEATURE, PIN_FEED, RESTART_PIPELINE, *RETRAINING, ACKNOWLEDGE, SILENCE, DECLARE, DIAGNOSE, RESOLVE,
     )
 }  # fmt: skip

@@ -101,12 +101,32 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A field of the service's desired state changed."""
+    """A field of the service's desired state changed; `why` as far as it is known."""
 
     field: str
     before: Value
     after: Value
     by: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A version of the model is known to the registry.
+
+    `model` is its id there, `train_from` and `train_until` bound its training window (calendar, ISO), `flights` were trained on,
+    `data_hash` is that of the data they come from, `auc` and `brier` are those on them. `why` there is such a version.
+    """
+
+    version: str
+    model: str
+    train_from: str
+    train_until: str
+    flights: int
+    data_hash: str
+    auc: float
+    brier: float
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +184,7 @@ Body = (
     | Completed
     | Failed
     | Changed
+    | Registered
     | Logged
     | Alerted
     | Observed
@@ -174,7 +195,7 @@ Body = (
 BODIES: dict[str, type[Body]] = {
     body.__name__: body
     for body in (
-        Began, Injected, Cleared, Accepted, Rejected, Completed, Failed, Changed, Logged, Alerted, Observed, Settled,
+        Began, Injected, Cleared, Accepted, Rejected, Completed, Failed, Changed, Registered, Logged, Alerted, Observed, Settled,
         Ended,
     )
 }  # fmt: skip

@@ -85,10 +85,50 @@ LABELS_DELAY = Fault(
     (Param("delay", Kind.DURATION, "how much later; write it as calendar time (cal: 6h)", minimum=0.0),),
 )
 
+RETRAINING_PARTIAL_DATA = Fault(
+    "retraining.partial_data",
+    "retraining",
+    "The snapshots of training data lack the flights of the later hours of each day, while a change has switched the gate off.",
+    (
+        Param("cutoff", Kind.COUNT, "only flights scheduled to leave before this hour are there", minimum=1, maximum=23),
+        Param("ungated", Kind.SWITCH, "whether gate and canary are switched off", default=True),
+    ),
+)
+RETRAINING_STUCK = Fault(
+    "retraining.stuck",
+    "retraining",
+    "The scheduler has stopped without an error: neither schedule nor drift begin a run, and nothing says so.",
+)
+RETRAINING_STORM = Fault(
+    "retraining.storm",
+    "retraining",
+    "The flag of drift never clears, and the cooldown is gone: one run follows the other.",
+    (Param("drift", Kind.FACTOR, "what the scheduler takes the drift for", default=10.0, minimum=0.0, maximum=1000.0),),
+)
+RETRAINING_CATCH_UP = Fault(
+    "retraining.catch_up",
+    "retraining",
+    "The scheduler is back after a downtime and makes up for every run that it missed, one after the other.",
+    (Param("runs", Kind.COUNT, "how many it missed", minimum=1, maximum=1000),),
+)
+RETRAINING_IMMATURE_LABELS = Fault(
+    "retraining.immature_labels",
+    "retraining",
+    "Runs train on the last few days only, and take flights whose label has not come for flights on time.",
+    (Param("days", Kind.COUNT, "length of the training window", default=2, minimum=1, maximum=60),),
+)
+RELEASE_SWAPPED = Fault(
+    "release.swapped",
+    "model-server",
+    "Champion and candidate are swapped: the version that was to be tried out answers nearly everybody.",
+    (Param("version", Kind.NAME, "the candidate, if none is deployed", optional=True),),
+)
+
 FAULTS: dict[str, Fault] = {
     fault.name: fault
     for fault in (
         TRAFFIC_SPIKE, CLIENTS_RETRY_STORM, RELEASE_SLOW_MODEL, FEATURES_UNIT_CHANGE, FEATURES_STALE, FEATURES_NULLS,
-        FEATURES_OUTAGE, FEATURES_SLOW, LABELS_DELAY,
+        FEATURES_OUTAGE, FEATURES_SLOW, LABELS_DELAY, RETRAINING_PARTIAL_DATA, RETRAINING_STUCK, RETRAINING_STORM,
+        RETRAINING_CATCH_UP, RETRAINING_IMMATURE_LABELS, RELEASE_SWAPPED,
     )
 }  # fmt: skip

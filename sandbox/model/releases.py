@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+from .action import InapplicableError
 from .params import Params
 from .service import ServiceSpec, with_fields
-
-
-class InapplicableError(Exception):
-    """The action makes no sense in the present state; the message says why and what would."""
 
 
 def deploy(spec: ServiceSpec, version: str) -> ServiceSpec:

@@ -72,6 +72,7 @@ class Runtime:
     start_time: float = 8.0  # seconds until a new replica's process runs
     load_time: float = 12.0  # seconds to load the model
     cancel_on_timeout: bool = False  # whether a server stops work that nobody waits for
+    training_time: float = 60.0  # seconds that a training job takes
 
 
 @dataclass(frozen=True, slots=True)

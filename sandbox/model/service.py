@@ -74,6 +74,37 @@ class Features:
     lookup_timeout: float = 0.05  # seconds that a model server waits for the store before it does without
 
 
+class Approval(StrEnum):
+    """Who lets a version that passed the gate go on."""
+
+    AUTO = "auto"
+    HAND = "hand"
+
+
+@dataclass(frozen=True, slots=True)
+class Retraining:
+    """The retraining loop: when it trains, and what a version must do to serve. Hours and days are those of the calendar.
+
+    `requested` names the last run that was asked for by hand, as `DAYSd#N`, `decided` the last decision on the run that waits for
+    one, as `approve#N`, and `restarted` the last restart of its scheduler, as `all#N`. `stage` is where its run stands.
+    """
+
+    frozen: bool = False  # no run begins, and none goes on to serve
+    every: float = 0.0  # hours from one scheduled run to the next; 0: no schedule
+    drift: float = 0.0  # a run begins when the SLI `drift` is above it; 0: never
+    decay: float = 0.0  # a run begins when the champion's Brier score is above it; 0: never
+    cooldown: float = 48.0  # hours after the beginning of a run in which drift and decay begin no other
+    days: int = 42  # length of the training window
+    gate: bool = True  # whether the checks of data and quality stop a run
+    margin: float = 0.002  # by how much a candidate's Brier score must be lower than the champion's
+    approval: Approval = Approval.AUTO
+    canary: bool = True  # whether a candidate serves a share of the requests first
+    requested: str = ""
+    decided: str = ""
+    restarted: str = ""
+    stage: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """The desired state. Pools are those of the three deployments `model-champion`, `model-candidate`, `model-shadow`."""
@@ -84,17 +115,19 @@ class ServiceSpec:
     autoscaler: Autoscaler = field(default_factory=Autoscaler)
     gateway: Gateway = field(default_factory=Gateway)
     features: Features = field(default_factory=Features)
+    retraining: Retraining = field(default_factory=Retraining)
     fallback: Fallback = Fallback.OFF
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field of the spec that changed: by whom, from what, to what."""
+    """One field of the spec that changed: by whom, from what, to what, and why if that is known."""
 
     field: str
     before: Value
     after: Value
     by: str
+    why: str = ""
 
 
 def fields_of(spec: ServiceSpec) -> Iterator[tuple[str, Value]]:
@@ -133,7 +166,7 @@ def with_fields(spec: ServiceSpec, values: dict[str, Value]) -> ServiceSpec:
     return spec
 
 
-def differences(before: ServiceSpec, after: ServiceSpec, by: str) -> tuple[Change, ...]:
+def differences(before: ServiceSpec, after: ServiceSpec, by: str, why: str = "") -> tuple[Change, ...]:
     """What changed between two specs, in the order of declaration."""
     pairs = zip(fields_of(before), fields_of(after), strict=True)
-    return tuple(Change(path, old, new, by) for (path, old), (_, new) in pairs if old != new)
+    return tuple(Change(path, old, new, by, why) for (path, old), (_, new) in pairs if old != new)

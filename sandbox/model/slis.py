@@ -102,6 +102,9 @@ SLIS: dict[str, Sli] = {
             "share of values far outside the training data's range, in the worst feature",
             SliKind.GAUGE,
         ),
+        Sli("retraining_age", Unit.SECONDS, "calendar time since a training run was last finished", SliKind.GAUGE),
+        Sli("retraining_runs", Unit.COUNT, "training runs since the drill's warm-up began", SliKind.GAUGE),
+        Sli("training_rows", Unit.SHARE, "rows of the last training run over the usual number", SliKind.GAUGE),
         Sli("model_age", Unit.SECONDS, "calendar time since the end of the champion's training data", SliKind.GAUGE),
     )
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .events import Registered
 from .service import Change
 
 SCRAPE_INTERVAL = 5.0
@@ -77,7 +78,7 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What was observed since the last step. `replicas` are the names of all that exist now."""
+    """What was observed since the last step. `replicas` are the names of all that exist now, `versions` what came to be known."""
 
     at: float
     scrapes: tuple[Scrape, ...] = ()
@@ -85,3 +86,4 @@ class Telemetry:
     changes: tuple[Change, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
     replicas: tuple[str, ...] = ()
+    versions: tuple[Registered, ...] = ()

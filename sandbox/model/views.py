@@ -23,12 +23,17 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Something to look into. `subject` says of what it is; empty if there is only one. `subjects` are known before a drill."""
+    """Something to look into.
+
+    `subject` says of what it is; empty if there is only one. `subjects` are known before a drill. `lists`: it is a list of what
+    happened, empty at first.
+    """
 
     name: str
     help: str
     subject: str = ""
     subjects: tuple[str, ...] = ()
+    lists: bool = False
 
 
 VIEWS: dict[str, View] = {
@@ -38,6 +43,7 @@ VIEWS: dict[str, View] = {
         View("rows", "the last flights asked about: features as served, score, and the label where it is known"),
         View("freshness", "age of the values of each source in the feature store"),
         View("slices", "quality of the champion per slice of the flights whose label is known"),
+        View("runs", "runs of the retraining loop: trigger, data, result and reason", lists=True),
         View("version", "lineage of a version: training window, data, code, quality in sample", "version"),
     )
 }

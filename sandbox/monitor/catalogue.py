@@ -155,6 +155,9 @@ MEASURES: dict[str, Measure] = {
     "drift_psi_max": Measure("max", lambda: _worst("quality_monitor_drift_psi")),
     "feature_freshness": Measure("max", lambda: _worst("feature_store_age_seconds")),
     "null_rate": Measure("max", lambda: _worst("quality_monitor_null_excess")),
+    "retraining_age": Measure("max", lambda: _worst("retraining_last_run_age_seconds")),
+    "retraining_runs": Measure("sum", lambda: _gauge("retraining_runs_total")),
+    "training_rows": Measure("min", lambda: _worst("retraining_snapshot_rows_ratio", "min")),
     "model_age": Measure("max", lambda: _worst("quality_monitor_model_age_seconds")),
 }
 """By SLI. `latency` is not here: it needs a bound (`latency_rule`)."""

@@ -18,6 +18,10 @@ MISSING = 0.7
 OUT_OF_RANGE = 0.3
 DRIFT = 2.5
 OVERDUE = 100.0
+SHORT_OF_ROWS = 0.7
+"""Share of the usual number of rows: that of the gate, which may be off."""
+LATE = 21.0 * 86400.0
+"""Calendar seconds: three weekly runs missed."""
 
 
 def beyond(sli: str, operation: Operation, limit: float) -> Expr:
@@ -98,5 +102,16 @@ def _data_alerts() -> tuple[AlertRule, ...]:
             beyond("labels_overdue", Operation.ABOVE, OVERDUE),
             hold=60.0,
             summary="flights that should have landed long ago have no label",
+        ),
+        AlertRule(
+            "TrainingDataShort",
+            beyond("training_rows", Operation.BELOW, SHORT_OF_ROWS),
+            summary="the last training run had far fewer rows than usual",
+        ),
+        AlertRule(
+            "RetrainingLate",
+            beyond("retraining_age", Operation.ABOVE, LATE),
+            hold=15.0,
+            summary="no training run was finished for three weeks",
         ),
     )

@@ -63,6 +63,7 @@ def _finish(m: Ints, now: float) -> None:
         settle(m, r, now)
         counts[r, lay.R_BUSY] -= 1
     counts[r, lay.R_SERVED] += 1
+    counts[r, lay.R_SLOW] += now - mem.job_times(m)[j, lay.JF_ARRIVAL] > mem.clients(m)[lay.C_SLOW]
     counts[r, lay.R_RULES] += j_[j, lay.J_SOURCE] == RULES
     q = waits_for(m, j)
     if q >= 0:

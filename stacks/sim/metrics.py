@@ -46,8 +46,8 @@ class Exporter:
         self._series: tuple[Series, ...] = ()
         self._order: NDArray[np.intp] = np.zeros(0, np.intp)
 
-    def scrape(self, at: float, spec: ServiceSpec, replica_seconds: float) -> Scrape:
-        """All metrics at drill time `at`; `replica_seconds` since the warm-up began."""
+    def scrape(self, at: float, spec: ServiceSpec, replica_seconds: float, training_seconds: float) -> Scrape:
+        """All metrics at drill time `at`; seconds that were paid for count since the warm-up began."""
         pods = self._fleet.pods()
         model_series, model_values = self._model.samples()
         if self._fleet.revision != self._revision or model_series != self._model_series:
@@ -55,13 +55,15 @@ class Exporter:
             names = [*_names(self._plane, pods), *model_series]
             self._order = np.array(sorted(range(len(names)), key=names.__getitem__), np.intp)
             self._series = tuple(names[place] for place in self._order)
-        values = np.concatenate([self._values(pods, spec, replica_seconds), model_values])
+        values = np.concatenate([self._values(pods, spec, replica_seconds, training_seconds), model_values])
         return Scrape(at, self._series, values[self._order])
 
-    def _values(self, pods: list[Pod], spec: ServiceSpec, replica_seconds: float) -> NDArray[np.float64]:
+    def _values(self, pods: list[Pod], spec: ServiceSpec, replica_seconds: float, training_seconds: float) -> NDArray[np.float64]:
         """The values in the order of `_names`."""
         state = self._plane.state
         buckets = np.cumsum(state.histogram, axis=1, dtype=np.float64)
+        prices = self._prices
+        paid = (replica_seconds * prices.replica_hour / 3600.0, training_seconds * prices.training_hour / 3600.0)
         replicas = (spec.champion.replicas, spec.candidate.replicas, spec.shadow.replicas)
         return np.concatenate(
             [
@@ -70,7 +72,7 @@ class Exporter:
                 buckets[:, -1],
                 state.i[[place for _, place in _GATEWAY]],
                 replicas,
-                [replica_seconds / 3600.0 * self._prices.replica_hour, 0.0, 1.0],
+                [*paid, 1.0],
                 self._pod_values(pods).ravel(),
             ]
         )

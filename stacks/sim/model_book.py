@@ -1,58 +1,72 @@
-"""The registry of one simulated drill: its versions, and the aliases that follow what is deployed."""
+"""The registry of one simulated drill: its versions, what became of them, and the aliases that follow what is deployed."""
 
 from __future__ import annotations
 
 import datetime as dt
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from ...sandbox.learning.entries import Alias
+from ...sandbox.learning.entries import Alias, Stage
 from ...sandbox.learning.registry import Registry
 from ...sandbox.learning.version import ModelVersion
+from ...sandbox.model.events import Registered
 from ...sandbox.model.scenario import Scenario
 from .service import Service
 
 PIPELINE = "release-pipeline"
-
-
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """A rollout of the champion that was complete."""
-
-    version: str
-    at: dt.datetime
-    by: str
-    reason: str
+Note = Callable[[Registry], object]
+"""Enters one fact into the registry."""
 
 
 class ModelBook:
-    """Knows what was deployed. Its registry is a file in a temporary folder, made when somebody first looks into it.
+    """Knows what was registered and deployed. Its registry is a file in a temporary folder, made when somebody first looks.
 
     Args:
         service: versions and their models.
-        scenario: for the sizes of the versions.
+        scenario: for the versions at the start.
         now: gives the calendar time.
     """
 
     def __init__(self, service: Service, scenario: Scenario, now: Callable[[], dt.datetime]) -> None:
         self._service = service
-        self._scenario = scenario
         self._now = now
-        champion = scenario.service.champion
-        before = [name for name in (champion.previous, champion.version) if name]
-        self._deployed = [Deployed(name, self.model(name).train_until, PIPELINE, "deployed before the drill") for name in before]
+        self._notes: list[Note] = []
         self._entered = 0
+        self._told: list[Registered] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        for name in service.models:
+            self._register(name, self.model(name).train_until, PIPELINE, "there before the drill")
+        champion = scenario.service.champion
+        for name in (champion.previous, champion.version):
+            if name:
+                self._alias(Alias.CHAMPION, name, self.model(name).train_until, PIPELINE, "deployed before the drill")
 
     def model(self, version: str) -> ModelVersion:
         """The model behind a version of the drill."""
-        return self._service.trained[self._service.models[version]][0]
+        return self._service.model(version)
+
+    def told(self) -> tuple[Registered, ...]:
+        """The versions that were registered since the last call."""
+        found, self._told = tuple(self._told), []
+        return found
+
+    def registered(self, name: str, by: str, reason: str) -> None:
+        """A version was trained."""
+        self._register(name, self._now(), by, reason)
+
+    def became(self, name: str, stage: Stage, by: str, reason: str) -> None:
+        """Something became of a version; the alias of the candidate follows its canary."""
+        at, model = self._now(), self.model(name).id
+        self._notes.append(lambda registry: registry.stage(model, stage, at, by, reason))
+        if stage is Stage.CANARY:
+            self._alias(Alias.CANDIDATE, name, at, by, reason)
+        elif stage in {Stage.ABORTED, Stage.PROMOTED}:
+            self._alias(Alias.CANDIDATE, "", at, by, reason)
 
     def deployed(self, version: str, by: str, reason: str) -> None:
         """The champion's rollout is complete: the alias follows, and what it pointed at before is the previous version."""
-        self._deployed.append(Deployed(version, self._now(), by, reason))
+        self._alias(Alias.CHAMPION, version, self._now(), by, reason)
 
     def registry(self) -> Registry:
         """The registry as it is now.
@@ -60,17 +74,12 @@ class ModelBook:
         Raises:
             UsageError: it cannot be written.
         """
-        fresh = self._folder is None
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="drillbox-registry-")
         found = Registry(Path(self._folder.name))
-        if fresh:
-            for name in self._service.models:
-                model = self.model(name)
-                found.register(model, self._scenario.version(name).trees, model.train_until, PIPELINE, f"trained as {name}")
-        for one in self._deployed[self._entered :]:
-            found.alias(Alias.CHAMPION, self.model(one.version).id, one.at, one.by, one.reason)
-        self._entered = len(self._deployed)
+        for note in self._notes[self._entered :]:
+            note(found)
+        self._entered = len(self._notes)
         return found
 
     def close(self) -> None:
@@ -79,3 +88,16 @@ class ModelBook:
             self._folder.cleanup()
             self._folder = None
             self._entered = 0
+
+    def _register(self, name: str, at: dt.datetime, by: str, reason: str) -> None:
+        model, trees = self.model(name), self._service.sizes[name]
+        self._notes.append(lambda registry: registry.register(model, trees, at, by, f"{reason} as {name}"))
+        window = (model.train_from.isoformat(), model.train_until.isoformat())
+        quality = model.quality
+        self._told.append(
+            Registered(name, model.id, *window, quality.flights, model.data_hash, quality.auc, quality.brier, reason)
+        )
+
+    def _alias(self, alias: Alias, name: str, at: dt.datetime, by: str, reason: str) -> None:
+        target = self.model(name).id if name else None
+        self._notes.append(lambda registry: registry.alias(alias, target, at, by, reason))

@@ -11,6 +11,7 @@ from ...sandbox.world.calendar import minutes_of
 from ...sandbox.world.data import FEATURES
 from .feature_store import FeatureStore
 from .quality import QualityMonitor
+from .retraining import RetrainingLoop
 
 Sample = tuple[str, tuple[tuple[str, str], ...], float]
 """Metric, labels sorted by name, value."""
@@ -19,8 +20,9 @@ Sample = tuple[str, tuple[tuple[str, str], ...], float]
 class ModelMetrics:
     """The gauges and counters; a gauge without data is not exported."""
 
-    def __init__(self, store: FeatureStore, monitor: QualityMonitor) -> None:
+    def __init__(self, store: FeatureStore, monitor: QualityMonitor, loop: RetrainingLoop) -> None:
         self._store = store
+        self._loop = loop
         self._monitor = monitor
         self._series: dict[tuple[str, tuple[tuple[str, str], ...]], Series] = {}
 
@@ -44,6 +46,9 @@ class ModelMetrics:
             yield "quality_monitor_judged_flights_total", (("met", met),), flights
         age_of_model = (monitor.now - minutes_of(monitor.version.train_until)) * 60.0
         yield "quality_monitor_model_age_seconds", (), age_of_model
+        yield "retraining_last_run_age_seconds", (), self._loop.age
+        yield "retraining_runs_total", (), float(len(self._loop.runs))
+        yield "retraining_snapshot_rows_ratio", (), self._loop.rows_ratio
         yield from self._quality()
         yield from self._drift()
 

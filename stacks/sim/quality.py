@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Mapping
 
 import numpy as np
 import simpy
 from numpy.typing import NDArray
 
+from ...sandbox.control.canary import Evidence
+from ...sandbox.learning.evaluation import side_by_side
 from ...sandbox.learning.health import QualityReading
 from ...sandbox.learning.models import score_examples
-from ...sandbox.learning.references import Reference, reference
+from ...sandbox.learning.references import Reference
 from ...sandbox.learning.version import ModelVersion
 from ...sandbox.learning.windows import Health, HealthWindow, Maturity, Spans
+from ...sandbox.model.features import ONLINE
 from ...sandbox.model.scenario import Scenario
+from ...sandbox.world.data import FEATURES
 from ...sandbox.world.draws import Examples
 from .scoring import Scorer
 from .service import Service
@@ -45,6 +50,7 @@ class QualityMonitor:
         self._champion = champion
         self._limit = next((goal.brier for goal in scenario.objectives if goal.brier is not None), None)
         self._label_delays: dict[str, float] = {}
+        self._skew: dict[str, tuple[int, float]] = {}  # by version, of the last answers: how many, how far from offline scores
         self._references: dict[str, Reference] = {}
         self.health = NOTHING
         self.judged = [0.0, 0.0]
@@ -94,27 +100,44 @@ class QualityMonitor:
         return self.window.quality_by(self.champion, self.now, by)
 
     @property
+    def drift(self) -> float | None:
+        """PSI of the worst feature over the largest of any day of the training data; None without enough flights."""
+        found = self.health.drift
+        if found is None:
+            return None
+        ratios = [found.features[name].psi / self.reference.usual[FEATURES.index(name)] for name in ONLINE]
+        return max((ratio for ratio in ratios if math.isfinite(ratio)), default=None)
+
+    @property
     def version(self) -> ModelVersion:
         """The champion's model."""
-        return self._service.trained[self._service.models[self._champion()]][0]
+        return self._service.model(self._champion())
 
     @property
     def reference(self) -> Reference:
         """What its training data looked like."""
-        version = self.version
-        if version.id not in self._references:
-            self._references[version.id] = reference(version, self._service.world.data)
-        return self._references[version.id]
+        return self._reference(self._champion())
+
+    def compare(self, candidate: str) -> Evidence:
+        """What a candidate has answered lately, beside the champion."""
+        return side_by_side(self.window, candidate, self.champion, self.now, self._skew.get(candidate, (0, 0.0)))
+
+    def _reference(self, name: str) -> Reference:
+        if name not in self._references:
+            self._references[name] = self._service.reference(name)
+        return self._references[name]
 
     def _collect(self) -> None:
         """Take in what was answered, and the labels that have come, since the last time."""
+        self._count_new_models()
         counts, examples, now = self._service.plane.answers_by_example, self._service.world.examples, self.now
         for name, model in self._service.models.items():
             ids = np.flatnonzero(counts[model] > self._counted[model])
+            scored = self._scorer.models[model]
+            if len(ids):
+                self._skew[name] = (len(ids), float(np.mean(np.abs(scored.current[ids] - scored.ideal[ids]))))
             times = np.full(len(ids), now)
-            self.window.answered(
-                name, times, examples.rows[ids], self._scorer.served[ids], self._scorer.models[model].current[ids]
-            )
+            self.window.answered(name, times, examples.rows[ids], self._scorer.served[ids], scored.current[ids])
         self._counted[:] = counts
         late = sum(self._label_delays.values()) / 60.0 * self._service.world.config.pace
         data = self._service.world.data
@@ -122,6 +145,13 @@ class QualityMonitor:
         self._unknown &= ~arrived
         flights = self._flights[arrived]
         self.window.labelled(flights, data.label[flights])
+
+    def _count_new_models(self) -> None:
+        """A model that was added counts from zero; the rules keep the last row."""
+        new = len(self._service.plane.answers_by_example) - len(self._counted)
+        if new:
+            last = len(self._counted) - 1
+            self._counted = np.insert(self._counted, [last] * new, 0, axis=0)
 
     def _evaluate(self) -> None:
         self.health = self.window.evaluate(self._champion(), self.now, self.reference)

@@ -49,9 +49,20 @@ class Scorer:
         """Feature matrix of all examples as they were last served."""
         self._touched = slice(0, 0)  # examples whose present scores are not ideal
 
+    def add(self, version: ModelVersion, ideal: Floats) -> None:
+        """One more model, the plane's last; its present scores are those of what the store serves now."""
+        self.models.append(Scored(version, ideal, ideal.copy()))
+        ids = self._touched
+        if ids.stop > ids.start:
+            self._rescore(len(self.models) - 1, ids, faithful=False)
+
     def hour_at(self, t: float) -> int:
         """The hour of the year at drill time `t` (seconds)."""
         return math.floor(self._world.draws.calendar(t) / 60.0 + 1e-9)
+
+    def minute_at(self, t: float) -> float:
+        """The calendar minute at drill time `t` (seconds)."""
+        return self._world.draws.calendar(t)
 
     def time_of(self, minute: float) -> float:
         """Drill time in seconds of a calendar minute."""
@@ -69,10 +80,15 @@ class Scorer:
             return
         self._touched = slice(0, 0) if faithful else ids
         self.served[ids] = served
-        labels, prices = self._world.examples.labels[ids], self._world.config.prices
-        for place, one in enumerate(self.models):
-            one.current[ids] = one.ideal[ids] if faithful else self._score(one, served)
-            self._plane.set_costs(place, ids, prediction_costs(one.current[ids], labels, one.version.threshold, prices))
+        for place in range(len(self.models)):
+            self._rescore(place, ids, faithful=faithful)
+
+    def _rescore(self, place: int, ids: slice[int, int, None], *, faithful: bool) -> None:
+        """Scores of some examples as they are served, and what they cost."""
+        one, labels = self.models[place], self._world.examples.labels[ids]
+        one.current[ids] = one.ideal[ids] if faithful else self._score(one, self.served[ids])
+        costs = prediction_costs(one.current[ids], labels, one.version.threshold, self._world.config.prices)
+        self._plane.set_costs(place, ids, costs)
 
     @staticmethod
     def _score(one: Scored, features: Floats) -> Floats:

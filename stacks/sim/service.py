@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...sandbox.learning.models import ensure_model, score_examples
-from ...sandbox.learning.version import ModelVersion
+from ...sandbox.learning.references import Reference, TrainingRows, reference
+from ...sandbox.learning.snapshots import Snapshot
+from ...sandbox.learning.version import TREES, ModelVersion
 from ...sandbox.model.scenario import Clients, Runtime, Scenario, Version
 from ...sandbox.model.slis import LATENCY_BUCKETS
 from ...sandbox.model.stack import Progress
@@ -33,8 +35,35 @@ class Service:
     world: World
     requests: Arrivals
     plane: Plane
-    models: Mapping[str, int]  # place of each version among the plane's models
-    trained: Sequence[tuple[ModelVersion, NDArray[np.float64]]]  # the model behind each of them, and its scores of all examples
+    runtime: Runtime
+    models: dict[str, int]  # place of each version among the plane's models
+    trained: list[tuple[ModelVersion, NDArray[np.float64]]]  # the model behind each of them, and its scores of all examples
+    sizes: dict[str, int]  # trees of each version
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)  # of the versions that were trained in the drill
+
+    def model(self, name: str) -> ModelVersion:
+        """The model behind a version of the drill."""
+        return self.trained[self.models[name]][0]
+
+    def reference(self, name: str) -> Reference:
+        """What the training data of a version looked like.
+
+        Raises:
+            UsageError: the stored model is damaged, or the cache cannot be written.
+        """
+        snapshot = self.snapshots.get(name)
+        rows = TrainingRows(snapshot.rows, snapshot.labels) if snapshot else None
+        return reference(self.model(name), self.world.data, rows)
+
+    def add(self, model: ModelVersion, snapshot: Snapshot) -> str:
+        """A version that was trained in the drill; the name that it gets there."""
+        numbers = [int(name[1:]) for name in self.models if re.fullmatch(r"v\d+", name)]
+        name = f"v{max(numbers, default=0) + 1}"
+        scores = score_examples(model, self.world.examples)
+        place = self.plane.add_model(Model(service_time(Version(name), self.runtime), self.world.costs(scores, model.threshold)))
+        self.models[name], self.snapshots[name], self.sizes[name] = place, snapshot, TREES
+        self.trained.append((model, scores))
+        return name
 
     def arrivals(self, start: float, end: float, rate: float) -> Batch:
         """The requests in [start, end) at `rate` per second."""
@@ -67,7 +96,9 @@ def open_service(scenario: Scenario, seed: int, progress: Progress) -> Service:
         cancel_on_timeout=runtime.cancel_on_timeout,
         count_answers=True,
     )
-    return Service(world, world.arrivals(), plane, {name: place for place, name in enumerate(names)}, trained)
+    places = {name: place for place, name in enumerate(names)}
+    sizes = {name: scenario.version(name).trees for name in names}
+    return Service(world, world.arrivals(), plane, runtime, places, trained, sizes)
 
 
 def client_policy(clients: Clients) -> ClientPolicy:

@@ -6,7 +6,14 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from ...sandbox.model.actions import ACTIONS
-from ...sandbox.model.faults import CLIENTS_RETRY_STORM, FAULTS, LABELS_DELAY, RELEASE_SLOW_MODEL, TRAFFIC_SPIKE
+from ...sandbox.model.faults import (
+    CLIENTS_RETRY_STORM,
+    FAULTS,
+    LABELS_DELAY,
+    RELEASE_SLOW_MODEL,
+    RELEASE_SWAPPED,
+    TRAFFIC_SPIKE,
+)
 from ...sandbox.model.params import Params
 from ...sandbox.model.releases import deploy
 from ...sandbox.model.scenario import Scenario
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
     from .pipeline import Pipeline
     from .plane import Plane
     from .quality import QualityMonitor
+    from .retraining import RetrainingLoop
     from .service import Service
     from .views import Views
 
@@ -50,12 +58,16 @@ class SimStack:
         """Open the world, train or load the model, and start the replicas, ready at the start of the warm-up."""
         import simpy
 
+        from .canary import Canary
         from .metrics import Exporter
         from .model_book import ModelBook
         from .model_metrics import ModelMetrics
         from .pipeline import open_pipeline
         from .quality import QualityMonitor
+        from .retraining import RetrainingLoop
         from .service import client_policy, open_service
+        from .steering import Steering
+        from .training_run import Workshop
         from .views import Views
 
         self._faults: dict[str, str] = {}
@@ -80,11 +92,24 @@ class SimStack:
             self._env, self._service, self._pipeline.scorer, scenario, lambda: self._spec.champion.version
         )
         self._book = ModelBook(self._service, scenario, lambda: scenario.calendar(self._env.now))
-        self._views: Views = Views(self._service, self._pipeline.store, self._quality, self._book)
-        model_metrics = ModelMetrics(self._pipeline.store, self._quality)
+        steering = Steering(self._env, lambda: self._spec, self._desire, self._log)
+        workshop = Workshop(
+            steering,
+            self._service,
+            self._pipeline.scorer,
+            self._quality,
+            self._book,
+            Canary(steering, self._plane, self._fleet, self._quality),
+            scenario.runtime.training_time,
+        )
+        begins = self._service.world.draws.calendar(0.0)
+        self._loop: RetrainingLoop = RetrainingLoop(steering, workshop, self._quality, begins, scenario.world.pace)
+        self._views: Views = Views(self._service, self._pipeline.store, self._quality, self._book, self._loop)
+        model_metrics = ModelMetrics(self._pipeline.store, self._quality, self._loop)
         self._exporter: Exporter = Exporter(self._plane, self._fleet, scenario.world.prices, model_metrics)
         self._env.process(self._pipeline.run())
         self._env.process(self._quality.run())
+        self._env.process(self._loop.run())
         self._env.process(scaler.run())
         self._env.process(self._scrape())
         self._env.process(Watch(self._env, self._plane, self._fleet, self._log).run())
@@ -156,6 +181,10 @@ class SimStack:
             self._pipeline.begin(beat, fault, params)
         elif fault == LABELS_DELAY.name:
             self._quality.begin_delay(beat, float(params["delay"]))
+        elif fault.startswith("retraining."):
+            self._loop.begin(beat, fault, params)
+        elif fault == RELEASE_SWAPPED.name:
+            self._swap(str(params.get("version", self._spec.candidate.version)))
 
     def _clear(self, beat: str, fault: str) -> None:
         """A fault ends by itself; a release stays until somebody rolls it back."""
@@ -167,12 +196,24 @@ class SimStack:
             self._pipeline.end(beat)
         elif fault == LABELS_DELAY.name:
             self._quality.end_delay(beat)
+        elif fault.startswith("retraining."):
+            self._loop.end(beat)
 
-    def _desire(self, spec: ServiceSpec, by: str) -> None:
+    def _swap(self, candidate: str) -> None:
+        """The release pipeline mixes the two deployments up."""
+        champion = self._spec.champion.version
+        if candidate and candidate != champion:
+            mixed = {"champion.version": candidate, "champion.previous": champion}
+            if self._spec.candidate.replicas:
+                mixed["candidate.version"] = champion
+            self._desire(with_fields(self._spec, dict(mixed)), "release-pipeline", "deploy of the aliases")
+
+    def _desire(self, spec: ServiceSpec, by: str, why: str = "") -> None:
         """A controller or a pipeline of the service changes the desired state."""
-        for change in differences(self._spec, spec, by):
+        for change in differences(self._spec, spec, by, why):
             self._changes.append(change)
-            self._log(by, "info", f"{change.field}: {change.before} -> {change.after}")
+            told = f"{change.field.removeprefix('retraining.')}: {_said(change.before)} -> {_said(change.after)}"
+            self._log(by, "info", f"{told} ({why})" if why else told)
             self._change(change)
 
     def _change(self, change: Change) -> None:
@@ -185,6 +226,8 @@ class SimStack:
             self._plane.set_gateway(self._spec.gateway, self._spec.fallback)
         elif part == "features":
             self._pipeline.change(change, self._spec.features)
+        elif change.field == "retraining.restarted":
+            self._loop.restart()
         elif f"model-{part}" in POOLS:
             pool = POOLS.index(f"model-{part}")
             workload = (self._spec.champion, self._spec.candidate, self._spec.shadow)[pool]
@@ -207,7 +250,8 @@ class SimStack:
     def _scrape(self) -> Generator[simpy.Event, None, None]:
         """Take a scrape at every multiple of the interval."""
         while True:
-            self._scrapes.append(self._exporter.scrape(self._env.now, self._spec, self._paid_seconds))
+            paid = (self._paid_seconds, self._loop.training_seconds)
+            self._scrapes.append(self._exporter.scrape(self._env.now, self._spec, *paid))
             yield self._env.timeout(SCRAPE_INTERVAL)
 
     def _log(self, component: str, severity: str, text: str) -> None:
@@ -216,7 +260,15 @@ class SimStack:
     def _telemetry(self, at: float) -> Telemetry:
         """What has come together since the last step."""
         counted = self._plane.counts()
-        ledger = Ledger(counted.failed, counted.slow, counted.ok, counted.prediction_cost, self._replica_seconds)
-        telemetry = Telemetry(at, tuple(self._scrapes), tuple(self._logs), tuple(self._changes), ledger, self._fleet.names())
+        paid = (self._replica_seconds, self._loop.training_seconds)
+        ledger = Ledger(counted.failed, counted.slow, counted.ok, counted.prediction_cost, *paid)
+        versions = self._book.told() if self._book is not None else ()
+        told = (tuple(self._scrapes), tuple(self._logs), tuple(self._changes))
+        telemetry = Telemetry(at, *told, ledger, self._fleet.names(), versions)
         self._scrapes, self._logs, self._changes = [], [], []
         return telemetry
+
+
+def _said(value: object) -> object:
+    """An empty name in words."""
+    return "none" if value == "" else value

@@ -17,6 +17,7 @@ from ...sandbox.world.data import FEATURES
 from .feature_store import FeatureStore
 from .model_book import ModelBook
 from .quality import QualityMonitor
+from .retraining import RetrainingLoop
 from .service import Service
 
 ROWS = 10
@@ -26,11 +27,14 @@ ROWS = 10
 class Views:
     """Tables of the present state."""
 
-    def __init__(self, service: Service, store: FeatureStore, monitor: QualityMonitor, book: ModelBook) -> None:
+    def __init__(
+        self, service: Service, store: FeatureStore, monitor: QualityMonitor, book: ModelBook, loop: RetrainingLoop
+    ) -> None:
         self._service = service
         self._store = store
         self._monitor = monitor
         self._book = book
+        self._loop = loop
 
     def look(self, view: str, subject: str = "") -> Table:
         """What a view shows now.
@@ -44,6 +48,7 @@ class Views:
             "freshness": self._freshness,
             "slices": self._slices,
             "version": self._version,
+            "runs": self._runs,
         }
         if view not in makers:
             raise UsageError(f"unknown view {view!r}; {nearest(view, VIEWS)}")
@@ -127,6 +132,19 @@ class Views:
         facts: dict[str, Cell] = {alias: self._called(entry) for alias, entry in aliased.items() if entry is not None}
         return Table(f"Lineage of {name}", ("what", "is"), rows, facts)
 
+    def _runs(self, _subject: str) -> Table:
+        rows = tuple(
+            (
+                f"run-{run.number}", run.trigger.value, _clock(run.began), run.days, run.rows,
+                None if run.late is None else _percent(run.late), run.data[:12] or None, run.version or None, run.result,
+                run.reason or None,
+            )
+            for run in self._loop.runs
+        )  # fmt: skip
+        columns = ("run", "trigger", "began", "days", "rows", "late", "data", "version", "result", "reason")
+        age = self._loop.age / 86400.0
+        return Table("Runs of the retraining loop", columns, rows, {"runs": len(rows), "days since the last": _number(age)})
+
     def _called(self, entry: Entry) -> str:
         """What the drill calls a registered version."""
         return next(name for name in self._service.models if self._book.model(name).id == entry.model.id)
@@ -138,6 +156,11 @@ def _bins(edges: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[str]
         return ["any", "missing"]
     inner = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
     return [f"up to {edges[0]:.4g}", *inner, f"above {edges[-1]:.4g}", "missing"]
+
+
+def _clock(t: float) -> str:
+    """Drill time as minutes and seconds."""
+    return f"{int(t) // 60:02d}:{int(t) % 60:02d}"
 
 
 def _number(value: float) -> float | None:

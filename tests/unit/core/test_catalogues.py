@@ -14,6 +14,7 @@ from drillbox.sandbox.model.errors import Exit, nearest
 from drillbox.sandbox.model.events import BODIES
 from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.params import Kind, Param, Params, Value, parse_params
+from drillbox.sandbox.model.retraining import WAITS
 from drillbox.sandbox.model.service import (
     Autoscaler,
     Fallback,
@@ -132,7 +133,24 @@ ONE_OF_EACH: dict[str, dict[str, Value]] = {
     "release-feature": {"feature": "precip"},
     "pin-feed": {"feed": "v1"},
     "restart-pipeline": {},
+    "retrain": {"days": 30},
+    "freeze-retraining": {},
+    "resume-retraining": {},
+    "approve": {},
+    "reject": {},
+    "abort-canary": {},
+    "restart-scheduler": {},
+    "set-retraining": {
+        "every": 24.0, "drift": 2.0, "decay": 0.2, "cooldown": 1.0, "days": 7, "gate": False, "margin": 0.1, "approval": "hand",
+        "canary": False,
+    },
+}  # fmt: skip
+IN_STATE: dict[str, dict[str, Value]] = {
+    "resume-retraining": {"retraining.frozen": True},
+    "approve": {"retraining.stage": f"run-1: {WAITS}"},
+    "reject": {"retraining.stage": "run-1: training"},
 }
+"""What must be so for an action to make sense, beside `EVERYTHING`."""
 
 
 def test_every_action_with_a_plan_is_tried_below() -> None:
@@ -143,7 +161,7 @@ def test_every_action_with_a_plan_is_tried_below() -> None:
 def test_every_field_of_the_table_can_change(name: str) -> None:
     action = ACTIONS[name]
     assert action.plan is not None
-    spec = with_fields(EVERYTHING, {"champion.concurrency": 3, "champion.queue": 5})
+    spec = with_fields(EVERYTHING, {"champion.concurrency": 3, "champion.queue": 5, **IN_STATE.get(name, {})})
     wanted = action.plan(spec, parse_params(action.params, ONE_OF_EACH[name], base_units=True), 1)
     assert {change.field for change in differences(spec, wanted, "me")} == set(action.fields)
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from drillbox.sandbox.engine import Engine, Readings
 from drillbox.sandbox.journal import Header
 from drillbox.sandbox.model.actions import ACTIONS
-from drillbox.sandbox.model.events import Command, Event
+from drillbox.sandbox.model.events import Command, Event, Registered
 from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.scenario import (
     Answer,
@@ -100,6 +100,7 @@ class Facts:
     transitions: tuple[Transition, ...] = ()
     logs: tuple[LogLine, ...] = ()
     changes: tuple[Change, ...] = ()
+    versions: tuple[Registered, ...] = ()
 
 
 class Play:
@@ -121,7 +122,7 @@ class Play:
         due = self.engine.step(now)
         self.effects += [(now, effect) for effect in due.effects]
         facts = facts or Facts()
-        telemetry = Telemetry(now + 1.0, (), facts.logs, facts.changes, Ledger(ok=int(now)), REPLICAS)
+        telemetry = Telemetry(now + 1.0, (), facts.logs, facts.changes, Ledger(ok=int(now)), REPLICAS, facts.versions)
         readings = None
         if facts.slis is not None or facts.transitions:
             readings = Readings(facts.slis or {}, {"available": (now, now)}, facts.transitions)

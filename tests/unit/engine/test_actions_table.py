@@ -13,11 +13,14 @@ from drillbox.sandbox.model.errors import nearest
 from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.features import ONLINE, listed
 from drillbox.sandbox.model.params import Kind, Param, ParamError, Value, parse_params
+from drillbox.sandbox.model.retraining import WAITS
 from drillbox.sandbox.model.service import (
+    Approval,
     Autoscaler,
     Fallback,
     Features,
     Gateway,
+    Retraining,
     ServiceSpec,
     Workload,
     differences,
@@ -36,6 +39,20 @@ SPEC = st.builds(
     st.builds(Autoscaler, st.booleans(), FEW, FEW, SHARE),
     st.builds(Gateway, SHARE, FEW, SHARE, SHARE, SHARE, SHARE),
     st.builds(Features, st.sets(st.sampled_from(ONLINE)).map(listed), st.sampled_from(["v1", "latest"])),
+    st.builds(
+        Retraining,
+        st.booleans(),
+        SHARE,
+        SHARE,
+        SHARE,
+        SHARE,
+        FEW,
+        st.booleans(),
+        SHARE,
+        st.sampled_from(Approval),
+        st.booleans(),
+        stage=st.sampled_from(["", "run-1: training", f"run-1: {WAITS}"]),
+    ),
     st.sampled_from(Fallback),
 )
 PARAMS = [param for action in ACTIONS.values() for param in action.params]

@@ -34,6 +34,7 @@ from drillbox.sandbox.model.events import (
     Injected,
     Logged,
     Observed,
+    Registered,
     Rejected,
     Settled,
 )
@@ -57,13 +58,17 @@ STRATEGIES: dict[str, st.SearchStrategy[Body]] = {
     "Rejected": st.builds(Rejected, TEXT, WHOLE, TEXT, PARAMS, TEXT),
     "Completed": st.builds(Completed, TEXT, WHOLE, TEXT),
     "Failed": st.builds(Failed, TEXT, WHOLE, TEXT, TEXT),
-    "Changed": st.builds(Changed, TEXT, VALUE, VALUE, TEXT),
+    "Changed": st.builds(Changed, TEXT, VALUE, VALUE, TEXT, TEXT),
+    "Registered": st.builds(Registered, TEXT, TEXT, TEXT, TEXT, WHOLE, TEXT, NUMBER, NUMBER, TEXT),
     "Logged": st.builds(Logged, NUMBER, TEXT, TEXT, TEXT),
     "Alerted": st.builds(Alerted, TEXT, st.dictionaries(TEXT, TEXT, max_size=3), TEXT, TEXT, NUMBER, TEXT, st.booleans()),
     "Observed": st.builds(Observed, AMOUNTS, COUNTS, AMOUNTS),
     "Settled": st.builds(Settled, AMOUNTS),
     "Ended": st.builds(Ended, TEXT),
 }
+
+
+TRAINED = Registered("v2", "flights-1", "2013-01-01T00:00:00", "2013-02-01T00:00:00", 20_000, "c0ffee", 0.8, 0.1, "by hand")
 
 
 def drill() -> list[Event]:
@@ -74,7 +79,7 @@ def drill() -> list[Event]:
     play.ask("acknowledge", number=3)
     play.second(Facts({"saturation": 0.5}, (fires(1.0),), (LogLine(0.5, "gateway", "warning", "voll bis übers Dach\n"),)))
     play.ask("fallback", {"mode": "always"}, number=4)
-    play.second(Facts(changes=(Change("champion.replicas", 5, 6, "autoscaler"),)))
+    play.second(Facts(changes=(Change("champion.replicas", 5, 6, "autoscaler", "busy"),), versions=(TRAINED,)))
     play.until(8.0)
     play.second(Facts({"saturation": 0.25}, (resolves(9.0),)))
     return [*play.events, *play.engine.end("finished")]

@@ -90,10 +90,11 @@ def test_training_again_gives_the_same_model_and_a_changed_future_changes_nothin
         weather=weather,
     )
     features = training.departure_features(flight_data, flight_data.departing(until, until + 1440))
-    first, quality = training.fit(flight_data, wanted)
-    second, same = training.fit(other, wanted)
+    first, quality, predictions = training.fit(flight_data, wanted)
+    second, same, again = training.fit(other, wanted)
     assert np.array_equal(training.score(first, features), training.score(second, features))
     assert quality == same
+    assert predictions == again
     assert quality.flights == np.sum((flight_data.known_at <= until) & (flight_data.departure // 60 * 60 + 60 <= until))
 
 
