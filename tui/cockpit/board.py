@@ -14,7 +14,7 @@ SMALLEST = Size(60, 20)
 """Cells of a terminal below which nothing can be read."""
 FULL = Size(100, 30)
 """Cells of a terminal from which all panels are shown at once."""
-WIDE = Size(160, 45)
+WIDE = Size(200, 45)
 """Cells from which also the three lists are shown side by side."""
 
 PANELS = ("objectives", "alerts", "service", "chart", "gauges", "events", "logs", "changes")

@@ -85,8 +85,8 @@ def burn_history(objective: Objective, samples: Sequence[Sample], window: float 
 def share_bad(counts: Sequence[tuple[float, Counts]], window: float, last: int = -1) -> float | None:
     """The share of bad events in the `window` seconds before the sample with the index `last`; None without events.
 
-    The part of a window that reaches back before the first sample is taken to have been like the drill's first seconds: no event
-    tells of the warm-up, but it fills the windows.
+    A part of a window that reaches back into the warm-up, of which no event tells, is taken to have been like the drill's first
+    seconds, from the first event that was counted on.
     """
     end, (good, total) = counts[last]
     good_before, total_before = _at(counts, end - window)
@@ -97,7 +97,7 @@ def share_bad(counts: Sequence[tuple[float, Counts]], window: float, last: int =
 
 
 def _at(counts: Sequence[tuple[float, Counts]], when: float) -> Counts:
-    """The counts at a time; before the first sample they grew as they did right after it, and nothing was bad."""
+    """The counts at a time; before the first sample they grew from 0 as they did right after it, and nothing was bad."""
     first, (good, total) = counts[0]
     if when >= first:
         return counts[bisect_right(counts, when, key=_when) - 1][1]
@@ -105,7 +105,7 @@ def _at(counts: Sequence[tuple[float, Counts]], when: float) -> Counts:
         return good, total
     second, (_, total_then) = counts[1]
     missing = (total_then - total) / (second - first) * (first - when)
-    return good - missing, total - missing
+    return max(0.0, good - missing), max(0.0, total - missing)
 
 
 def _when(one: tuple[float, Counts]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from textual.content import Content
 
@@ -30,6 +31,8 @@ _SEVERITIES = {
     "warning": Mark("▲", "warn", "$text-warning"),
     "error": Mark("✗", "error", "bold $text-error"),
 }
+_MEMORY = 6000
+"""Rows that are not made anew."""
 SEVERITIES = tuple(_SEVERITIES)
 """Of log lines, the least first."""
 
@@ -76,6 +79,7 @@ def feed(picture: Picture) -> list[Row]:
     return [_feed_row(line) for line in picture.feed]
 
 
+@lru_cache(_MEMORY)
 def _feed_row(line: Line) -> Row:
     mark = _KINDS[line.kind]
     text = Content.assemble(
@@ -89,6 +93,7 @@ def logs(picture: Picture, chosen: LogFilter) -> list[Row]:
     return [log_row(entry) for entry in picture.logs if chosen.takes(entry.line)]
 
 
+@lru_cache(_MEMORY)
 def log_row(entry: Log) -> Row:
     """One log line."""
     line = entry.line
@@ -107,6 +112,7 @@ def changes(picture: Picture) -> list[Row]:
     return [change_row(change) for change in picture.changes]
 
 
+@lru_cache(_MEMORY)
 def change_row(change: Change) -> Row:
     """One changed field."""
     body = change.body

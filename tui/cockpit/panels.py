@@ -41,8 +41,9 @@ class ListPanel(Rows):
     """
 
     def __init__(self, number: int, title: str, build: Build, empty: str, *, follow: bool = False) -> None:
-        super().__init__(f"{number} {title}", empty, follow=follow, id=title.casefold())
+        super().__init__(f"{number} {title}", "…", follow=follow, id=title.casefold())
         self._build = build
+        self._without = empty
         self._shown: tuple[Picture, int] | None = None
         self._picture: Picture | None = None
         if self.id in LISTS:
@@ -60,6 +61,7 @@ class ListPanel(Rows):
         if self._picture is None or width <= 0 or self._shown == (self._picture, width):
             return
         self._shown = self._picture, width
+        self.empty = self._without
         try:
             self.show(self._build(self._picture, width))
         except Exception as error:  # noqa: BLE001  # a panel that fails must not end the cockpit
@@ -105,10 +107,14 @@ class Painted(Widget, can_focus=True):
         self.picture: Picture | None = None
 
     def take(self, picture: Picture) -> None:
-        """Show a picture."""
-        self.picture = picture
-        if self.display:
+        """Show a picture, if that looks any different."""
+        before, self.picture = self.picture, picture
+        if self.display and (before is None or self.differ(before, picture)):
             self.refresh()
+
+    def differ(self, before: Picture, now: Picture) -> bool:
+        """Whether a picture looks different from the one before: here if there is a new observation, or a new mark."""
+        return before.samples is not now.samples or before.changes is not now.changes or before.feed is not now.feed
 
     def render(self) -> Content:
         """What it looks like."""
@@ -141,6 +147,10 @@ class ChartPanel(Painted):
         """The whole drill, or the last minutes."""
         self.zoomed = not self.zoomed
         self.refresh()
+
+    def differ(self, before: Picture, now: Picture) -> bool:
+        """Zoomed in, the chart moves with the time."""
+        return self.zoomed or super().differ(before, now)
 
     def paint(self, picture: Picture, width: int, height: int) -> Content:
         """Legend and plot."""

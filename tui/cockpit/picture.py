@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from ...sandbox.model.actions import ACTIONS
 from ...sandbox.model.events import (
@@ -24,6 +25,8 @@ from . import fleet as pods
 from .budgets import Sample
 from .fleet import Fleet
 from .words import change_text, params
+
+T = TypeVar("T")
 
 MOST_SAMPLES = 2160
 """Observations that are kept, three hours at full resolution; of older ones every second goes."""
@@ -190,17 +193,18 @@ class _Draft:
         self._ended = picture.ended
 
     def done(self) -> Picture:
-        """The new picture."""
+        """The new picture. What has not changed is the same object as before, so that nobody need look at it again."""
+        before = self._before
         return Picture(
             self._snapshot,
             self.last,
             self._pager,
-            tuple(_thinned(self._samples)),
-            self._alerts,
-            tuple(self._logs[-MOST_LINES:]),
-            tuple(self._changes[-MOST_LINES:]),
-            tuple(self._orders[-MOST_LINES:]),
-            tuple(self._feed[-MOST_LINES:]),
+            _same(before.samples, _thinned(self._samples)),
+            self._alerts if self._alerts != before.alerts else before.alerts,
+            _same(before.logs, self._logs[-MOST_LINES:]),
+            _same(before.changes, self._changes[-MOST_LINES:]),
+            _same(before.orders, self._orders[-MOST_LINES:]),
+            _same(before.feed, self._feed[-MOST_LINES:]),
             self._fleet,
             self._ended,
         )
@@ -298,6 +302,11 @@ class _Draft:
         for key, alert in self._alerts.items():
             if alert.firing and name in ("all", alert.name):
                 self._alerts[key] = replace(alert, acknowledged=actor)
+
+
+def _same(before: tuple[T, ...], now: list[T]) -> tuple[T, ...]:
+    fresh = tuple(now)
+    return before if fresh == before else fresh
 
 
 def _thinned(samples: list[Sample]) -> list[Sample]:

@@ -99,7 +99,8 @@ class Rows(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._lit = lit
         self.border_title = title
-        self._empty = empty
+        self.empty = empty
+        """What it says without rows."""
         self._follow = follow
         self._rows: tuple[Row, ...] = ()
         self._strips: dict[tuple[Row, int, bool, bool], Strip] = {}
@@ -135,7 +136,7 @@ class Rows(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         index = y + self.scroll_offset.y
         if not self._rows and y == 0:
-            return self._strip(Row(None, Content.styled(self._empty, MUTED)), width, chosen=False)
+            return self._strip(Row(None, Content.styled(self.empty, MUTED)), width, chosen=False)
         if index >= len(self._rows):
             return Strip.blank(width, self.rich_style)
         return self._strip(self._rows[index], width, chosen=index == self.cursor and self._rows[index].key is not None)
