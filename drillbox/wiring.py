@@ -31,10 +31,10 @@ class Wiring:
     """What the command needs of the other rooms. Everything is imported when it is asked for."""
 
     def library(self) -> Library:
-        """The scenarios that come with the package."""
+        """The scenarios that come with the package, and those of packs."""
         from .sandbox.loading import Library
 
-        return Library.packaged()
+        return Library.installed()
 
     def stacks(self) -> Mapping[str, Capabilities]:
         """What each stack can realise."""

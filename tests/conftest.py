@@ -43,6 +43,7 @@ def session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         home = _new_home(tmp_path_factory.mktemp("drillbox-home"))
         patch.setenv("DRILLBOX_HOME", str(home))
+        patch.delenv("DRILLBOX_SCENARIOS", raising=False)
         yield home
 
 

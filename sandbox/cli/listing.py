@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 @click.option("--spoilers", is_flag=True, help="Add group, cause, and whether it is a control.")
 @click.option("--skill", help="Only those that practise a skill which contains this text.")
 @click.option("--difficulty", type=click.IntRange(1, 5), help="Only those of this difficulty.")
+@click.option("--pack", help="Only those of this pack.")
 @click.pass_obj
-def list_command(wiring: SessionMaker, as_json: bool, spoilers: bool, skill: str | None, difficulty: int | None) -> None:
-    """List the incidents.
+def list_command(
+    wiring: SessionMaker, as_json: bool, spoilers: bool, skill: str | None, difficulty: int | None, pack: str | None
+) -> None:
+    """List the incidents; those of a pack have its name before their own.
 
     \b
     Examples:
@@ -31,13 +34,17 @@ def list_command(wiring: SessionMaker, as_json: bool, spoilers: bool, skill: str
       drillbox list --skill overload --difficulty 1
       drillbox list --json | jq -r '.[].id'
     """
-    listing = wiring.library().listing()
+    library = wiring.library()
+    listing = library.listing()
+    if pack is not None:
+        choose([pack], list(library.packs), "pack")
     for problem in listing.problems:
         tell(f"left out: {problem}")
     entries = [
         entry
         for entry in listing.entries
         if (difficulty is None or entry.difficulty == difficulty)
+        and (pack is None or entry.id.startswith(f"{pack}/"))
         and (skill is None or any(skill.lower() in one.lower() for one in entry.skills))
     ]
     if as_json:

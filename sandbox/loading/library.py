@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from ..model.errors import InvalidScenarioError, Place, Problem, UsageError, nearest
 from ..model.units import UnitError, parse_duration
 from .document import Data, Document, invalid, read_document
+from .packs import Found, Pack, find_packs
 
 SUFFIXES = (".yaml", ".yml")
+_IN_PACK = re.compile(r"[a-z0-9-]+/[a-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the listing. `group`, `cause` and `control` are spoilers."""
+    """One line of the listing; `id` has the name of its pack before it. `group`, `cause` and `control` are spoilers."""
 
     id: str
     title: str
@@ -40,10 +44,12 @@ class Listing:
 
 
 class Library:
-    """Scenario files in folders and the folders below them. Read once, when it is first asked for."""
+    """Scenario files in folders and the folders below them, and packs of others. Read once, when it is first asked for."""
 
-    def __init__(self, folders: Iterable[Path]) -> None:
+    def __init__(self, folders: Iterable[Path], packs: Callable[[], Found] = lambda: ((), ())) -> None:
+        """`packs` finds the packs and tells the problems of those that are left out."""
         self.folders = tuple(folders)
+        self._packs = packs
         self._listing: Listing | None = None
 
     @classmethod
@@ -51,8 +57,22 @@ class Library:
         """The scenarios that come with the package, then those of further packs."""
         return cls((Path(__file__).parents[2] / "scenarios", *packs))
 
+    @classmethod
+    def installed(cls) -> Library:
+        """The scenarios that come with the package, and the packs of the user and of installed distributions."""
+        return cls(cls.packaged().folders, find_packs)
+
+    @cached_property
+    def packs(self) -> Mapping[str, Pack]:
+        """The packs by name."""
+        return {pack.name: pack for pack in self._found[0]}
+
+    @cached_property
+    def _found(self) -> Found:
+        return self._packs()
+
     def paths(self) -> tuple[Path, ...]:
-        """Every scenario file, folder by folder, sorted.
+        """Every scenario file that is not in a pack, folder by folder, sorted.
 
         Raises:
             UsageError: a folder is not there.
@@ -61,17 +81,26 @@ class Library:
         for folder in self.folders:
             if not folder.is_dir():
                 raise UsageError(f"{folder}: no such folder of scenarios")
-            found += sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+            found += _files(folder)
         return tuple(dict.fromkeys(found))
 
     def listing(self) -> Listing:
         """Entries sorted by difficulty and id, and the files that could not be listed.
 
         Raises:
-            InvalidScenarioError: two files have the same id; it names both.
+            InvalidScenarioError: two files that are not in a pack have the same id; it names both.
         """
         if self._listing is None:
-            self._listing = _list(self.paths())
+            entries, problems, duplicates = _list(self.paths())
+            if duplicates:
+                raise InvalidScenarioError(duplicates)
+            problems += self._found[1]
+            for pack in self.packs.values():
+                # A pack of somebody else must not keep anybody from playing: what is wrong in it is left out.
+                others, broken, twice = _list(_files(pack.folder))
+                entries += [replace(entry, id=f"{pack.name}/{entry.id}") for entry in others]
+                problems += broken + twice
+            self._listing = Listing(tuple(sorted(entries, key=lambda entry: (entry.difficulty, entry.id))), tuple(problems))
         return self._listing
 
     def entries(self) -> tuple[Entry, ...]:
@@ -89,21 +118,38 @@ class Library:
         by_id = {entry.id: entry.path for entry in listing.entries}
         if name in by_id:
             return by_id[name]
-        broken = [problem for problem in listing.problems if Path(problem.place.file).stem == name]
+        pack, _, plain = name.rpartition("/")
+        if pack and pack not in self.packs:
+            raise UsageError(f"unknown scenario {name[:80]!r}: there is no pack {pack[:80]!r}{self._why_not(pack)}")
+        broken = [problem for problem in listing.problems if self._means(problem, pack, plain)]
         if broken:
             raise InvalidScenarioError(broken)
         raise UsageError(f"unknown scenario {name!r}; {nearest(name[:80], by_id)}")
 
+    def _means(self, problem: Problem, pack: str, plain: str) -> bool:
+        """Whether a file that could not be listed is the scenario of a name, by the looks of it."""
+        file = Path(problem.place.file)
+        return file.stem == plain and (not pack or file.is_relative_to(self.packs[pack].folder))
+
+    def _why_not(self, name: str) -> str:
+        told = [str(problem) for problem in self._found[1]]
+        return f"; {nearest(name[:80], self.packs)}" if not told else "; left out: " + "; ".join(told)
+
 
 def find_scenario(name: str | Path, library: Library) -> Path:
-    """The scenario file that is meant by an id or a path. A path is recognised by its suffix, by a separator or by being there.
+    """The scenario file that is meant by an id, an id in a pack (`acme/slow-lane`) or a path.
+
+    A path is recognised by its suffix, by more than one separator or by being there.
 
     Raises:
         UsageError: there is no scenario with this id.
         InvalidScenarioError: the library cannot be listed.
     """
     path = Path(name)
-    if isinstance(name, Path) or path.suffix in SUFFIXES or len(path.parts) > 1 or path.is_absolute():
+    in_pack = (
+        isinstance(name, str) and _IN_PACK.fullmatch(name) and (name.partition("/")[0] in library.packs or not path.exists())
+    )
+    if isinstance(name, Path) or path.suffix in SUFFIXES or (len(path.parts) > 1 and not in_pack) or path.is_absolute():
         return path
     try:
         return library.find(name)
@@ -113,7 +159,12 @@ def find_scenario(name: str | Path, library: Library) -> Path:
         raise
 
 
-def _list(paths: Iterable[Path]) -> Listing:
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+
+
+def _list(paths: Iterable[Path]) -> tuple[list[Entry], list[Problem], list[Problem]]:
+    """Entries, problems of files that cannot be listed, and of files whose id another one has."""
     entries: dict[str, Entry] = {}
     problems: list[Problem] = []
     duplicates: list[Problem] = []
@@ -128,9 +179,7 @@ def _list(paths: Iterable[Path]) -> Listing:
         if first is not entry:
             place = Place(str(path), *document.values[("id",)], "id")
             duplicates.append(Problem(place, f"{entry.id!r} is the id of {first.path} already"))
-    if duplicates:
-        raise InvalidScenarioError(duplicates)
-    return Listing(tuple(sorted(entries.values(), key=lambda entry: (entry.difficulty, entry.id))), tuple(problems))
+    return list(entries.values()), problems, duplicates
 
 
 def _entry(document: Document, path: Path) -> Entry:
@@ -159,9 +208,9 @@ def _entry(document: Document, path: Path) -> Entry:
                 path,
                 _names(data.get("profiles")),
             )
-    from .loader import scenario_from  # pydantic is slow to import, and needed only to say what is wrong
+    from .loader import load  # pydantic is slow to import, and needed only to say what is wrong
 
-    scenario_from(document)
+    load(path)
     raise invalid(document.file, "cannot be listed")
 
 
