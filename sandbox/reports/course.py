@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..drill import Result
 from ..model.scenario import Objective, Scenario
-from ..model.units import format_clock, format_duration, format_share
+from ..model.units import format_clock, format_duration
 from ..scoring.harm import harm_of
 from ..scoring.record import Point
 from .charts import chart, marks
@@ -46,6 +46,8 @@ def _charts(result: Result) -> Iterator[str]:
         ("replicas", f"0 to {2 * replicas} ready", _of("replicas"), 2.0 * replicas),
         ("money", "$ of harm per minute, 0 to a request rate of failures", _money(result), _worst(scenario)),
     ]
+    if any("quality_brier" in point.slis for point in points):
+        rows.append(("Brier score", "0 to 0.5, 0 is best", _of("quality_brier"), 0.5))
     left = max(len(name) for name in (*(row[0] for row in rows), *(goal.id for goal in scenario.objectives)))
     for name, axis, read, top in rows:
         drawn = chart([read(place, points) for place in range(len(points))], top, WIDTH)
@@ -99,7 +101,7 @@ def _share(goal: Objective, first: Point, last: Point) -> float | None:
 
 
 def _wanted(goal: Objective) -> str:
-    return f"{format_share(goal.target)} answered" + (f" within {format_duration(goal.bound)}" if goal.bound is not None else "")
+    return goal.wanted
 
 
 def _verdict(goal: Objective, share: float | None) -> str:

@@ -13,6 +13,7 @@ from ..scoring.record import CommandRecord, Record
 from .panels import IDLE, REFERENCE, WANTED, YOU, Curve, Panel, health_panels, panels, summary
 from .plain import fault_params_text, params_text
 from .svg import Axis, Lane, Mark, Span, bands, chart, lane, lines, ruler, sample
+from .versions import services
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -64,7 +65,7 @@ def figures_of(result: Result) -> Figures:
     faults = tuple(_faults(result.record, duration))
     marks = tuple(_marks(result.record))
     axis = Axis(duration, tuple(span for one in faults for span in one.spans), marks)
-    rows = [*faults, *_alerts(result.record, duration)]
+    rows = [*faults, *_alerts(result.record, duration), *_versions(result)]
     rulers = {name: ruler(axis, room) for name, room in ROOMS.items()}
     return Figures(
         rulers=tuple((name, _safe(text)) for name, text in rulers.items()),
@@ -125,6 +126,14 @@ def _faults(record: Record, duration: float) -> Iterator[Lane]:
     for at, fault in record.faults:
         what = f"{fault.fault} {fault_params_text(fault.fault, fault.params)}".strip()
         yield Lane("fault", what, (Span(at, ends.get(fault.beat, duration)),))
+
+
+def _versions(result: Result) -> Iterator[Lane]:
+    """Which version was the champion when; nothing if it was the same all the time."""
+    spans = services(result)
+    if len(spans) > 1:
+        for version in dict.fromkeys(one.version for one in spans):
+            yield Lane("version", version, tuple(Span(one.start, one.end) for one in spans if one.version == version))
 
 
 def _alerts(record: Record, duration: float) -> list[Lane]:

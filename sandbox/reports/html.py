@@ -18,6 +18,8 @@ from ..scoring.record import CommandRecord, Record
 from .figures import asked, figures_of
 from .panels import IDLE, REFERENCE, YOU, is_about_health
 from .scale import scale_of
+from .versions import HEAD as VERSION_HEAD
+from .versions import version_rows
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -42,6 +44,8 @@ def debrief_html(result: Result) -> str:
         actors=sorted({command.actor for command in result.record.commands}),
         explained=result.counterfactuals is not None,
         harms=_harms(result),
+        versions=version_rows(result),
+        version_head=VERSION_HEAD,
         objectives=list(_objectives(result)),
         facts=list(_facts(result)),
         paragraphs=_paragraphs,

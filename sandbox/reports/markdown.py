@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ..drill import Result
 from ..model.events import Alerted, Changed, Injected
 from ..model.scenario import Scenario
@@ -11,6 +13,7 @@ from ..scoring.record import CommandRecord
 from .course import course
 from .plain import fault_params_text, params_text, value_text
 from .scale import scale_of
+from .versions import HEAD, version_rows
 
 
 def debrief(result: Result) -> str:
@@ -25,6 +28,7 @@ def debrief(result: Result) -> str:
         _harm(result),
         _worth(result),
         course(result),
+        _versions(result),
         _timeline(result),
         _answer(scenario),
     ]
@@ -87,6 +91,16 @@ def _worth(result: Result) -> str:
     return "\n".join(lines)
 
 
+def _versions(result: Result) -> str:
+    """What the versions of the model were trained on, and how good they were."""
+    rows = version_rows(result)
+    if not rows:
+        return ""
+    lines = ["## Versions of the model", "", f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|"]
+    lines += [f"| {' | '.join(_cell(one) or '-' for one in dataclasses.astuple(row))} |" for row in rows]
+    return "\n".join(lines)
+
+
 def _timeline(result: Result) -> str:
     record = result.record
     rows: list[tuple[float, int, str, str]] = []
@@ -127,7 +141,8 @@ def _alert(alert: Alerted) -> str:
 
 
 def _change(change: Changed) -> str:
-    return f"`{change.field}` {value_text(change.before)} → {value_text(change.after)}"
+    why = f" ({change.why})" if change.why else ""
+    return f"`{change.field}` {value_text(change.before)} → {value_text(change.after)}{why}"
 
 
 def _answer(scenario: Scenario) -> str:

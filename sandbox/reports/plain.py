@@ -157,8 +157,9 @@ def _of_service(event: Event) -> str | None:
     match event.body:
         case Began(_, title, pager):
             return f"{title}. You are on call; this page is about to reach you:\n\n{pager.strip()}\n"
-        case Changed(field, before, after, by):
-            return f"change: {field} {value_text(before)} -> {value_text(after)} ({by})"
+        case Changed(field, before, after, by, why):
+            told = f"{by}: {why}" if why else by
+            return f"change: {field} {value_text(before)} -> {value_text(after)} ({told})"
         case Alerted(name, labels, _, state, _, summary, told) if state in ("firing", "resolved") and told:
             shown = f" - {summary}" if summary and state == "firing" else ""
             return f"{labels.get('severity', 'alert').upper()} {state}: {name}{shown}"

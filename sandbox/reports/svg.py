@@ -35,7 +35,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A row of the timeline. `kind`, `fault`, `page` or `ticket`, decides its looks."""
+    """A row of the timeline. `kind` decides its looks: `fault`, `page`, `ticket` or `version`."""
 
     kind: str
     name: str

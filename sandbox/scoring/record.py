@@ -17,6 +17,7 @@ from ..model.events import (
     Injected,
     Logged,
     Observed,
+    Registered,
     Rejected,
     Settled,
 )
@@ -52,6 +53,7 @@ class Record:
     points: list[Point] = field(default_factory=list)
     commands: list[CommandRecord] = field(default_factory=list)
     changes: list[tuple[float, Changed]] = field(default_factory=list)
+    versions: list[tuple[float, Registered]] = field(default_factory=list)
     faults: list[tuple[float, Injected]] = field(default_factory=list)
     cleared: list[tuple[float, str]] = field(default_factory=list)
     alerts: list[tuple[float, Alerted]] = field(default_factory=list)
@@ -104,6 +106,8 @@ def _fold_fact(record: Record, event: Event) -> None:
             record.ledger = ledger
         case Changed():
             record.changes.append((event.at, event.body))
+        case Registered():
+            record.versions.append((event.at, event.body))
         case Injected():
             record.faults.append((event.at, event.body))
         case Cleared(beat):
