@@ -29,6 +29,8 @@ LETTERS: Mapping[str, str] = {
     "scale": "s", "restart": "t", "set-autoscaler": "o", "shed": "x", "fallback": "f",
     "set-timeout": "w", "set-retries": "e", "roll-back": "b", "stage": "g", "set-canary": "c",
     "promote": "p", "shadow": "h", "quarantine": "u", "release-feature": "l", "pin-feed": "n", "restart-pipeline": "j",
+    "retrain": "T", "freeze-retraining": "Z", "resume-retraining": "U", "approve": "A", "reject": "J",
+    "abort-canary": "C", "restart-scheduler": "H", "set-retraining": "N",
 }  # fmt: skip
 """The letter of each action in the menu; others get one that is free."""
 _UNITS = {

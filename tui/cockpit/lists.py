@@ -20,6 +20,7 @@ _KINDS = {
     "action": Mark("●", "action", "$text-accent"),
     "refused": Mark("✗", "refused", "bold $text-error"),
     "change": Mark("±", "change", "$text-primary"),
+    "version": Mark("+", "version", "$text-primary"),
     "page": Mark("▲", "PAGE", "bold $text-error"),
     "ticket": Mark("◆", "ticket", "$text-warning"),
     "resolved": Mark("✓", "resolved", "$text-success"),
@@ -117,13 +118,14 @@ def change_row(change: Change) -> Row:
     """One changed field."""
     body = change.body
     told = words.change_text(body)
+    by = f" by {body.by}" + (f": {body.why}" if body.why else "")
     text = Content.assemble(
         (f"{format_clock(change.at):>7} ", MUTED),
         ("± ", "$text-primary"),
         told,
         (f" by {body.by}", MUTED),
     )
-    return Row(("change", change.number), text, f"{format_clock(change.at)} {told} by {body.by}")
+    return Row(("change", change.number), text, f"{format_clock(change.at)} {told}{by}")
 
 
 def _one_line(text: str) -> str:

@@ -18,6 +18,7 @@ from ...sandbox.model.events import (
     Failed,
     Logged,
     Observed,
+    Registered,
     Rejected,
 )
 from ...sandbox.session import Snapshot
@@ -28,6 +29,7 @@ from .words import change_text, params
 
 T = TypeVar("T")
 
+_COMPONENTS = ("clients", "gateway", "autoscaler", pods.POOLS[0], "feature-store", "feature-pipeline", "labels", "retraining")
 MOST_SAMPLES = 2160
 """Observations that are kept, three hours at full resolution; of older ones every second goes."""
 MOST_LINES = 2000
@@ -88,7 +90,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the feed; `kind` is begin, action, refused, change, page, ticket, resolved or end, `alert` what it tells of."""
+    """One line of the feed: begin, action, refused, change, version, page, ticket, resolved or end; `alert`: that it tells of."""
 
     number: int
     at: float
@@ -127,6 +129,7 @@ class Picture:
     changes: tuple[Change, ...] = ()
     orders: tuple[Order, ...] = ()
     feed: tuple[Line, ...] = ()
+    registered: tuple[str, ...] = ()  # versions, as they came to the registry
     fleet: Fleet = field(default_factory=dict)
     ended: str = ""
 
@@ -153,13 +156,13 @@ class Picture:
         for change in self.changes:
             if change.body.field.endswith((".version", ".previous")):
                 named += [str(change.body.before), str(change.body.after)]
-        return tuple(dict.fromkeys(name for name in named if name))
+        return tuple(dict.fromkeys(name for name in (*named, *self.registered) if name))
 
     @property
     def components(self) -> tuple[str, ...]:
         """Components that there are: those of the service, replicas, and whatever else has logged."""
         logged = sorted({one.line.component for one in self.logs})
-        return tuple(dict.fromkeys(("gateway", *pods.POOLS[:1], *self.fleet, "feature-store", "feature-pipeline", *logged)))
+        return tuple(dict.fromkeys((*_COMPONENTS, *self.fleet, *logged)))
 
     def series(self, name: str) -> list[tuple[float, float | None]]:
         """An SLI over time; None where there is no data."""
@@ -189,6 +192,7 @@ class _Draft:
         self._changes = list(picture.changes)
         self._orders = list(picture.orders)
         self._feed = list(picture.feed)
+        self._registered = list(picture.registered)
         self._fleet = picture.fleet
         self._ended = picture.ended
 
@@ -205,6 +209,7 @@ class _Draft:
             _same(before.changes, self._changes[-MOST_LINES:]),
             _same(before.orders, self._orders[-MOST_LINES:]),
             _same(before.feed, self._feed[-MOST_LINES:]),
+            tuple(self._registered),
             self._fleet,
             self._ended,
         )
@@ -220,6 +225,9 @@ class _Draft:
                 self._fleet = pods.after(self._fleet, line)
             case Changed() as change:
                 self._change(event, change)
+            case Registered() as version:
+                self._registered.append(version.version)
+                self._say(event, "version", f"{version.version} registered: {version.why}".rstrip(": "))
             case Alerted() as alert:
                 self._alert(event, alert)
             case Accepted() | Rejected() | Completed() | Failed() as told:
@@ -261,7 +269,7 @@ class _Draft:
                 name: replace(one, version=before) if one.since == 0.0 and one.pool == pods.POOLS[0] else one
                 for name, one in self._fleet.items()
             }
-        self._say(event, "change", f"{change_text(change)} by {change.by}")
+        self._say(event, "change", f"{change_text(change)} by {change.by}" + (f": {change.why}" if change.why else ""))
 
     def _alert(self, event: Event, body: Alerted) -> None:
         fresh = Alert(body.name, body.labels, body.state, event.at, body.value, body.summary, body.told)

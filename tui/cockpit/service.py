@@ -120,7 +120,15 @@ def service(picture: Picture, width: int) -> list[Row]:
     rows.append(_line(("component", "feature-pipeline"), "feature pipeline", health(picture, "feature-pipeline")[0], feed, width))
     overdue = f"{words.number(slis.get('labels_overdue'))} overdue"
     rows.append(_line(("component", "labels"), "labels", None, overdue, width))
-    return rows
+    return [*rows, _line(("component", "retraining"), "retraining", health(picture, "retraining")[0], _loop(spec), width)]
+
+
+def _loop(spec: ServiceSpec) -> str:
+    """What the retraining loop does."""
+    loop = spec.retraining
+    if loop.frozen:
+        return "▲ frozen"
+    return loop.stage or (f"every {loop.every:g}h" if loop.every else "idle")
 
 
 def _line(key: tuple[str, str], name: str, mark: Mark | None, note: str, width: int) -> Row:

@@ -66,7 +66,7 @@ def rate(value: float | None) -> str:
     return NONE if value is None else f"{number(value)}/s"
 
 
-_CALENDAR = ("feature_freshness", "model_age")
+_CALENDAR = ("feature_freshness", "model_age", "retraining_age")
 
 
 def sli(name: str, value: float | None) -> str:

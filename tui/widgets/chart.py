@@ -129,11 +129,16 @@ def _plot_row(canvas: Canvas, row: int, *, limit: bool, beyond: set[int], note: 
         else:
             cells.append(("╌", "$text-warning") if limit else (" ", ""))
     if limit and note:
-        text = f" {note} "
-        begin = canvas.width - len(text) - 1
-        if begin > 0 and all(cells[begin + i][0] == "╌" for i in range(len(text))):
-            cells[begin : begin + len(text)] = [(char, "$text-warning") for char in text]
+        _write_over(cells, f" {note} ")
     return [*_runs(cells)]
+
+
+def _write_over(cells: list[tuple[str, str]], text: str) -> None:
+    """Write a text over a line, as far to the right as nothing is drawn over it there."""
+    for begin in range(len(cells) - len(text) - 1, -1, -1):
+        if all(cells[begin + index][0] == "╌" for index in range(len(text))):
+            cells[begin : begin + len(text)] = [(char, "$text-warning") for char in text]
+            return
 
 
 def _runs(cells: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
     "autoscaler": ("autoscaler", "champion.replicas"),
     "feature-store": ("features",),
     "feature-pipeline": ("features",),
+    "retraining": ("retraining",),
     "model-champion": ("champion", "fallback"),
     "model-candidate": ("candidate", "gateway.canary_weight"),
     "model-shadow": ("shadow", "gateway.shadow_share"),
@@ -33,6 +34,7 @@ _METRICS: Mapping[str, tuple[str, ...]] = {
     "feature-store": ("feature_freshness", "null_rate", "out_of_range", "drift", "drift_psi_max"),
     "feature-pipeline": ("feature_freshness", "null_rate", "out_of_range"),
     "labels": ("labels_matured", "labels_pending", "labels_overdue"),
+    "retraining": ("retraining_age", "retraining_runs", "training_rows", "model_age"),
     "model-champion": (
         "saturation",
         "queue_length",
@@ -54,6 +56,7 @@ def _pool_of(component: str) -> str:
 def component(name: str) -> Detail:
     """Of a component, or of all whose name begins so."""
     views: tuple[Asked, ...] = (("freshness", ""),) if name in ("feature-store", "feature-pipeline") else ()
+    views += (("runs", ""),) if name == "retraining" else ()
     return Detail(f"Component {name}", lambda picture, tables, width: _component_rows(name, picture, tables, width), views)
 
 
@@ -71,6 +74,9 @@ def _component_rows(name: str, picture: Picture, tables: Tables, width: int) -> 
         yield from table_rows(tables, ("freshness", ""), width)
         yield head("Features")
         yield from (Row(("feature", one), Content(one)) for one in ONLINE)
+    if name == "retraining":
+        yield head("Runs")
+        yield from table_rows(tables, ("runs", ""), width)
     yield from _configuration(_PARTS.get(name, _PARTS.get(pool, ())), picture)
     lines = [entry for entry in picture.logs if entry.line.component.startswith(name)]
     yield head(f"Last log lines ({len(lines)} in all)")

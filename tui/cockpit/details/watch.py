@@ -66,7 +66,9 @@ def line(kind: str, number: int, picture: Picture) -> Detail | None:
     if change is None:
         return None
     body = change.body
-    told_as = f"{body.field}: {words.field(body.field, body.before)} → {words.field(body.field, body.after)}, by {body.by}"
+    told_as = f"{body.field}: {words.field(body.field, body.before)} → {words.field(body.field, body.after)}, by {body.by}" + (
+        f": {body.why}" if body.why else ""
+    )
     return _text("Change", change.at, told_as, [_link(_COMPONENTS.get(body.field.partition(".")[0], "gateway"))])
 
 
@@ -78,6 +80,7 @@ _COMPONENTS = {
     "gateway": "gateway",
     "features": "feature-pipeline",
     "fallback": "model-champion",
+    "retraining": "retraining",
 }
 """Where a field of the desired state is in force."""
 
