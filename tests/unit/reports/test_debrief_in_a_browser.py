@@ -174,7 +174,7 @@ def test_wide_tables_scroll_in_a_box_that_the_keyboard_reaches(page: object) -> 
     boxes = page.evaluate(
         "[...document.querySelectorAll('table')].map(one => [one.parentElement.tabIndex, one.parentElement.ariaLabel])"
     )
-    assert boxes == [[0, "Actions"], [0, "Harm"], [0, "Objectives"]]
+    assert boxes == [[0, "Actions"], [0, "Harm"], [0, "Objectives"], [0, "Versions"]]
 
 
 def test_a_mark_leads_to_its_action(own_page: object) -> None:

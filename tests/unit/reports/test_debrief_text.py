@@ -56,6 +56,7 @@ def test_a_won_drill_is_told_in_order(played: Result) -> None:
         "Passed",
         "What it cost",
         "The course",
+        "Versions of the model",
         "What happened",
         "What it was",
         "How to see it sooner",

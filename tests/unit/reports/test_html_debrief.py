@@ -301,7 +301,7 @@ def test_who_acted_is_told_where_several_did(lost: Result) -> None:
 
 def test_tables_say_what_they_hold(lost: Result) -> None:
     page = Page(debrief_html(lost))
-    assert page.tags.count("caption") == page.tags.count("table") == 3
+    assert page.tags.count("caption") == page.tags.count("table") == 4
     scopes = [value for tag, name, value in page.attributes if tag == "th" and name == "scope"]
     assert len(scopes) == page.tags.count("th")
 
