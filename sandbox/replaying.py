@@ -31,6 +31,7 @@ def replay(session: DrillSession, events: Sequence[Event], progress: Progress) -
             session.submit(body.action, body.params, body.actor)
             place += 1
         session.advance()
+        progress(f"replaying {session.scenario.id}", min(1.0, session.now / last) if last > 0 else 1.0)
     if not session.over:
         rest = [body for _, body in commands[place:]]
         if session.now == last and any(_is_of_a_step(event) for event in events if event.at == last):

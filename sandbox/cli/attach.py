@@ -14,6 +14,7 @@ from ..model.units import format_clock
 from ..paths import home
 from ..reports.plain import fault_params_text
 from ..session import Phase, Snapshot
+from .completion import SESSIONS
 from .console import alerts, status
 from .output import say
 from .play import printer, show_end
@@ -33,7 +34,7 @@ PATIENCE = 2.0
 
 
 @click.command("attach")
-@click.argument("session", default="")
+@click.argument("session", default="", shell_complete=SESSIONS)
 @click.option("--facilitator", is_flag=True, help="Show what the operator must not see: the injected faults.")
 @click.pass_obj
 def attach_command(wiring: SessionMaker, session: str, facilitator: bool) -> int:

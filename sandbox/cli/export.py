@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..observing import burn_windows
+from .completion import PROFILES, SCENARIOS
 from .output import say
 from .playing import find
 
@@ -21,8 +22,8 @@ def export_group() -> None:
 
 
 @export_group.command("prometheus-rules")
-@click.argument("scenario")
-@click.option("--profile", default="", help="A profile of the scenario, such as short.")
+@click.argument("scenario", shell_complete=SCENARIOS)
+@click.option("--profile", default="", shell_complete=PROFILES, help="A profile of the scenario, such as short.")
 @click.pass_obj
 def rules_command(wiring: SessionMaker, scenario: str, profile: str) -> None:
     """The recording and alerting rules of a scenario's objectives, as a Prometheus rule file.

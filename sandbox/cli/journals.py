@@ -22,7 +22,7 @@ from ..reports.markdown import debrief
 from ..reports.plain import result_data
 from .output import check_writable, say, tell, write_file
 from .playing import assessor
-from .terminal import console_progress
+from .terminal import console_progress, quiet_option
 
 if TYPE_CHECKING:
     from .wiring import SessionMaker
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 @click.command("replay")
 @click.argument("journal", type=click.Path(path_type=Path))
+@quiet_option
 @click.pass_obj
 def replay_command(wiring: SessionMaker, journal: Path) -> int:
     """Play a journal's commands again in the simulation and compare every event.
@@ -98,6 +99,7 @@ def _explain(header: Header, data: str) -> None:
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write one self-contained HTML file.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), help="Write JSON; - is stdout.")
 @click.option("--no-compare", is_flag=True, help="Only what the journal holds; play nothing again.")
+@quiet_option
 @click.pass_obj
 def report_command(
     wiring: SessionMaker,

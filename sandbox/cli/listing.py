@@ -10,7 +10,9 @@ import click
 
 from ..loading import Entry, find_scenario, load_scenario
 from ..model.errors import DrillboxError, Exit, InvalidScenarioError, nearest
+from .completion import PACKS, PROFILES, SCENARIOS
 from .output import say, tell
+from .terminal import console_progress, quiet_option
 
 if TYPE_CHECKING:
     from .wiring import SessionMaker
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--spoilers", is_flag=True, help="Add group, cause, and whether it is a control.")
 @click.option("--skill", help="Only those that practise a skill which contains this text.")
 @click.option("--difficulty", type=click.IntRange(1, 5), help="Only those of this difficulty.")
-@click.option("--pack", help="Only those of this pack.")
+@click.option("--pack", shell_complete=PACKS, help="Only those of this pack.")
 @click.pass_obj
 def list_command(
     wiring: SessionMaker, as_json: bool, spoilers: bool, skill: str | None, difficulty: int | None, pack: str | None
@@ -58,8 +60,8 @@ def list_command(
 
 
 @click.command("show")
-@click.argument("scenario")
-@click.option("--profile", default="", help="A profile of the scenario, such as short.")
+@click.argument("scenario", shell_complete=SCENARIOS)
+@click.option("--profile", default="", shell_complete=PROFILES, help="A profile of the scenario, such as short.")
 @click.option("--json", "as_json", is_flag=True, help="Print an object.")
 @click.option("--spoilers", is_flag=True, help="Add what goes wrong, the answer and the scripted operators.")
 @click.pass_obj
@@ -82,8 +84,9 @@ def show_command(wiring: SessionMaker, scenario: str, profile: str, as_json: boo
 
 
 @click.command("validate")
-@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
+@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...", shell_complete=SCENARIOS)
 @click.option("--json", "as_json", is_flag=True, help="Print an array of problems.")
+@quiet_option
 @click.pass_obj
 def validate_command(wiring: SessionMaker, scenarios: Sequence[str], as_json: bool) -> int:
     """Check scenario files, ids or paths: every problem with its file, line and key.
@@ -94,10 +97,13 @@ def validate_command(wiring: SessionMaker, scenarios: Sequence[str], as_json: bo
       drillbox validate scenarios/*/*.yaml
     """
     problems: list[dict[str, object]] = []
+    progress = console_progress()
     for name in scenarios:
         try:
             scenario = load_scenario(find_scenario(name, wiring.library()))
+            wiring.data_hash(progress)  # reads the data the first time, and tells so
             wiring.check_world(scenario)
+            progress.close()
             if not as_json:
                 say(f"{name}: valid")
         except InvalidScenarioError as error:

@@ -15,6 +15,7 @@ import click
 
 from ..model.errors import DrillboxError, Exit, nearest
 from .output import fill_missing_streams, has_screen, mute, say, tell, tell_error
+from .terminal import quiet_option
 
 if TYPE_CHECKING:
     from .wiring import SessionMaker
@@ -35,6 +36,7 @@ COMMANDS = {
     "replay": "journals:replay_command",
     "report": "journals:report_command",
     "export": "export:export_group",
+    "completion": "completion:completion_command",
 }
 """Where each subcommand lives; only the one that is called is imported."""
 
@@ -79,7 +81,7 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit.")
-@click.option("--quiet", "-q", is_flag=True, expose_value=False, help="No progress on stderr.")
+@quiet_option
 def cli() -> None:
     """Bring up a small machine-learning service, let an incident happen to it, and take charge.
 

@@ -18,8 +18,9 @@ from ..model.errors import InvalidScenarioError, UsageError, nearest
 from ..model.faults import FAULTS
 from ..model.units import UnitError, parse_duration, parse_rate
 from ..paths import unwritable
+from .completion import FAULT_NAMES, FAULT_PARAMS
 from .output import say, tell
-from .terminal import console_progress
+from .terminal import console_progress, quiet_option
 
 if TYPE_CHECKING:
     from .wiring import SessionMaker
@@ -31,8 +32,15 @@ STDOUT = "-"
 @click.command("new")
 @click.argument("name", metavar="[ID]", default="")
 @click.option("--title", default="", help="One line; made from the ID if not given.")
-@click.option("--fault", default="", help="What goes wrong; traffic.spike if not given.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A parameter of the fault; can be repeated.")
+@click.option("--fault", default="", shell_complete=FAULT_NAMES, help="What goes wrong; traffic.spike if not given.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=FAULT_PARAMS,
+    help="A parameter of the fault; can be repeated.",
+)
 @click.option("--control", is_flag=True, help="Nothing goes wrong, and the right action is none.")
 @click.option("--group", default="", help="Sort of incident; the fault's if not given.")
 @click.option("--difficulty", type=click.IntRange(1, 5), help="1 (easiest) to 5; 2 if not given.")
@@ -41,6 +49,7 @@ STDOUT = "-"
 @click.option("--start", default="", help="Calendar time at the start, in 2013; 2013-07-08T12:00 if not given.")
 @click.option("--out", help="File to write, or a folder for it; ID.yaml if not given; - is stdout.")
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing; what is not given is as above.")
+@quiet_option
 @click.pass_obj
 def new_command(
     wiring: SessionMaker,

@@ -23,11 +23,12 @@ from ..reports.html import debrief_html
 from ..reports.markdown import debrief
 from ..reports.plain import STATUS_EVERY, event_line, result_line, status_line
 from ..session import DrillSession
+from .completion import PROFILES, SCENARIOS, STACKS
 from .listing import choose
 from .loop import parse_speed, play_paced
 from .output import has_screen, say, tell
 from .playing import Prepared, Request, conclude, find, play_headless, prepare, take_down
-from .terminal import ConsoleProgress, console_progress
+from .terminal import ConsoleProgress, console_progress, quiet_option
 
 if TYPE_CHECKING:
     from ..api.folders import SessionInfo
@@ -36,14 +37,15 @@ if TYPE_CHECKING:
 
 
 @click.command("play")
-@click.argument("scenario")
+@click.argument("scenario", shell_complete=SCENARIOS)
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Seed of the random streams.")
 @click.option("--speed", default="10x", show_default=True, callback=parse_speed, help="Drill time over wall time, 1x to 600x.")
-@click.option("--profile", default="", help="A profile of the scenario, such as short.")
-@click.option("--stack", default="sim", show_default=True, help="Where it runs.")
+@click.option("--profile", default="", shell_complete=PROFILES, help="A profile of the scenario, such as short.")
+@click.option("--stack", default="sim", show_default=True, shell_complete=STACKS, help="Where it runs.")
 @click.option("--plain", is_flag=True, help="Plain lines, no terminal UI.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for journal and debrief.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve /metrics on this port of 127.0.0.1, for a Prometheus.")
+@quiet_option
 @click.pass_obj
 def play_command(
     wiring: SessionMaker,

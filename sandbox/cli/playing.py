@@ -167,7 +167,14 @@ def play_headless(
     """
     if not request.operator:
         raise UsageError("nobody is at the controls: name an operator, such as idle or reference")
-    prepared = prepare(wiring, request, progress, on_event)
+    playing: list[Scenario] = []
+
+    def show_progress(event: Event) -> None:
+        if playing and event.at > 0:
+            progress(f"playing {playing[0].id}", min(1.0, event.at / playing[0].duration))
+
+    prepared = prepare(wiring, request, progress, on_event or show_progress)
+    playing.append(prepared.scenario)
     try:
         prepared.session.start(progress)
         prepared.session.run(prepared.operator or Idle())

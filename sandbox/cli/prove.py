@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -10,16 +11,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..gamers import gamers
 from ..model.errors import Exit, StackError
 from ..model.events import Role
 from ..model.scenario import Scenario
+from ..model.stack import Progress
 from ..operators import Operator
 from ..proving import Proof, prove
 from ..scoring.record import Record, record_of
+from .completion import PROFILES, SCENARIOS, STACKS
 from .listing import table
 from .output import say
 from .playing import find, nothing, whole_library
-from .terminal import console_progress
+from .terminal import console_progress, quiet_option
 
 if TYPE_CHECKING:
     from .wiring import SessionMaker
@@ -28,14 +32,15 @@ Task = tuple["SessionMaker", str, str, int, str]
 
 
 @click.command("prove")
-@click.argument("scenarios", nargs=-1, metavar="SCENARIO...")
+@click.argument("scenarios", nargs=-1, metavar="SCENARIO...", shell_complete=SCENARIOS)
 @click.option("--all", "everything", is_flag=True, help="The whole library.")
 @click.option("--seed", type=click.IntRange(0), help="One seed; 1 if neither --seed nor --seeds is given.")
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Seeds 1 to K.")
-@click.option("--profile", default="", help="A profile of the scenarios, such as short.")
-@click.option("--stack", default="sim", show_default=True, help="Where they run.")
+@click.option("--profile", default="", shell_complete=PROFILES, help="A profile of the scenarios, such as short.")
+@click.option("--stack", default="sim", show_default=True, shell_complete=STACKS, help="Where they run.")
 @click.option("--jobs", "-j", default=1, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
 @click.option("--json", "as_json", is_flag=True, help="Print an array of proofs.")
+@quiet_option
 @click.pass_obj
 def prove_command(
     wiring: SessionMaker,
@@ -67,9 +72,10 @@ def prove_command(
     tasks: list[Task] = [(wiring, name, profile, one, stack) for name in names for one in wanted]
     progress = console_progress()
     proofs: list[Proof] = []
-    for number, proof in enumerate(_prove_all(tasks, jobs)):
+    for number, proof in enumerate(_prove_all(tasks, jobs, progress)):
         proofs.append(proof)
-        progress("proving", (number + 1) / len(tasks))
+        if len(tasks) > 1:
+            progress("proving", (number + 1) / len(tasks))
     progress.close()
     if as_json:
         say(json.dumps([dataclasses.asdict(proof) | {"held": proof.held} for proof in proofs], indent=2, ensure_ascii=False))
@@ -96,9 +102,12 @@ def report(proofs: Iterable[Proof]) -> str:
     return "\n".join([table(rows), *failures])
 
 
-def prove_one(task: Task) -> Proof:
+def prove_one(task: Task, progress: Progress = nothing) -> Proof:
     """One scenario and seed, in whatever process."""
     wiring, name, profile, seed, stack = task
+    wanted = find(wiring, name, profile)
+    drills = 3 + len(wanted.tempting) + len(gamers(wanted, ()))  # healthy, idle, reference, and what must lose
+    played = itertools.count(1)
 
     def play(scenario: Scenario, operator: Operator) -> Record:
         session = wiring.session(scenario, seed, stack)
@@ -107,14 +116,15 @@ def prove_one(task: Task) -> Proof:
         record = record_of(session.events(role=Role.FACILITATOR))
         if record.ended != "finished":
             raise StackError(f"{scenario.id}: the drill ended as {record.ended}")
+        progress(f"proving {scenario.id}", min(1.0, next(played) / drills))
         return record
 
-    return prove(find(wiring, name, profile), seed, play)
+    return prove(wanted, seed, play)
 
 
-def _prove_all(tasks: Sequence[Task], jobs: int) -> Iterator[Proof]:
+def _prove_all(tasks: Sequence[Task], jobs: int, progress: Progress) -> Iterator[Proof]:
     if jobs == 1 or len(tasks) == 1:
-        yield from map(prove_one, tasks)
+        yield from (prove_one(task, progress) for task in tasks)
         return
     with ProcessPoolExecutor(max_workers=min(jobs, len(tasks))) as pool:
         yield from pool.map(prove_one, tasks)

@@ -11,22 +11,29 @@ import click
 
 from ..model.errors import DrillboxError, Exit
 from ..reports.plain import result_data, result_line
+from .completion import OPERATORS, PROFILES, SCENARIOS, STACKS
 from .output import say, tell_error
 from .playing import Request, play_headless, whole_library
 from .results import Outputs, Played
-from .terminal import console_progress
+from .terminal import console_progress, quiet_option
 
 if TYPE_CHECKING:
     from .wiring import SessionMaker
 
 
 @click.command("run")
-@click.argument("scenarios", nargs=-1, metavar="SCENARIO...")
+@click.argument("scenarios", nargs=-1, metavar="SCENARIO...", shell_complete=SCENARIOS)
 @click.option("--all", "everything", is_flag=True, help="The whole library.")
-@click.option("--operator", default="reference", show_default=True, help="idle, reference, another runbook, or a runbook's file.")
+@click.option(
+    "--operator",
+    default="reference",
+    show_default=True,
+    shell_complete=OPERATORS,
+    help="idle, reference, another runbook, or a runbook's file.",
+)
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Seed of the random streams.")
-@click.option("--profile", default="", help="A profile of the scenario, such as short.")
-@click.option("--stack", default="sim", show_default=True, help="Where it runs.")
+@click.option("--profile", default="", shell_complete=PROFILES, help="A profile of the scenario, such as short.")
+@click.option("--stack", default="sim", show_default=True, shell_complete=STACKS, help="Where it runs.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), help="Write results as JSON; - is stdout.")
 @click.option("--junit", "junit_file", type=click.Path(path_type=Path, allow_dash=True), help="Write results as JUnit XML.")
 @click.option(
@@ -34,7 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--md", "md_file", type=click.Path(path_type=Path), help="Write the debriefs as Markdown.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the journals.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@quiet_option
 @click.pass_obj
 def run_command(
     wiring: SessionMaker,
@@ -49,7 +56,6 @@ def run_command(
     html_file: Path | None,
     md_file: Path | None,
     out: Path | None,
-    quiet: bool,
 ) -> int:
     """Play incidents headless with a scripted operator. SCENARIO is an id or a file.
 
@@ -69,18 +75,16 @@ def run_command(
     outputs = Outputs(json_file, junit_file, html_file, md_file, several=len(names) > 1)
     outputs.check()
     wanted = Request("", operator, seed, profile, stack, out)
-    played = _play_all(wiring, names, wanted, quiet=quiet, silent=outputs.use_stdout, explain=outputs.have_debriefs)
+    played = _play_all(wiring, names, wanted, silent=outputs.use_stdout, explain=outputs.have_debriefs)
     outputs.write(played)
     return int(Exit.gravest(one.code for one in played))
 
 
-def _play_all(
-    wiring: SessionMaker, names: Sequence[str], wanted: Request, *, quiet: bool, silent: bool, explain: bool
-) -> list[Played]:
+def _play_all(wiring: SessionMaker, names: Sequence[str], wanted: Request, *, silent: bool, explain: bool) -> list[Played]:
     """Play one after the other. An invalid or broken one does not keep the next from being played; an interruption does."""
     played: list[Played] = []
     for name in names:
-        progress = console_progress(quiet=quiet)
+        progress = console_progress()
         try:
             result = play_headless(wiring, replace(wanted, scenario=name), progress, explain=explain)
         except (DrillboxError, KeyboardInterrupt) as error:

@@ -13,6 +13,7 @@ from ..clock import Clock, WallClock
 LONG = 1.0
 """Seconds after which a step is worth a line where there is no terminal."""
 _WIDTH = 24
+_QUIET = "drillbox.quiet"
 
 
 class ConsoleProgress:
@@ -52,7 +53,17 @@ class ConsoleProgress:
             self._stream.flush()
 
 
-def console_progress(*, quiet: bool = False) -> ConsoleProgress:
-    """Progress for the command that runs now; none with `drillbox --quiet`."""
+def hush(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    """Note that the command, or one below it, is to show no progress."""
+    if wanted:
+        context.meta[_QUIET] = True  # all contexts of one call share it
+
+
+quiet_option = click.option("--quiet", "-q", is_flag=True, expose_value=False, callback=hush, help="No progress on stderr.")
+"""For `drillbox` and for every command that may take long."""
+
+
+def console_progress() -> ConsoleProgress:
+    """Progress for the command that runs now; none with `--quiet`."""
     context = click.get_current_context(silent=True)
-    return ConsoleProgress(quiet=quiet or (context is not None and bool(context.find_root().params.get("quiet"))))
+    return ConsoleProgress(quiet=context is not None and bool(context.meta.get(_QUIET)))
