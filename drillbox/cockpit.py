@@ -65,6 +65,10 @@ class CockpitBackend:
         """The settings file."""
         return home() / "settings.toml"
 
+    def needs(self, stack: str) -> str:
+        """What a stack takes."""
+        return NEEDS.get(stack, "")
+
     def incidents(self) -> Sequence[Incident]:
         """The library, the easiest first."""
         stacks = self.wiring.stacks()

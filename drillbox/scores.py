@@ -1,4 +1,4 @@
-"""What past drills of a person came to. Judging one can take seconds, so that every score is kept, in a file of the cache."""
+"""What past drills of a person came to. Judging one can take seconds, so that every score is kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .sandbox.drill import Result
 from .sandbox.model.errors import DrillboxError
-from .sandbox.paths import atomic_write, cache_dir, home
+from .sandbox.paths import atomic_write, home
 
 FILE = "scores.json"
 
@@ -56,7 +56,7 @@ def keep(scores: Mapping[Path, Score]) -> None:
     merged = {**_read(), **{path.name: score for path, score in scores.items()}}
     there = {path.name for path in journals()}
     data = {name: asdict(score) for name, score in merged.items() if name in there}
-    atomic_write(cache_dir() / FILE, json.dumps(data, indent=1).encode())
+    atomic_write(home() / FILE, json.dumps(data, indent=1).encode())
 
 
 def score_of(result: Result, path: Path) -> Score:
@@ -74,7 +74,7 @@ def stamp_of(path: Path) -> str:
 def _read() -> dict[str, Score]:
     """What was kept; nothing of what cannot be read: it is found again."""
     try:
-        data = json.loads((home() / "cache" / FILE).read_bytes())
+        data = json.loads((home() / FILE).read_bytes())
     except (OSError, ValueError):
         return {}
     return dict(_valid(data)) if isinstance(data, dict) else {}

@@ -36,6 +36,8 @@ class DrillboxApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "show_help", "help", id="app.help", tooltip="what the keys do here"),
         Binding("ctrl+t", "next_theme", "theme", id="app.theme", show=False, tooltip="the next theme, and keep it"),
+        Binding("f10", "coach('skip')", "skip", id="app.coach_skip", show=False, tooltip="tutorial: on to the next step"),
+        Binding("f9", "coach('end')", "end", id="app.coach_end", show=False, tooltip="tutorial: end it; the drill goes on"),
         Binding("ctrl+q", "quit", "quit", id="app.quit", show=False, priority=True, tooltip="leave; running drills go on"),
     ]
 
@@ -65,12 +67,13 @@ class DrillboxApp(App[int]):
             self.play(self.asked)
 
     @work(group="drill", exclusive=True)
-    async def play(self, wanted: Wanted) -> None:
-        """Bring a drill up, play it, show what it came to."""
+    async def play(self, wanted: Wanted, coached: bool = False) -> None:
+        """Bring a drill up, play it, with the tutorial's coach if wanted, show what it came to."""
         from .shell.bring_up import BringUpScreen
 
-        drill = await self.push_screen_wait(BringUpScreen(wanted.scenario, lambda progress: self.backend.start(wanted, progress)))
-        await self._stay(drill)
+        what, needs = f"{Path(wanted.scenario).stem} on {wanted.stack}", self.backend.needs(wanted.stack)
+        drill = await self.push_screen_wait(BringUpScreen(what, lambda progress: self.backend.start(wanted, progress), needs))
+        await self._stay(drill, coached)
 
     @work(group="drill", exclusive=True)
     async def attach(self, name: str) -> None:
@@ -80,13 +83,19 @@ class DrillboxApp(App[int]):
         drill = await self.push_screen_wait(BringUpScreen(name, lambda _: self.backend.attach(name)))
         await self._stay(drill)
 
-    async def _stay(self, drill: Drill | None) -> None:
+    async def _stay(self, drill: Drill | None, coached: bool = False) -> None:
         if drill is None:
             return
         from .cockpit.screen import CockpitScreen, How
 
+        cockpit = CockpitScreen(drill.session)
         try:
-            left = await self.push_screen_wait(CockpitScreen(drill.session))
+            leaving = self.push_screen(cockpit, wait_for_dismiss=True)
+            if coached:
+                from .help.coach import Coach
+
+                cockpit.call_after_refresh(Coach.over, cockpit)
+            left = await leaving
         finally:
             drill.close()
         if left.how is How.DETACHED:
@@ -114,6 +123,22 @@ class DrillboxApp(App[int]):
 
     def begin_tutorial(self) -> None:
         """Two minutes that show how a drill goes."""
+        from .help.lessons import DRILL
+
+        self.play(DRILL, coached=True)
+
+    def action_coach(self, what: str) -> None:
+        """The tutorial's next step, or its end."""
+        from .help.coach import Coach
+
+        for coach in self.screen.query(Coach):
+            coach.skip() if what == "skip" else coach.end()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without a tutorial its keys do nothing."""
+        if action == "coach":
+            return bool(self.screen.query("Coach"))
+        return super().check_action(action, parameters)
 
     def action_show_help(self) -> None:
         """What the keys do here."""

@@ -227,6 +227,9 @@ class Backend(Protocol):
     def settings(self) -> Path:
         """The settings file; it need not exist."""
 
+    def needs(self, stack: str) -> str:
+        """What a stack takes, in words; empty where that is not known."""
+
     def incidents(self) -> Sequence[Incident]:
         """The library, the easiest first. Quick: nothing is computed."""
 

@@ -13,13 +13,13 @@ from ..ports import Chart, Debrief
 from ..widgets.chart import Axis, Curve, Plot, render_plot
 from . import words
 
-NAMES = 14
-"""Cells to the left of the lanes."""
+NAMES = 13
+"""Cells to the left of lanes and charts, so that their times are below each other."""
 ROWS = 9
 """Rows of a chart with its times."""
 SHAPES = {"you": 1.0, "reference": 0.62, "idle": 0.25, "wanted": 0.12}
 """The share of each period that a line is drawn: whole, dashed, dotted."""
-ORDER = ("you", "idle", "reference", "wanted")
+ORDER = ("you", "reference", "idle", "wanted")
 
 
 class ChartView(Widget):
@@ -29,9 +29,10 @@ class ChartView(Widget):
     ChartView { height: 11; margin-top: 1; }
     """
 
-    def __init__(self, chart: Chart, duration: float) -> None:
+    def __init__(self, chart: Chart, debrief: Debrief) -> None:
         super().__init__()
-        self._chart, self._duration = chart, duration
+        self._chart, self._duration = chart, debrief.duration
+        self._marks = tuple((deed.at, "●", "$text-primary") for deed in debrief.deeds)
 
     def render(self) -> Content:
         """Title, legend, plot."""
@@ -39,12 +40,18 @@ class ChartView(Widget):
         lines = sorted(chart.lines, key=lambda line: ORDER.index(line.who))
         period = self._duration * 14.0 / max(1, width * 2)
         curves = tuple(Curve(one.who, words.dashed(one.points, period, SHAPES[one.who])) for one in lines)
-        limit_text = chart.limit_note
-        plot = Plot(
-            Axis(chart.top, chart.bottom), 0.0, self._duration, curves, chart.write, format_clock, chart.limit, limit_text
-        )
+
+        def write(value: float) -> str:
+            return f"{chart.write(value):>{NAMES}}"
+
+        axis = Axis(chart.top, chart.bottom)
+        plot = Plot(axis, 0.0, self._duration, curves, write, format_clock, chart.limit, chart.limit_note, self._marks)
         return Content.assemble(
-            (chart.title, "bold"), (f"  {chart.note}\n", "$foreground-muted"), *_legend(chart), "\n", render_plot(plot, width, ROWS)
+            (chart.title, "bold"),
+            (f"  {chart.note}\n", "$foreground-muted"),
+            *_legend(chart),
+            "\n",
+            render_plot(plot, width, ROWS),
         )
 
 
@@ -73,7 +80,7 @@ class CourseView(VerticalScroll):
     def compose(self) -> ComposeResult:
         """Lanes first."""
         yield Static(id="lanes")
-        yield from (ChartView(chart, self._debrief.duration) for chart in self._debrief.charts)
+        yield from (ChartView(chart, self._debrief) for chart in self._debrief.charts)
 
     def on_resize(self) -> None:
         """Lanes as wide as there is room."""

@@ -36,10 +36,14 @@ def verdict(debrief: Debrief) -> Content:
     if debrief.impact is None:
         parts.append(("impact n/a: nothing to compare with\n", "$foreground-muted"))
     else:
-        parts += [("impact ", "$foreground-muted"), (f"{debrief.impact:.0f}", "bold"), (f"   {debrief.scale}\n", "$foreground-muted")]
-        parts += [*gauge(debrief.impact, debrief.least), "\n"]
+        parts += [
+            ("impact ", "$foreground-muted"),
+            (f"{debrief.impact:.0f}", "bold"),
+            (f"   {debrief.scale}\n", "$foreground-muted"),
+        ]
+        parts += gauge(debrief.impact, debrief.least)
     parts += [part for reason in debrief.reasons for part in (("  ✗ ", "$text-error"), f"{reason}\n")]
-    return Content.assemble(*parts)
+    return Content.assemble(*parts).rstrip()
 
 
 def gauge(impact: float, least: float, width: int = 50) -> Iterator[Part]:
@@ -76,8 +80,11 @@ def goals(debrief: Debrief) -> Content:
     for place, row in enumerate(rows):
         met = place and debrief.goals[place - 1].met
         mark, style = ("  ", "") if not place else ("✓ ", "$text-success") if met else ("✗ ", "$text-error")
-        parts += [(mark, style), (f"{row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]}\n", "" if place else "$foreground-muted")]
-    return Content.assemble(*parts)
+        parts += [
+            (mark, style),
+            (f"{row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]}\n", "" if place else "$foreground-muted"),
+        ]
+    return Content.assemble(*parts).rstrip()
 
 
 def moments(debrief: Debrief) -> Content:
@@ -87,7 +94,7 @@ def moments(debrief: Debrief) -> Content:
         at = "never" if one.at is None else format_clock(one.at)
         style = "bold" if one.at is not None else "bold $text-warning"
         parts += [(f"{one.name:10} ", "$foreground-muted"), (f"{at:>7}  ", style), f"{one.note}\n"]
-    return Content.assemble(*parts)
+    return Content.assemble(*parts).rstrip()
 
 
 def harms(debrief: Debrief) -> Content:
@@ -101,7 +108,7 @@ def harms(debrief: Debrief) -> Content:
     parts += [f"{HARMS[part]:28}" + "".join(f"{dollars(debrief.harms[name][part]):>14}" for name in who) + "\n" for part in known]
     total = {name: sum(debrief.harms[name].values()) for name in who}
     parts.append((f"{'all harm':28}" + "".join(f"{dollars(total[name]):>14}" for name in who) + "\n", "bold"))
-    return Content.assemble(*parts)
+    return Content.assemble(*parts).rstrip()
 
 
 def deeds(debrief: Debrief) -> Content:
@@ -119,7 +126,7 @@ def deeds(debrief: Debrief) -> Content:
         if debrief.explained
         else "what each was worth is not known"
     )
-    return Content.assemble((f"{note}\n", "$foreground-muted"), *parts)
+    return Content.assemble((f"{note}\n", "$foreground-muted"), *parts).rstrip()
 
 
 def _outcome(one: Deed) -> str:

@@ -16,6 +16,15 @@ from textual.widgets import Static
 from .sheet import key_text
 
 Lines = list[tuple[str, str]]
+COMMON = {
+    "app.focus_next": "to the next part of the screen",
+    "app.focus_previous": "to the part before",
+    "command_palette": "find anything by its name",
+    "cursor_up": "up",
+    "cursor_down": "down",
+    "select": "choose",
+}
+"""Of the bindings that come with the widgets those that one needs, by action; ours all have a help of their own."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -25,7 +34,8 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen { align: center middle; background: $background 60%; }
     HelpScreen > VerticalScroll {
         width: 84; max-width: 96%; height: auto; max-height: 90%; border: round $primary; background: $surface; padding: 0 2;
-        border-title-color: $primary; border-subtitle-color: $foreground-muted;
+        border-title-color: $primary; border-subtitle-color: $foreground-muted; scrollbar-size-vertical: 1;
+        scrollbar-color: $foreground 40%; scrollbar-background: $surface;
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -59,8 +69,8 @@ def groups_of(screen: Screen[Any]) -> list[tuple[str, Lines]]:
     merged: dict[tuple[int, str], int] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
-        what = binding.tooltip or binding.description
-        if not what or binding.system or not active.enabled:
+        what = binding.tooltip or (binding.description if binding.id else COMMON.get(binding.action, ""))
+        if not what or not active.enabled:
             continue
         title = _title(active.node, screen)
         lines = found.setdefault(title, [])
@@ -82,7 +92,7 @@ def _title(node: DOMNode, screen: Screen[Any]) -> str:
 
 
 def _name(node: DOMNode) -> str:
-    return str(getattr(node, "WHERE", "") or getattr(node, "border_title", "") or type(node).__name__)
+    return str(getattr(node, "WHERE", "") or getattr(node, "border_title", "") or type(node).__name__.removesuffix("Screen"))
 
 
 def _text(groups: Sequence[tuple[str, Lines]]) -> Content:

@@ -21,7 +21,6 @@ PLACES = (
     ("Past drills", "debrief.past", "PastScreen"),
     ("Replay", "debrief.replay", "ReplayScreen"),
     ("Settings", "settings.screen", "SettingsScreen"),
-    ("Tutorial", "help.coach", "Coach"),
     ("Help", "help.screen", "HelpScreen"),
 )
 """Where there are keys, in the order in which one meets them: title, module, class."""

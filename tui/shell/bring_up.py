@@ -58,7 +58,7 @@ class BringUpScreen(ShellScreen[Drill | None]):
     def __init__(self, what: str, start: Start, needs: str = "") -> None:
         super().__init__()
         self._what, self._start, self._needs = what, start, needs
-        self._steps: list[StepRow] = []
+        self.steps: list[StepRow] = []
         self._drill: Drill | None = None
         self._cancelled = Event()
         self._over = False
@@ -139,12 +139,12 @@ class BringUpScreen(ShellScreen[Drill | None]):
     def on_bring_up_screen_moved(self, moved: Moved) -> None:
         """A step goes on, or a new one begins, which ends the one before."""
         now = asyncio.get_running_loop().time()
-        found = next((row for row in self._steps if row.name == moved.step), None)
+        found = next((row for row in self.steps if row.name == moved.step), None)
         if found is None:
-            for row in self._steps:
+            for row in self.steps:
                 row.ended = row.ended or now
             found = StepRow(moved.step, now)
-            self._steps.append(found)
+            self.steps.append(found)
         found.done = moved.done
         self._paint()
 
@@ -156,7 +156,7 @@ class BringUpScreen(ShellScreen[Drill | None]):
 
     def on_bring_up_screen_broke(self, broke: Broke) -> None:
         """Tell it, and what to do."""
-        for row in self._steps:
+        for row in self.steps:
             row.failed = row.ended is None
             row.ended = row.ended or asyncio.get_running_loop().time()
         self._drill = None
@@ -174,7 +174,7 @@ class BringUpScreen(ShellScreen[Drill | None]):
         """Once more."""
         if self.query_one("#error").has_class("shown"):
             self.query_one("#error").remove_class("shown")
-            self._steps.clear()
+            self.steps.clear()
             self._begin()
 
     def action_cancel(self) -> None:
@@ -186,9 +186,9 @@ class BringUpScreen(ShellScreen[Drill | None]):
 
     def _paint(self) -> None:
         now = asyncio.get_running_loop().time()
-        rows = [_row(row, now) for row in self._steps] or [Content.styled("◌ starting", "$foreground-muted")]
+        rows = [_row(row, now) for row in self.steps] or [Content.styled("◌ starting", "$foreground-muted")]
         self.query_one("#steps", Static).update(Content("\n").join(rows))
-        self.query_one("#bar", ProgressBar).update(progress=self._steps[-1].done if self._steps else 0.0)
+        self.query_one("#bar", ProgressBar).update(progress=self.steps[-1].done if self.steps else 0.0)
 
 
 def raise_error(error: str) -> None:
