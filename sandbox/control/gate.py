@@ -55,6 +55,8 @@ def validate(facts: SnapshotFacts) -> Verdict:
     missing = [name for name in facts.expected_columns if name not in facts.columns]
     if missing or len(facts.columns) != len(facts.expected_columns):
         return Verdict(False, f"schema: expected {', '.join(facts.expected_columns)}, found {', '.join(facts.columns)}")
+    if not facts.rows:
+        return Verdict(False, "there are no rows")
     if facts.rows < LEAST_ROWS * facts.usual_rows:
         return Verdict(False, f"{facts.rows:,} rows are {facts.rows / facts.usual_rows:.0%} of the usual {facts.usual_rows:,.0f}")
     for what, found, most in (("missing", facts.null_excess, NULL_EXCESS), ("out of range", facts.out_of_range, OUT_OF_RANGE)):

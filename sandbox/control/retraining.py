@@ -1,12 +1,13 @@
 """When the retraining loop begins a run; pure decisions.
 
-Triggers in the order in which they are asked: by hand, schedule, drift, decay. One run is active at a time; what a trigger asks
-for meanwhile is not kept, but for a run asked for by hand. After the beginning of a run drift and decay wait for the cooldown, so
-that a flag that stays up does not train for ever. Hours are those of the calendar.
+Triggers in the order in which they are asked: by hand, runs to be made up for, schedule, drift, decay. One run is active at a
+time; what a trigger asks for meanwhile is not kept, but for a run asked for by hand. After the beginning of a run drift and decay
+wait for the cooldown, so that a flag that stays up does not train for ever. Hours are those of the calendar.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -41,7 +42,7 @@ class State:
     """
 
     due: float
-    began: float = float("-inf")
+    began: float = -math.inf
     missed: int = 0
     request: str = ""
 
@@ -64,9 +65,10 @@ def decide(observed: Observed, spec: Retraining, state: State, now: float) -> tu
         state: as returned by the decision before.
         now: calendar hour.
     """
+    state = replace(state, due=_due(spec, state, now))
     if spec.frozen:
         return None, replace(state, request=spec.requested)  # what was asked for before the freeze is not made up for
-    if spec.requested != state.request:
+    if spec.requested not in {"", state.request}:
         days = int(spec.requested.partition("d#")[0])
         begun = replace(state, request=spec.requested, began=now, due=next_due(spec, state.due, now))
         return Start(Trigger.HAND, days, f"asked for, on {days} days"), begun
@@ -80,8 +82,15 @@ def decide(observed: Observed, spec: Retraining, state: State, now: float) -> tu
 
 
 def next_due(spec: Retraining, due: float, now: float) -> float:
-    """When the next scheduled run is due after one that begins now."""
-    return due if now < due else now + (spec.every or float("inf"))
+    """When the next scheduled run is due after one that begins now; the rhythm stays, however late that one is."""
+    if now < due or not spec.every:
+        return due
+    return due + spec.every * (math.floor((now - due) / spec.every) + 1)
+
+
+def _due(spec: Retraining, state: State, now: float) -> float:
+    """A schedule that is set, or made shorter, counts from now."""
+    return min(state.due, now + spec.every) if spec.every else math.inf
 
 
 def _automatic(observed: Observed, spec: Retraining, state: State, now: float) -> Start | None:

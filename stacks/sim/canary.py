@@ -60,11 +60,13 @@ class Canary:
             stage(self._steering.spec(), {"version": name, "replicas": replicas}, 0), COMPONENT, "to be tried out"
         )
         deadline = self._steering.env.now + PATIENCE
-        while len(self._fleet.ready(CANDIDATE)) < replicas:
+        while len(self._fleet.ready(CANDIDATE)) < replicas or self._steering.loop.frozen:
             yield self._steering.env.timeout(1.0)
             if reason := self._over(name, rejected):
                 return reason
-            if self._steering.env.now >= deadline:
+            if self._steering.loop.frozen:
+                deadline += 1.0
+            elif self._steering.env.now >= deadline:
                 return Ending(False, f"{name} did not come up within {PATIENCE:g} s")
         self._steering.put({"gateway.canary_weight": STEPS[0]}, COMPONENT, f"{name} is ready")
         self._tally(CHAMPION), self._tally(CANDIDATE)

@@ -111,6 +111,8 @@ class Workshop:
             run.reason = str(stopped)
             if run.result == "running":
                 run.result = "stopped"
+            elif run.result == "rejected" and run.version:
+                self._book.became(run.version, Stage.REJECTED, COMPONENT, run.reason)
             self._steering.log(COMPONENT, "warning", f"run-{run.number} {run.result}: {run.reason}")
         except UsageError as error:
             run.result, run.reason = "failed", str(error)
@@ -185,7 +187,6 @@ class Workshop:
         try:
             self._obey(run, "gate", verdict)
         except StoppedError:
-            self._book.became(name, Stage.REJECTED, COMPONENT, verdict.reason)
             run.result = "rejected"
             raise
 

@@ -96,7 +96,8 @@ class Views:
             leaves = moment_of(float(data.departure[flight])).isoformat(sep=" ", timespec="minutes")
             values = [_number(float(features[place, FEATURES.index(name)])) for name in ONLINE]
             rows.append((route, leaves, *values, _number(float(scores[place])), label))
-        facts: dict[str, Cell] = {"threshold": _number(self._monitor.version.threshold), "flights": len(flights)}
+        threshold = _number(self._monitor.version.threshold)
+        facts: dict[str, Cell] = {"version": self._monitor.champion, "threshold": threshold, "flights": len(flights)}
         return Table(
             "The flights asked about that leave last", ("flight", "leaves", *ONLINE, "score", "label"), tuple(rows), facts
         )
@@ -127,7 +128,8 @@ class Views:
         if name not in self._service.models:
             raise UsageError(f"unknown version {name!r}; {nearest(name, self._service.models)}")
         registry = self._book.registry()
-        rows = tuple((what, text) for what, text in described(registry.lineage(self._book.model(name).id)).items())
+        model = self._book.model(name).id
+        rows = (("model", model), *described(registry.lineage(model)).items())
         aliased = {alias.value: registry.resolve(alias) for alias in Alias}
         facts: dict[str, Cell] = {alias: self._called(entry) for alias, entry in aliased.items() if entry is not None}
         return Table(f"Lineage of {name}", ("what", "is"), rows, facts)
