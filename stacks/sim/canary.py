@@ -60,13 +60,11 @@ class Canary:
             stage(self._steering.spec(), {"version": name, "replicas": replicas}, 0), COMPONENT, "to be tried out"
         )
         deadline = self._steering.env.now + PATIENCE
-        while len(self._fleet.ready(CANDIDATE)) < replicas or self._steering.loop.frozen:
+        while self._held() or len(self._fleet.ready(CANDIDATE)) < replicas:
             yield self._steering.env.timeout(1.0)
             if reason := self._over(name, rejected):
                 return reason
-            if self._steering.loop.frozen:
-                deadline += 1.0
-            elif self._steering.env.now >= deadline:
+            if self._steering.env.now >= deadline and len(self._fleet.ready(CANDIDATE)) < replicas:
                 return Ending(False, f"{name} did not come up within {PATIENCE:g} s")
         self._steering.put({"gateway.canary_weight": STEPS[0]}, COMPONENT, f"{name} is ready")
         self._tally(CHAMPION), self._tally(CANDIDATE)
@@ -75,7 +73,7 @@ class Canary:
                 yield self._steering.env.timeout(1.0)
                 if reason := self._over(name, rejected):
                     return reason
-            if self._steering.loop.frozen:
+            if self._held():
                 continue
             ending = self._decide(name)
             if ending is not None:
@@ -101,6 +99,10 @@ class Canary:
             return Ending(False, "taken out by hand")
         why = rejected()
         return Ending(False, why) if why else None
+
+    def _held(self) -> bool:
+        """A freeze leaves the canary as it is."""
+        return self._steering.loop.frozen
 
     def _tally(self, pool: int) -> Tally:
         """What the pods of a pool did since the last call; one that is new began at zero."""
