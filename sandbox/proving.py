@@ -134,18 +134,25 @@ class _Prover:
 
     def _fails(self, name: str, limit: float | None) -> Check:
         judgement, points = self._judge(name, scored=True), self._impacts.get(name)
-        held = judgement.verdict is Verdict.FAILED and (limit is None or (points is not None and points < limit))
+        if limit is None:
+            held = judgement.verdict is Verdict.FAILED
+        else:  # who answers nobody leaves nothing to judge the model by: no data is no pass
+            held = judgement.verdict in {Verdict.FAILED, Verdict.NO_DATA} and points is not None and points < limit
         shown = "impact unknown" if points is None else f"impact {points:.0f}"
         return Check(
             f"{name} fails", held, f"{judgement.verdict.value}, {shown}: {'; '.join(judgement.reasons) or 'every objective met'}"
         )
 
     def _breaks(self) -> Check:
-        """The fault breaks an objective: some page fires that does not fire without it."""
-        broken = {name for name in first_firings(self._runs["idle"].record) if name.endswith("BurnRate")}
-        healthy = {name for name in first_firings(self._runs["healthy"].record) if name.endswith("BurnRate")}
-        detail = ", ".join(sorted(broken - healthy)) or "no objective's alert fires with the fault"
-        return Check("the fault breaks an objective", bool(broken - healthy), detail)
+        """The fault breaks an objective: its alert fires, and without the fault it does not, or the objective is met at last."""
+        fired = {name: set(first_firings(self._runs[name].record)) for name in ("healthy", "idle")}
+        broken = {name for name in fired["idle"] if name.endswith("BurnRate")}
+        missed = {name: {one.objective for one in self._judge(name, scored=False).objectives if not one.met} for name in fired}
+        lasting = {alert_name(goal) for goal in missed["idle"] - missed["healthy"]}
+        found = broken & lasting | broken - fired["healthy"]
+        return Check(
+            "the fault breaks an objective", bool(found), ", ".join(sorted(found)) or "no objective's alert fires with the fault"
+        )
 
     def _alerts(self) -> Iterator[Check]:
         for name in ("idle", "reference"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +11,19 @@ from typing import TYPE_CHECKING
 import click
 
 from ..model.errors import DrillboxError, Exit
+from ..model.stack import Progress
 from ..reports.plain import result_data, result_line
 from .completion import OPERATORS, PROFILES, SCENARIOS, STACKS
 from .output import say, tell_error
-from .playing import Request, play_headless, whole_library
+from .playing import Request, nothing, play_headless, whole_library
 from .results import Outputs, Played
 from .terminal import console_progress, quiet_option
 
 if TYPE_CHECKING:
     from .wiring import SessionMaker
+
+Task = tuple["SessionMaker", Request, bool]
+"""What is to be played, and whether with what each action was worth."""
 
 
 @click.command("run")
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Seed of the random streams.")
 @click.option("--profile", default="", shell_complete=PROFILES, help="A profile of the scenario, such as short.")
 @click.option("--stack", default="sim", show_default=True, shell_complete=STACKS, help="Where it runs.")
+@click.option("--jobs", "-j", default=1, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), help="Write results as JSON; - is stdout.")
 @click.option("--junit", "junit_file", type=click.Path(path_type=Path, allow_dash=True), help="Write results as JUnit XML.")
 @click.option(
@@ -51,6 +57,7 @@ def run_command(
     seed: int,
     profile: str,
     stack: str,
+    jobs: int,
     json_file: Path | None,
     junit_file: Path | None,
     html_file: Path | None,
@@ -65,6 +72,7 @@ def run_command(
     \b
     Examples:
       drillbox run monday-rush --operator reference
+      drillbox run --all --jobs 4
       drillbox run --all --operator idle --profile short --json -
       drillbox run monday-rush --junit drills.xml --html debrief.html
       drillbox run mine.yaml --operator my-runbook.yaml --seed 7 --md debrief.md
@@ -75,30 +83,63 @@ def run_command(
     outputs = Outputs(json_file, junit_file, html_file, md_file, several=len(names) > 1)
     outputs.check()
     wanted = Request("", operator, seed, profile, stack, out)
-    played = _play_all(wiring, names, wanted, silent=outputs.use_stdout, explain=outputs.have_debriefs)
+    played = _play_all(wiring, names, wanted, jobs=jobs, silent=outputs.use_stdout, explain=outputs.have_debriefs)
     outputs.write(played)
     return int(Exit.gravest(one.code for one in played))
 
 
-def _play_all(wiring: SessionMaker, names: Sequence[str], wanted: Request, *, silent: bool, explain: bool) -> list[Played]:
-    """Play one after the other. An invalid or broken one does not keep the next from being played; an interruption does."""
+def _play_all(
+    wiring: SessionMaker, names: Sequence[str], wanted: Request, *, jobs: int, silent: bool, explain: bool
+) -> list[Played]:
+    """Results in the order of the names. An interruption ends it; a drill that is invalid or breaks does not end the others."""
+    tasks: list[Task] = [(wiring, replace(wanted, scenario=name), explain) for name in names]
     played: list[Played] = []
-    for name in names:
-        progress = console_progress()
-        try:
-            result = play_headless(wiring, replace(wanted, scenario=name), progress, explain=explain)
-        except (DrillboxError, KeyboardInterrupt) as error:
-            progress.close()
-            tell_error(error)
-            played.append(_not_played(name, error))
-            if isinstance(error, KeyboardInterrupt):
-                break
-            continue
-        progress.close()
-        played.append(Played(name, result.exit_code, result_data(result) | {"exit_code": int(result.exit_code)}, result))
-        if not silent:
-            say(result_line(result))
+    for one in _in_turn(tasks) if jobs == 1 or len(tasks) == 1 else _side_by_side(tasks, jobs):
+        played.append(one)
+        if one.result is not None and not silent:
+            say(result_line(one.result))
+        if one.code is Exit.INTERRUPTED:
+            break
     return played
+
+
+def _in_turn(tasks: Sequence[Task]) -> Iterator[Played]:
+    for task in tasks:
+        progress = console_progress()
+        yield _play(task, progress, progress.close)
+
+
+def _side_by_side(tasks: Sequence[Task], jobs: int) -> Iterator[Played]:
+    """In worker processes, which get the terminal's interruptions, too: each ends its drill and its journal by itself."""
+    progress = console_progress()
+    with ProcessPoolExecutor(max_workers=min(jobs, len(tasks))) as pool:
+        futures = [pool.submit(_play, task) for task in tasks]
+        waited = 0
+        try:
+            for waited, future in enumerate(futures):
+                progress("playing", waited / len(tasks))
+                one = future.result()
+                progress.close()
+                yield one
+        except KeyboardInterrupt as error:
+            yield _not_played(tasks[waited][1].scenario, error)
+        finally:
+            progress.close()
+            pool.shutdown(cancel_futures=True)
+
+
+def _play(task: Task, progress: Progress = nothing, done: Callable[[], object] = lambda: None) -> Played:
+    """One drill, in whatever process; `done` is called before anything is said."""
+    wiring, request, explain = task
+    try:
+        result = play_headless(wiring, request, progress, explain=explain)
+    except (DrillboxError, KeyboardInterrupt) as error:
+        done()
+        tell_error(error)
+        return _not_played(request.scenario, error)
+    done()
+    data = result_data(result) | {"exit_code": int(result.exit_code)}
+    return Played(request.scenario, result.exit_code, data, result)
 
 
 def _not_played(name: str, error: DrillboxError | KeyboardInterrupt) -> Played:

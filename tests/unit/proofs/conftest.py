@@ -32,6 +32,8 @@ SCENARIOS = {
     "stormy-sunday": "features",
     "quiet-night": "features",
     "early-season": "drift",
+    "quiet-decay": "retraining",
+    "after-the-holiday": "retraining",
 }
 
 

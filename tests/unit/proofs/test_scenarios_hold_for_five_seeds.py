@@ -13,7 +13,7 @@ from drillbox.sandbox.scoring.verdict import Verdict, judge
     ("name", "profile"),
     [
         *((name, profile) for name in ("monday-rush", "after-the-burst", "slow-afternoon") for profile in ("", "short")),
-        *((name, "") for name in ("stormy-sunday", "quiet-night")),
+        *((name, "") for name in ("stormy-sunday", "quiet-night", "quiet-decay", "after-the-holiday")),
     ],
 )
 def test_only_the_right_moves_win(scenario_named, playing, name: str, profile: str, seed: int) -> None:

@@ -7,7 +7,7 @@ import datetime as dt
 
 import numpy as np
 import pytest
-from halfway import FRESH, halfway
+from halfway import FRESH, STALE, halfway
 
 from drillbox.sandbox.loading import load_scenario
 from drillbox.sandbox.model.scenario import Objective, Scenario
@@ -58,7 +58,7 @@ def test_thirty_healthy_starts(warm_data: None) -> None:
     assert len([start for start, names in found.items() if names & MODEL]) <= 3, found
 
 
-@pytest.mark.parametrize("name", ["stormy-sunday", "quiet-night", "early-season"])
+@pytest.mark.parametrize("name", ["stormy-sunday", "quiet-night", "early-season", "after-the-holiday"])
 def test_quality_objectives_are_halfway_between_fresh_and_stale(scenario_named, warm_data: None, name: str) -> None:
     scenario = scenario_named(name, "")
     world = scenario.world
@@ -67,3 +67,14 @@ def test_quality_objectives_are_halfway_between_fresh_and_stale(scenario_named, 
     assert world.train_until is not None
     hours = round(scenario.duration * world.pace / 3600)
     assert limit == pytest.approx(halfway(world.start, hours, (world.train_from, world.train_until)), abs=0.001)
+
+
+def test_the_objective_of_the_season_is_halfway_where_it_is_judged(scenario_named, warm_data: None) -> None:
+    """The champion is the stale model here; the fresh one is that of the six weeks before the drill."""
+    scenario = scenario_named("quiet-decay", "")
+    world = scenario.world
+    [limit] = [goal.brier for goal in scenario.objectives if goal.brier is not None]
+    assert (world.train_from, world.train_until) == STALE
+    hours = int(scenario.verdict_window * world.pace / 3600)
+    judged = scenario.calendar(scenario.duration) - dt.timedelta(hours=hours)
+    assert limit == pytest.approx(halfway(judged, hours, (world.start - FRESH, world.start)), abs=0.001)
