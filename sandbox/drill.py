@@ -14,6 +14,7 @@ from .model.scenario import Scenario
 from .operators import Idle, Operator, Scripted
 from .paths import folder, home
 from .provenance import cpu_model, versions
+from .scoring.consistency import ContradictionError, contradiction
 from .scoring.expectations import unmet
 from .scoring.harm import Harm, harm_of
 from .scoring.record import Record, record_of
@@ -129,8 +130,9 @@ def result_of(journal: Journal, path: Path | None, scenario: Scenario | None = N
     scenario = scenario or load_scenario_text(header.text, f"{header.scenario}.yaml (in the journal)", header.profile)
     try:
         record = record_of(journal.events)
+        contradiction(record, scenario)
         harm = harm_of(record.ledger, scenario.world.prices) if record.ledger else Harm()
-    except KeyError as error:
+    except (KeyError, ContradictionError) as error:
         raise UsageError(f"{path or 'the journal'} is damaged: its events contradict each other at {error}") from None
     return Result(
         scenario=scenario,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import os
+import sys
 import types
 import typing
 import uuid
@@ -191,6 +193,7 @@ def parse_journal(raw: bytes, name: str) -> Journal:
 
 
 def _events(lines: list[bytes], name: str) -> Iterator[Event]:
+    now = -math.inf
     for index, line in enumerate(lines):
         try:
             event = decode(json.loads(line))
@@ -198,6 +201,9 @@ def _events(lines: list[bytes], name: str) -> Iterator[Event]:
             raise UsageError(f"{name}:{index + 2}: the journal is damaged here: {error}") from None
         if event.number != index:
             raise UsageError(f"{name}:{index + 2}: the journal is damaged here: event {event.number} where {index} should be")
+        if event.at < now:
+            raise UsageError(f"{name}:{index + 2}: the journal is damaged here: time falls from {now:g} to {event.at:g}")
+        now = event.at
         yield event
 
 
@@ -273,6 +279,8 @@ def _restore_item(item: object, hint: object) -> object:
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{value!r} is not a number")
+    if not abs(value) <= sys.float_info.max:  # JSON has no such numbers, but Python reads them
+        raise ValueError("a number is not finite")
     return float(value)
 
 

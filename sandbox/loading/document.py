@@ -102,6 +102,10 @@ def parse_document(text: str, file: str) -> Document:
         before = text[: error.position]
         where = before.count("\n") + 1, error.position - before.rfind("\n")
         raise invalid(file, f"not valid YAML: the character {error.character!r} is not allowed", *where) from None
+    except UnicodeEncodeError as error:  # half a surrogate pair, which a journal's JSON can spell
+        before = text[: error.start]
+        where = before.count("\n") + 1, error.start - before.rfind("\n")
+        raise invalid(file, f"not valid YAML: the character {text[error.start]!a} is not allowed", *where) from None
     except yaml.YAMLError as error:
         raise invalid(file, f"not valid YAML: {error}") from None
 
