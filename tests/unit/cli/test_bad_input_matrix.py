@@ -21,7 +21,7 @@ def matrix() -> list[str]:
     return [line for line in table.strip().splitlines()[2:] if not line.startswith("| **")]
 
 
-def tests_of(path: Path) -> set[str]:
+def names_in(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
@@ -32,7 +32,7 @@ def test_each_row_is_tested(line: str) -> None:
     assert row, "a row has what is wrong, the words, the exit code and the test"
     assert row["code"] in {"-", "0", "1", "2", "3", "4", "130", "0 to 3"}
     (path,) = (ROOT / "tests").rglob(row["file"])
-    assert row["test"] in tests_of(path)
+    assert row["test"] in names_in(path)
     assert (row["words"] or "") in path.read_text(encoding="utf-8"), "the words of the row stand in the test"
 
 
