@@ -63,15 +63,15 @@ class RetrainingLoop:
     # ------------------------------------------------------------------------------------------------------------- scheduler
 
     def run(self) -> Generator[simpy.Event, None, None]:
-        """For ever: begin a run when one is due."""
+        """For ever: begin a run when one is due; the first look is `PERIOD` after t = 0."""
         yield self._steering.env.timeout(max(0.0, -self._steering.env.now))
         while True:
+            yield self._steering.env.timeout(PERIOD)
             start, self._state = control.decide(self._observed(), self._steering.loop, self._state, self._hour)
             if start is not None:
                 run = Run(len(self.runs) + 1, start.trigger, start.days, start.why, self._steering.env.now)
                 self.runs.append(run)
                 yield from self._workshop.play(run, self._recipe(start.days))
-            yield self._steering.env.timeout(PERIOD)
 
     @property
     def training_seconds(self) -> float:
