@@ -120,6 +120,16 @@ def _money(picture: Picture) -> Sequence[Points]:
     return [money.rate_history(picture.samples, prices) if prices else []]
 
 
+_BAD = ("null_rate", "out_of_range")
+
+
+def _bad_data(picture: Picture) -> Sequence[Points]:
+    """The worse of both, then each."""
+    both = [picture.series(name) for name in _BAD]
+    worst = [(at, max((one for one in (a, b) if one is not None), default=None)) for (at, a), (_, b) in zip(*both, strict=True)]
+    return [worst, *both]
+
+
 def _errors_limit(picture: Picture) -> Limit | None:
     goal = _goal(picture, "availability")
     return Limit(1.0 - goal.target, f"objective: at most {format_share(round(1.0 - goal.target, 6))}") if goal else None
@@ -159,8 +169,8 @@ GAUGES: tuple[Gauge, ...] = (
           ("quality_auc", "quality_ap"), words.number, _fixed(1.0), names=("AUC", "average precision")),
     Gauge("drift", "Drift", "PSI of the worst feature over the largest of any day of the training data: 1 is as then",
           ("drift",), words.number, _fixed(5.0), names=("worst feature",)),
-    Gauge("data", "Bad data", "missing values beyond training; values far out of its range; in the worst feature",
-          ("null_rate", "out_of_range"), words.share, _fixed(1.0), names=("missing", "out of range")),
+    Gauge("data", "Bad data", "values missing beyond training, or far out of its range; in the worst feature",
+          (*_BAD,), words.share, _fixed(1.0), read=_bad_data, names=("worst", "missing", "out of range")),
     Gauge("freshness", "Freshness", "calendar age of the oldest online feature in use",
           ("feature_freshness",), words.age, _fixed(6 * 3600.0), names=("oldest value",)),
     Gauge("labels", "Labels", "flights whose label is overdue; flights that wait for theirs",

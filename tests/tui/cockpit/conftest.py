@@ -83,7 +83,7 @@ class Stage:
     async def press(self, *keys: str) -> None:
         """Press keys, and let what they begin come to its end."""
         await self.pilot.press(*keys)
-        await self.app.workers.wait_for_complete([one for one in self.app.workers if one.group == "asking"])
+        await self.until(lambda: all(one.is_finished for one in self.app.workers if one.group == "asking"))
         await self.pilot.pause()
 
     async def type(self, text: str) -> None:
@@ -126,10 +126,7 @@ def perform(session: Session, script: Script[T], size: tuple[int, int] = FULL) -
             stage = Stage(app, pilot, session)
             await stage.until(lambda: stage.cockpit.picture.last >= 0 and stage.cockpit.actions)
             await pilot.pause()
-            try:
-                return await script(stage)
-            finally:
-                stage.cockpit.feed.stop()
+            return await script(stage)
 
     return asyncio.run(run())
 

@@ -17,9 +17,7 @@ GOAL = Objective("availability", "availability", 0.99)
 
 def samples(*counts: tuple[float, float]) -> list[Sample]:
     """One every 5 s."""
-    return [
-        Sample(5.0 * number, Observed({"availability": 0.5}, {"availability": one}, {})) for number, one in enumerate(counts)
-    ]
+    return [Sample(5.0 * number, Observed({"availability": 0.5}, {"availability": one}, {})) for number, one in enumerate(counts)]
 
 
 def test_the_windows_are_those_of_the_monitor() -> None:
@@ -79,4 +77,6 @@ def test_money_is_what_scoring_says(rush: DrillSession) -> None:
     assert money.parts_of(ledger, prices) == pytest.approx(harm_of(ledger, prices).parts())
     rates = money.rate_history(seen.samples, prices)
     assert rates[0][1] is None
-    assert rates[-1][1] == pytest.approx((money.harm_of(ledger, prices) - money.harm_of(seen.samples[-7].body.ledger, prices)) * 2)
+    assert rates[-1][1] == pytest.approx(
+        (money.harm_of(ledger, prices) - money.harm_of(seen.samples[-7].body.ledger, prices)) * 2
+    )

@@ -89,7 +89,9 @@ def test_orders_tell_what_became_of_them(snapshot: Snapshot) -> None:
 def test_replicas_are_followed_by_their_logs(snapshot: Snapshot) -> None:
     early = replace(snapshot, now=0.0)
     lines = ["starting", "loading model v2", "model v2 loaded, ready"]
-    first = told(Observed({"replicas": 2.0}, {}, {}), *(Logged(at, "model-champion-3", "info", text) for at, text in enumerate(lines)))
+    first = told(
+        Observed({"replicas": 2.0}, {}, {}), *(Logged(at, "model-champion-3", "info", text) for at, text in enumerate(lines))
+    )
     seen = fold(Picture(), early, first)
     assert {name: (one.state, one.version) for name, one in seen.fleet.items()} == {
         "model-champion-1": (ReplicaState.READY, "v1"),
