@@ -13,13 +13,20 @@ from ..ports import Chart, Debrief
 from ..widgets.chart import Axis, Curve, Plot, render_plot
 from . import words
 
-NAMES = 13
-"""Cells to the left of lanes and charts, so that their times are below each other."""
+NAMES = (13, 20)
+"""Cells to the left of lanes and charts, so that their times are below each other: on narrow screens, and on others."""
+WIDE = 100
+"""Cells from which on a screen is not narrow."""
 ROWS = 9
 """Rows of a chart with its times."""
 SHAPES = {"you": 1.0, "reference": 0.62, "idle": 0.25, "wanted": 0.12}
 """The share of each period that a line is drawn: whole, dashed, dotted."""
 ORDER = ("you", "reference", "idle", "wanted")
+
+
+def names_of(width: int) -> int:
+    """Cells to the left, on a screen of that width."""
+    return NAMES[width >= WIDE]
 
 
 class ChartView(Widget):
@@ -42,7 +49,7 @@ class ChartView(Widget):
         curves = tuple(Curve(one.who, words.dashed(one.points, period, SHAPES[one.who])) for one in lines)
 
         def write(value: float) -> str:
-            return f"{chart.write(value):>{NAMES}}"
+            return f"{chart.write(value):>{names_of(width)}}"
 
         axis = Axis(chart.top, chart.bottom)
         plot = Plot(axis, 0.0, self._duration, curves, write, format_clock, chart.limit, chart.limit_note, self._marks)
@@ -94,6 +101,7 @@ class CourseView(VerticalScroll):
     def _paint(self) -> None:
         width = self.scrollable_content_region.width
         if width:
-            hint = "" if self._reveal else "\n" + " " * NAMES + " f shows when the fault was in force"
-            lanes = words.lanes_of(self._debrief, width, NAMES, reveal=self._reveal)
+            names = names_of(width)
+            hint = "" if self._reveal else "\n" + " " * names + " f shows when the fault was in force"
+            lanes = words.lanes_of(self._debrief, width, names, reveal=self._reveal)
             self.query_one("#lanes", Static).update(Content.assemble(lanes, (hint, "$foreground-muted")))

@@ -18,6 +18,8 @@ from textual.widgets import Static
 from ...sandbox.model.errors import DrillboxError
 from ...sandbox.model.events import Accepted, Alerted, Changed, Ended, Event, Logged, Rejected
 from ...sandbox.model.units import format_clock, format_duration
+from ..cockpit.words import change_text
+from ..cockpit.words import params as given
 from ..ports import Recording
 from ..shell.base import ShellScreen
 from ..widgets.chart import Axis, render_spark
@@ -263,12 +265,12 @@ def _line(event: Event) -> Content | None:
     clock = (f"{format_clock(event.at):>6} ", "$foreground-muted")
     match event.body:
         case Accepted(actor, _, action, params):
-            told = " ".join(f"{name}={value}" for name, value in params.items())
-            return Content.assemble(clock, ("● ", "$text-primary"), (f"{actor}: {action} {told}".rstrip(), "bold"))
+            told = f"{actor}: {action} {given(action, params)}".rstrip()
+            return Content.assemble(clock, ("● ", "$text-primary"), (told, "bold"))
         case Rejected(actor, _, action, _, reason):
             return Content.assemble(clock, ("✗ ", "$text-error"), f"{actor}: {action} was refused: {reason}")
-        case Changed(field, before, after, by):
-            return Content.assemble(clock, ("Δ ", "$text-accent"), f"{field} {before} → {after} ({by})")
+        case Changed(by=by):
+            return Content.assemble(clock, ("Δ ", "$text-accent"), f"{change_text(event.body)} ({by})")
         case Alerted(name, labels, _, state, _, summary, _):
             mark = ("▲ ", "$text-error") if state == "firing" else ("✓ ", "$text-success")
             told = f": {summary}" if state == "firing" and summary else ""

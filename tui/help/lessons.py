@@ -101,8 +101,8 @@ LESSONS = (
     ),
     Lesson(
         "Protect what can be served",
-        "All slots are busy: more requests come than the replicas can answer, so nearly all are late. Press {cockpit.shed}, type "
-        "35%, and send it. A third is refused at once; the rest is answered in time.",
+        "More requests come than the replicas can answer, so nearly all are late. Press {cockpit.shed}, type 35%, enter, and "
+        "confirm with tab and enter: Cancel is the default for what does harm. The rest is answered in time.",
         _sheds,
     ),
     Lesson(
@@ -114,7 +114,7 @@ LESSONS = (
     Lesson(
         "Open the door again",
         "New replicas start and load the model. When 3 shows 8 ready, end the shedding: {cockpit.shed} and 0%. From then on "
-        "every refused request would be harm that you do yourself.",
+        "every refused request is harm that you do yourself.",
         _is_open_again,
     ),
     Lesson(
