@@ -15,7 +15,7 @@ labels are late.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,12 +100,16 @@ class HealthWindow:
         first: the first row that can be asked about, at least `quality_hours + maturity_hours` before the first evaluation.
         last: the row after the last one.
         spans: of the windows.
+        watched: features whose drift and gaps are evaluated.
     """
 
-    def __init__(self, data: FlightData, first: int, last: int, spans: Spans | None = None) -> None:
+    def __init__(
+        self, data: FlightData, first: int, last: int, spans: Spans | None = None, watched: Sequence[str] = FEATURES
+    ) -> None:
         if not 0 <= first < last <= len(data):
             raise ValueError(f"rows {first} to {last} are not among the {len(data)} flights")
         self.spans = spans or Spans()
+        self._watched = [(FEATURES.index(name), name) for name in watched]
         self._data = data
         self._first = first
         self._departure = data.departure[first:last]
@@ -202,10 +206,11 @@ class HealthWindow:
         if len(lately) < self.spans.minimum:
             lately = lately[:0]
         latest = self._of(version)
-        all_of_them, new = (np.ascontiguousarray(latest.features[chosen].T) for chosen in (places, lately))
+        columns = [place for place, _ in self._watched]
+        all_of_them, new = (np.ascontiguousarray(latest.features[np.ix_(chosen, columns)].T) for chosen in (places, lately))
         readings = {
-            name: _reading(reference.features[i], all_of_them[i], new[i], float(reference.usual_nulls[i]))
-            for i, name in enumerate(FEATURES)
+            name: _reading(reference.features[place], all_of_them[i], new[i], float(reference.usual_nulls[place]))
+            for i, (place, name) in enumerate(self._watched)
         }
         return DriftReading(len(places), readings, reference.scores.psi(latest.scores[places]))
 

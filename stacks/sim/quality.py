@@ -24,7 +24,7 @@ from .scoring import Scorer
 from .service import Service
 
 EVERY = 15.0
-"""Seconds of drill time between two evaluations."""
+"""Seconds of drill time between two evaluations, and at least a minute of the calendar: within one nothing is new."""
 ASKED_BEFORE = 180
 """Calendar minutes before departure at which the flights of the time before the drill were last asked about."""
 NOTHING = Health(None, None, Maturity(0, 0, 0))
@@ -62,14 +62,15 @@ class QualityMonitor:
         first = int(min(past[0], rows.min())) if len(past) else int(rows.min())
         self._flights = np.arange(first, int(rows.max()) + 1, dtype=np.int32)
         self._unknown = np.ones(len(self._flights), np.bool_)
-        self.window = HealthWindow(world.data, first, int(rows.max()) + 1, spans)
+        self.window = HealthWindow(world.data, first, int(rows.max()) + 1, spans, ONLINE)
         self._counted = np.zeros_like(service.plane.answers_by_example)
         self._remember(past)
 
     def run(self) -> Generator[simpy.Event, None, None]:
         """The loop, for ever."""
+        every = max(EVERY, 60.0 / self._service.world.config.pace)
         while True:
-            yield self._env.timeout(EVERY)
+            yield self._env.timeout(every)
             self._collect()
             self._evaluate()
 
