@@ -34,11 +34,11 @@ class DrillboxApp(App[int]):
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-normal"), (140, "-wide")]  # noqa: RUF012  # as textual has it
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (20, "-short"), (32, "-tall")]  # noqa: RUF012  # as textual has it
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark,f1", "show_help", "help", id="app.help", tooltip="what the keys do here"),
-        Binding("ctrl+t", "next_theme", "theme", id="app.theme", show=False, tooltip="the next theme, and keep it"),
-        Binding("f10", "coach('skip')", "skip", id="app.coach_skip", show=False, tooltip="tutorial: on to the next step"),
-        Binding("f9", "coach('end')", "end", id="app.coach_end", show=False, tooltip="tutorial: end it; the drill goes on"),
-        Binding("ctrl+q", "quit", "quit", id="app.quit", show=False, priority=True, tooltip="leave; running drills go on"),
+        Binding("question_mark,f1", "show_help", "Help", id="app.help", tooltip="What the keys do here"),
+        Binding("ctrl+t", "next_theme", "Theme", id="app.theme", show=False, tooltip="The next theme, and keep it"),
+        Binding("f10", "coach('skip')", "Skip", id="app.coach_skip", show=False, tooltip="Tutorial: on to the next step"),
+        Binding("f9", "coach('end')", "End", id="app.coach_end", show=False, tooltip="Tutorial: end it; the drill goes on"),
+        Binding("ctrl+q", "quit", "Quit", id="app.quit", show=False, priority=True, tooltip="Leave; running drills go on"),
     ]
 
     def __init__(self, backend: Backend, settings: Settings, asked: Wanted | None = None) -> None:

@@ -26,7 +26,7 @@ class PastScreen(ShellScreen[None]):
     PastScreen OptionList { height: 1fr; border: round $border; background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "back", "back", id="past.back", tooltip="back to the library"),
+        Binding("escape,q", "back", "Back", id="past.back", tooltip="Back to the library"),
     ]
 
     class Found(Message):

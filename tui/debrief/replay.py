@@ -44,15 +44,15 @@ class Slider(Widget, can_focus=True):
     """
     WHERE = "The slider"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "move(-5)", "back 5 s", id="replay.back", tooltip="5 seconds back"),
-        Binding("right", "move(5)", "on 5 s", id="replay.on", tooltip="5 seconds on"),
-        Binding("shift+left,comma", "move(-60)", "back 1 min", id="replay.far_back", show=False, tooltip="a minute back"),
-        Binding("shift+right,full_stop", "move(60)", "on 1 min", id="replay.far_on", show=False, tooltip="a minute on"),
-        Binding("home", "move(-100000)", "begin", id="replay.begin", show=False, tooltip="to the beginning"),
-        Binding("end", "move(100000)", "end", id="replay.end", show=False, tooltip="to the end"),
-        Binding("left_square_bracket", "event(-1)", "event before", id="replay.before", tooltip="to the event before"),
-        Binding("right_square_bracket", "event(1)", "next event", id="replay.next", tooltip="to the next event"),
-        Binding("space", "play", "play", id="replay.play", tooltip=f"let it go on by itself, at {PACE:g}x, or stop it"),
+        Binding("left", "move(-5)", "Back 5 s", id="replay.back", tooltip="5 seconds back"),
+        Binding("right", "move(5)", "On 5 s", id="replay.on", tooltip="5 seconds on"),
+        Binding("shift+left,comma", "move(-60)", "Back 1 min", id="replay.far_back", show=False, tooltip="A minute back"),
+        Binding("shift+right,full_stop", "move(60)", "On 1 min", id="replay.far_on", show=False, tooltip="A minute on"),
+        Binding("home", "move(-100000)", "Begin", id="replay.begin", show=False, tooltip="To the beginning"),
+        Binding("end", "move(100000)", "End", id="replay.end", show=False, tooltip="To the end"),
+        Binding("left_square_bracket", "event(-1)", "Event before", id="replay.before", tooltip="To the event before"),
+        Binding("right_square_bracket", "event(1)", "Next event", id="replay.next", tooltip="To the next event"),
+        Binding("space", "play", "Play", id="replay.play", tooltip=f"Let it go on by itself, at {PACE:g}x, or stop it"),
     ]
     at: reactive[float] = reactive(0.0)
 
@@ -148,7 +148,7 @@ class ReplayScreen(ShellScreen[None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "back", "back", id="replay.leave", tooltip="back to the debrief"),
+        Binding("escape,q", "back", "Back", id="replay.leave", tooltip="Back to the debrief"),
     ]
 
     def __init__(self, journal: Path) -> None:

@@ -36,17 +36,17 @@ class DebriefScreen(ShellScreen[None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "tab('score')", "score", id="debrief.score", show=False, tooltip="verdict, objectives, times, what it cost"),
-        Binding("2", "tab('course')", "course", id="debrief.course", show=False, tooltip="you against idle and reference"),
-        Binding("3", "tab('actions')", "actions", id="debrief.actions", show=False, tooltip="what each action was worth"),
-        Binding("4", "tab('lesson')", "lesson", id="debrief.lesson", show=False, tooltip="what it was and what to learn"),
-        Binding("f", "reveal", "fault", id="debrief.fault", tooltip="show when the fault was in force, or hide it"),
-        Binding("r", "replay", "replay", id="debrief.replay", tooltip="go through the drill once more, moment by moment"),
-        Binding("p", "again", "play again", id="debrief.again", tooltip="the same drill once more"),
-        Binding("e", "export('html')", "html", id="debrief.html", tooltip="write the debrief as a page, beside the journal"),
-        Binding("m", "export('md')", "md", id="debrief.md", tooltip="write the debrief as Markdown"),
-        Binding("j", "export('json')", "json", id="debrief.json", tooltip="write the result as JSON"),
-        Binding("escape,q", "back", "library", id="debrief.back", tooltip="back to where you came from"),
+        Binding("1", "tab('score')", "Score", id="debrief.score", show=False, tooltip="Verdict, objectives, times, what it cost"),
+        Binding("2", "tab('course')", "Course", id="debrief.course", show=False, tooltip="You against idle and reference"),
+        Binding("3", "tab('actions')", "Actions", id="debrief.actions", show=False, tooltip="What each action was worth"),
+        Binding("4", "tab('lesson')", "Lesson", id="debrief.lesson", show=False, tooltip="What it was and what to learn"),
+        Binding("f", "reveal", "Fault", id="debrief.fault", tooltip="Show when the fault was in force, or hide it"),
+        Binding("r", "replay", "Replay", id="debrief.replay", tooltip="Go through the drill once more, moment by moment"),
+        Binding("p", "again", "Play again", id="debrief.again", tooltip="The same drill once more"),
+        Binding("e", "export('html')", "HTML", id="debrief.html", tooltip="Write the debrief as a page, beside the journal"),
+        Binding("m", "export('md')", "Markdown", id="debrief.md", tooltip="Write the debrief as Markdown"),
+        Binding("j", "export('json')", "JSON", id="debrief.json", tooltip="Write the result as JSON"),
+        Binding("escape,q", "back", "Library", id="debrief.back", tooltip="Back to where you came from"),
     ]
 
     def __init__(self, journal: Path, wanted: Wanted | None = None) -> None:

@@ -97,13 +97,13 @@ class Coach(Static):
     def _show(self) -> None:
         self.border_title = f"tutorial {self.place + 1} of {len(LESSONS)}: {self.lesson.title}"
         self.border_subtitle = "F10 skips, F9 ends the tutorial"
-        self.update(Content.assemble(*self._parts()))
+        self.update(Content.assemble(*self.parts(self.lesson)))
         if self.lesson.still:
             self._control(pause=True)
 
-    def _parts(self) -> Iterable[str | tuple[str, str]]:
-        """The text with the keys in their own style."""
-        for place, part in enumerate(re.split(r"\{([a-z.-]+)\}", self.lesson.text)):
+    def parts(self, lesson: Lesson) -> Iterable[str | tuple[str, str]]:
+        """The text of a step with the keys in their own style."""
+        for place, part in enumerate(re.split(r"\{([a-z.-]+)\}", lesson.text)):
             yield (self._key(part), "bold $accent") if place % 2 else part
 
     def _key(self, binding: str) -> str:

@@ -39,7 +39,7 @@ class HelpScreen(ModalScreen[None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,f1,q,enter", "close", "close", id="help.close", tooltip="back to where you were"),
+        Binding("escape,question_mark,f1,q,enter", "close", "Close", id="help.close", tooltip="Back to where you were"),
     ]
 
     def __init__(self, groups: Sequence[tuple[str, Lines]]) -> None:
@@ -56,7 +56,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll() as box:
             box.border_title = "what the keys do"
             box.border_subtitle = "esc closes"
-            yield Static(_text(self._groups))
+            yield Static(_text(self._groups), markup=False)
 
     def action_close(self) -> None:
         """Go back."""

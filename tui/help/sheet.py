@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,9 +18,17 @@ PLACES = (
     ("The seed", "library.choices", "SeedPicker"),
     ("Bring-up", "shell.bring_up", "BringUpScreen"),
     ("Cockpit", "cockpit.screen", "CockpitScreen"),
+    ("Lists of the cockpit", "widgets.rows", "Rows"),
+    ("Gauges of the cockpit", "cockpit.panels", "GaugePanel"),
+    ("Drill-downs", "cockpit.detail_screen", "DetailScreen"),
+    ("Dialogs", "widgets.dialogs", "Dialog"),
+    ("Questions", "widgets.dialogs", "Question"),
+    ("Forms of actions", "cockpit.acting", "ActionForm"),
+    ("Choosing by name", "widgets.dialogs", "Picker"),
     ("Debrief", "debrief.screen", "DebriefScreen"),
     ("Past drills", "debrief.past", "PastScreen"),
     ("Replay", "debrief.replay", "ReplayScreen"),
+    ("The slider of a replay", "debrief.replay", "Slider"),
     ("Settings", "settings.screen", "SettingsScreen"),
     ("Help", "help.screen", "HelpScreen"),
 )
@@ -56,7 +65,16 @@ def _merged(bindings: Iterable[Binding]) -> Iterator[KeyLine]:
 
 def key_text(keys: str) -> str:
     """Keys as a person reads them: `question_mark,f1` is `? or F1`."""
-    return " or ".join(format_key(key.strip()) for key in keys.split(","))
+    return " or ".join(_one_key(key.strip()) for key in keys.split(","))
+
+
+def _one_key(key: str) -> str:
+    *modifiers, last = key.split("+")
+    if re.fullmatch(r"f\d+", last):
+        last = last.upper()
+    elif last not in ("enter", "backspace"):  # others have signs that everybody knows
+        last = format_key(last)
+    return "+".join((*modifiers, last))
 
 
 def cheat_sheet() -> str:

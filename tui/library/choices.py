@@ -23,8 +23,8 @@ class Picker(Widget, can_focus=True):
     Picker:focus { background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,minus", "move(-1)", "previous", id="picker.previous", show=False, tooltip="the value before"),
-        Binding("right,plus,space", "move(1)", "next", id="picker.next", show=False, tooltip="the value after"),
+        Binding("left,minus", "move(-1)", "Previous", id="choice.previous", show=False, tooltip="The value before"),
+        Binding("right,plus,space", "move(1)", "Next", id="choice.next", show=False, tooltip="The value after"),
     ]
 
     class Changed(Message):
@@ -95,7 +95,7 @@ class SeedPicker(Picker):
     """A seed: arrow keys, or typed digits."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("backspace", "erase", "erase", id="picker.erase", show=False, tooltip="take the last digit away"),
+        Binding("backspace", "erase", "Erase", id="choice.erase", show=False, tooltip="Take the last digit away"),
     ]
 
     def __init__(self, name: str, value: int, *, id: str) -> None:  # noqa: A002

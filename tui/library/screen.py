@@ -49,28 +49,28 @@ class LibraryScreen(ShellScreen[None]):
     LibraryScreen.-wide #list { width: 48; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "play", "play", id="library.play", tooltip="play the chosen incident, or go back to the running drill"),
-        Binding("slash", "filter", "filter", id="library.filter", tooltip="only incidents whose words contain a text"),
-        Binding("r", "surprise", "surprise me", id="library.surprise", tooltip="choose an incident, of the least played"),
-        Binding("s", "pick('stack', 1)", "stack", show=False, id="library.stack", tooltip="the next stack"),
+        Binding("enter", "play", "Play", id="library.play", tooltip="Play the chosen incident, or go back to the running drill"),
+        Binding("slash", "filter", "Filter", id="library.filter", tooltip="Only incidents whose words contain a text"),
+        Binding("r", "surprise", "Surprise me", id="library.surprise", tooltip="Choose an incident, of the least played"),
+        Binding("s", "pick('stack', 1)", "Stack", show=False, id="library.stack", tooltip="The next stack"),
         Binding(
             "p",
             "pick('profile', 1)",
-            "length",
+            "Length",
             show=False,
             id="library.profile",
-            tooltip="the full drill, or a shorter profile of it",
+            tooltip="The full drill, or a shorter profile of it",
         ),
-        Binding("plus,equals_sign", "pick('speed', 1)", "faster", id="library.faster", show=False, tooltip="a faster clock"),
-        Binding("minus", "pick('speed', -1)", "slower", id="library.slower", show=False, tooltip="a slower clock"),
+        Binding("plus,equals_sign", "pick('speed', 1)", "Faster", id="library.faster", show=False, tooltip="A faster clock"),
+        Binding("minus", "pick('speed', -1)", "Slower", id="library.slower", show=False, tooltip="A slower clock"),
         Binding(
-            "n", "pick('seed', 1)", "seed", show=False, id="library.seed", tooltip="the next seed; the same seed is the same day"
+            "n", "pick('seed', 1)", "Seed", show=False, id="library.seed", tooltip="The next seed; the same seed is the same day"
         ),
-        Binding("b", "past", "debriefs", id="library.past", tooltip="debriefs of past drills"),
-        Binding("t", "tutorial", "tutorial", id="library.tutorial", tooltip="two minutes that show how a drill goes"),
-        Binding("comma", "settings", "settings", id="library.settings", tooltip="theme and keys"),
-        Binding("escape", "back", "back", id="library.back", show=False, tooltip="end the filter"),
-        Binding("q", "app.quit", "quit", id="library.quit", tooltip="leave; running drills go on"),
+        Binding("b", "past", "Debriefs", id="library.past", tooltip="Debriefs of past drills"),
+        Binding("t", "tutorial", "Tutorial", id="library.tutorial", tooltip="Two minutes that show how a drill goes"),
+        Binding("comma", "settings", "Settings", id="library.settings", tooltip="Theme and keys"),
+        Binding("escape", "back", "Back", id="library.back", show=False, tooltip="End the filter"),
+        Binding("q", "app.quit", "Quit", id="library.quit", tooltip="Leave; running drills go on"),
     ]
 
     def __init__(self) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys, _character_to_key
+from textual.screen import ModalScreen
 
 from ...sandbox.model.errors import nearest
 from ..help.sheet import classes
 from .settings import SettingsError
 
 MODIFIERS = ("ctrl", "shift", "alt")
-EVERYWHERE = "app."
-"""How the ids of those begin that hold on every screen."""
 
 
 def checked_keymap(name: str, table: Mapping[str, object]) -> Mapping[str, str]:
@@ -49,7 +48,15 @@ def bound(node: type[DOMNode]) -> Iterator[Binding]:
                 yield one
 
 
-def clashes(bindings: Iterator[Binding], keymap: Mapping[str, str]) -> list[tuple[str, str, str]]:
+def together(node: type[DOMNode]) -> Iterator[Binding]:
+    """The bindings that hold where a class is: its own and those of the application, which a modal screen shuts out."""
+    everywhere = next(node for title, node in classes() if title == "Everywhere")
+    yield from bound(node)
+    if node is not everywhere and not issubclass(node, ModalScreen):
+        yield from bound(everywhere)
+
+
+def clashes(bindings: Iterable[Binding], keymap: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Keys that two of the bindings have: (key, id, id)."""
     owner: dict[str, str] = {}
     found = []
@@ -62,9 +69,7 @@ def clashes(bindings: Iterator[Binding], keymap: Mapping[str, str]) -> list[tupl
 
 
 def _check_clashes(name: str, title: str, node: type[DOMNode], keymap: Mapping[str, str]) -> None:
-    everywhere = next(other for other_title, other in classes() if other_title == "Everywhere")
-    both = [*bound(node), *(() if node is everywhere else bound(everywhere))]
-    for key, one, other in clashes(iter(both), keymap):
+    for key, one, other in clashes(together(node), keymap):
         if one in keymap or other in keymap:
             mine, theirs = (one, other) if one in keymap else (other, one)
             raise SettingsError(f"{name}.{mine}: {key!r} is the key of {theirs} already ({title})")

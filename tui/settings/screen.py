@@ -38,7 +38,7 @@ class SettingsScreen(ShellScreen[None]):
     SettingsScreen.-narrow #themes { width: 26; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "back", "back", id="settings.back", tooltip="back to the library"),
+        Binding("escape,q", "back", "Back", id="settings.back", tooltip="Back to the library"),
     ]
 
     def content(self) -> Iterable[Widget]:

@@ -51,8 +51,8 @@ class BringUpScreen(ShellScreen[Drill | None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+c", "cancel", "cancel", id="bringup.cancel", tooltip="stop, and take down what is up already"),
-        Binding("r", "retry", "try again", id="bringup.retry", tooltip="start once more, after an error"),
+        Binding("escape,ctrl+c", "cancel", "Cancel", id="bringup.cancel", tooltip="Stop, and take down what is up already"),
+        Binding("r", "retry", "Try again", id="bringup.retry", tooltip="Start once more, after an error"),
     ]
 
     def __init__(self, what: str, start: Start, needs: str = "") -> None:
