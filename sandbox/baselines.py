@@ -67,7 +67,7 @@ class BaselineCache:
         self._play = play
         key = hashlib.sha256("/".join((scenario.digest, scenario.profile, str(seed), *origin)).encode()).hexdigest()[:16]
         self._folder = cache_dir() / "baselines"
-        self._stem = f"{scenario.id}-{seed}-{key}"
+        self._stem = f"{scenario.stem}-{seed}-{key}"
 
     def baselines(self, progress: Progress) -> Baselines:
         """All that a drill is held against; plays up to two drills (a control: one for each tempting runbook more)."""

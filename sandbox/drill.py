@@ -98,7 +98,7 @@ def new_journal(header: Header, out: Path | None) -> JournalWriter:
         UsageError: it cannot be written.
     """
     base = folder(out or home() / "drills")
-    stem = "-".join((header.scenario, Path(header.operator).stem, str(header.seed)))
+    stem = "-".join((header.scenario.replace("/", "-"), Path(header.operator).stem, str(header.seed)))
     number = 0
     while True:
         number += 1

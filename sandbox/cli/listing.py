@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..loading import Entry, find_scenario, load_scenario
+from ..loading import Entry
 from ..model.errors import DrillboxError, Exit, InvalidScenarioError, nearest
 from .completion import PACKS, PROFILES, SCENARIOS
 from .output import say, tell
@@ -74,9 +74,10 @@ def show_command(wiring: SessionMaker, scenario: str, profile: str, as_json: boo
       drillbox show ./mine.yaml --profile short --spoilers
       drillbox show monday-rush --json | jq .objectives
     """
+    from .playing import find  # here and below: a listing does without
     from .sheet import as_data, as_lines
 
-    found = load_scenario(find_scenario(scenario, wiring.library()), profile)
+    found = find(wiring, scenario, profile)
     if as_json:
         say(json.dumps(as_data(found, spoilers=spoilers), indent=2, ensure_ascii=False))
     else:
@@ -96,11 +97,13 @@ def validate_command(wiring: SessionMaker, scenarios: Sequence[str], as_json: bo
       drillbox validate mine.yaml
       drillbox validate scenarios/*/*.yaml
     """
+    from .playing import find
+
     problems: list[dict[str, object]] = []
     progress = console_progress()
     for name in scenarios:
         try:
-            scenario = load_scenario(find_scenario(name, wiring.library()))
+            scenario = find(wiring, name)
             wiring.data_hash(progress)  # reads the data the first time, and tells so
             wiring.check_world(scenario)
             progress.close()

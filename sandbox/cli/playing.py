@@ -10,8 +10,7 @@ from pathlib import Path
 from ..assessing import SIMULATION, Assessor
 from ..drill import Result, header_of, new_journal, operator_for, result_of
 from ..journal import JournalWriter, read_journal
-from ..loading import find_scenario, load_scenario, load_scenario_text
-from ..loading.traces import self_contained
+from ..loading import find_scenario, load_scenario_text
 from ..model.errors import DrillboxError, UsageError
 from ..model.events import Ended, Event
 from ..model.scenario import Scenario
@@ -88,7 +87,8 @@ def find(wiring: SessionMaker, name: str, profile: str = "") -> Scenario:
         UsageError: there is none, or it has no such profile.
         InvalidScenarioError: its file is not valid.
     """
-    return load_scenario(find_scenario(name, wiring.library()), profile)
+    library = wiring.library()
+    return library.load(find_scenario(name, library), profile)
 
 
 def prepare(
@@ -99,8 +99,9 @@ def prepare(
     Raises:
         UsageError, InvalidScenarioError: of the scenario, the operator, the data or the journal's folder.
     """
-    path = find_scenario(request.scenario, wiring.library())
-    text = self_contained(path)  # once: what is validated is what the journal keeps
+    library = wiring.library()
+    path = find_scenario(request.scenario, library)
+    text = library.read(path)  # once: what is validated is what the journal keeps
     scenario = load_scenario_text(text, str(path), request.profile)
     operator = operator_for(request.operator, scenario) if request.operator else None
     name = operator.name if operator is not None else PERSON

@@ -83,7 +83,7 @@ class Outputs:
             write_file(self.md_file, "\n\n".join(map(debrief, results)).encode())
         if self.html_file is not None:
             for result in results:
-                name = f"{result.scenario.id}-{result.operator}-{result.seed}.html"
+                name = f"{result.scenario.stem}-{result.operator}-{result.seed}.html"
                 write_file(self.html_file / name if self.several else self.html_file, debrief_html(result).encode())
 
     def _named(self) -> dict[str, Path]:

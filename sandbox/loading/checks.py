@@ -65,7 +65,7 @@ def findings(part: ScenarioPart, profile: str) -> Iterator[Finding]:
 
 
 def _spoilers(part: ScenarioPart) -> Iterator[Finding]:
-    for key, text in (("id", part.id), ("title", part.title)):
+    for key, text in (("id", part.id.rpartition("/")[2]), ("title", part.title)):
         words = _words(text)
         if _contains(words, _words(part.group)):
             yield (key,), f"tells the group, {part.group!r}: choose a name that does not give the incident away"

@@ -144,6 +144,10 @@ DrillTime = Annotated[float, BeforeValidator(_drill_time), WithJsonSchema({"oneO
 Date = Annotated[dt.datetime, BeforeValidator(_date), WithJsonSchema({"type": "string", "examples": ["2013-07-08T06:00"]})]
 Condition = Annotated[str, StringConstraints(min_length=1), AfterValidator(_condition)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=MAX_QUANTITY)]
+Identifier = Annotated[
+    str, StringConstraints(pattern=r"^([a-z0-9]+(-[a-z0-9]+)*/)?[a-z0-9]+(-[a-z0-9]+)*$", max_length=2 * MAX_QUANTITY)
+]
+"""A name, with that of a pack before it where drillbox has put it there."""
 Line = Annotated[str, StringConstraints(pattern=r"^\S[^\n]*$", max_length=200, strip_whitespace=True)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, strip_whitespace=True)]
 Difficulty = Annotated[int, Field(ge=1, le=5)]

@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 from ..model.errors import InvalidScenarioError, Place, Problem, UsageError, nearest
+from ..model.scenario import Scenario
 from ..model.units import UnitError, parse_duration
-from .document import Data, Document, invalid, read_document
+from .document import Data, Document, invalid, parse_document, read_document
 from .packs import Found, Pack, find_packs
 
 SUFFIXES = (".yaml", ".yml")
@@ -98,6 +99,8 @@ class Library:
             for pack in self.packs.values():
                 # A pack of somebody else must not keep anybody from playing: what is wrong in it is left out.
                 others, broken, twice = _list(_files(pack.folder))
+                broken += [_has_a_pack(entry) for entry in others if "/" in entry.id]
+                others = [entry for entry in others if "/" not in entry.id]
                 entries += [replace(entry, id=f"{pack.name}/{entry.id}") for entry in others]
                 problems += broken + twice
             self._listing = Listing(tuple(sorted(entries, key=lambda entry: (entry.difficulty, entry.id))), tuple(problems))
@@ -125,6 +128,29 @@ class Library:
         if broken:
             raise InvalidScenarioError(broken)
         raise UsageError(f"unknown scenario {name!r}; {nearest(name[:80], by_id)}")
+
+    def read(self, path: Path) -> str:
+        """The text of a scenario file as it is played: with the traces that it names, and its pack's name before its id.
+
+        Raises:
+            InvalidScenarioError: the file or a trace cannot be read.
+        """
+        from .traces import in_pack, self_contained  # not needed to list
+
+        text = self_contained(path)
+        pack = next((pack for pack in self.packs.values() if path.resolve().is_relative_to(pack.folder.resolve())), None)
+        return in_pack(text, pack.name, path) if pack else text
+
+    def load(self, path: Path, profile: str = "") -> Scenario:
+        """The scenario of a file, which has the name of its pack if it is in one.
+
+        Raises:
+            InvalidScenarioError: the file cannot be read or is not valid.
+            UsageError: it has no such profile.
+        """
+        from .loader import scenario_from  # imports pydantic: the listing does without
+
+        return scenario_from(parse_document(self.read(path), str(path)), profile)
 
     def _means(self, problem: Problem, pack: str, plain: str) -> bool:
         """Whether a file that could not be listed is the scenario of a name, by the looks of it."""
@@ -157,6 +183,10 @@ def find_scenario(name: str | Path, library: Library) -> Path:
         if name and path.exists():
             return path
         raise
+
+
+def _has_a_pack(entry: Entry) -> Problem:
+    return Problem(Place(str(entry.path), key="id"), f"{entry.id!r} names a pack: that is known from where the file is")
 
 
 def _files(folder: Path) -> list[Path]:

@@ -19,8 +19,10 @@ from .schema import ScenarioPart
 MAX_PROBLEMS = 50
 MAX_MESSAGE = 300
 
+_NAME = "write it in small letters and digits, joined by hyphens, such as monday-rush"
 _PATTERNS = {
-    r"^[a-z0-9]+(-[a-z0-9]+)*$": "write it in small letters and digits, joined by hyphens, such as monday-rush",
+    r"^[a-z0-9]+(-[a-z0-9]+)*$": _NAME,
+    r"^([a-z0-9]+(-[a-z0-9]+)*/)?[a-z0-9]+(-[a-z0-9]+)*$": _NAME,
     r"^\S[^\n]*$": "must be one line of text that is not empty",
 }
 _NEEDED = {

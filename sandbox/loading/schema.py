@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from .fields import Difficulty, DrillTime, Line, Name, Part, StackName, Text
+from .fields import Difficulty, DrillTime, Identifier, Line, Name, Part, StackName, Text
 from .parts_drill import AlertsPart, AnswerPart, BeatPart, DebriefPart, ObjectivePart, OperatorsPart
 from .parts_world import RuntimePart, ServicePart, WorldPart
 
@@ -25,7 +25,7 @@ class ScenarioPart(Part):
 
     schema_: Annotated[int, Field(ge=1, le=1)] = Field(alias="schema")
     """Version of this format: 1."""
-    id: Name
+    id: Identifier
     """Unique name; must not tell the cause."""
     title: Line
     """One line; must not tell the cause."""

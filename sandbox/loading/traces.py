@@ -134,6 +134,20 @@ def with_traces(text: str, file: Path) -> str:
     return text
 
 
+def in_pack(text: str, pack: str, file: Path) -> str:
+    """The text of a scenario with the name of its pack before its id; lines stay where they are.
+
+    Raises:
+        InvalidScenarioError: the text is no YAML document.
+    """
+    if not isinstance(parse_document(text, str(file)).data.get("id"), str):
+        return text  # validation says what is wrong
+    root = yaml.compose(text, Loader=SafeLoader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    node = next(value for key, value in pairs if key.value == "id")
+    return f"{text[: node.start_mark.index]}{json.dumps(f'{pack}/{node.value}')}{text[node.end_mark.index :]}"
+
+
 def _files(node: yaml.Node | None, path: Keys) -> Iterator[tuple[Keys, yaml.ScalarNode, yaml.ScalarNode]]:
     """Place, key and value of every `file` of a `replay` below a node."""
     if isinstance(node, yaml.SequenceNode):

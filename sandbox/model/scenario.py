@@ -194,7 +194,7 @@ class Expectations:
 class Scenario:
     """One incident, valid as a whole. `digest` is the SHA-256 of the normalised content with the profile applied."""
 
-    id: str
+    id: str  # with the name of its pack before it, if it is in one: `acme/slow-lane`
     title: str
     group: str
     difficulty: int  # 1 easiest to 5
@@ -221,6 +221,11 @@ class Scenario:
     profile: str = ""
     digest: str = ""
     source: str = ""  # the file it was read from, for messages
+
+    @property
+    def stem(self) -> str:
+        """The id as a part of a file's name."""
+        return self.id.replace("/", "-")
 
     @property
     def runbooks(self) -> Mapping[str, Runbook]:

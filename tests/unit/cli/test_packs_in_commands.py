@@ -44,7 +44,7 @@ def test_list_tells_what_is_left_out(command, acme: Path) -> None:
 
 
 def test_show_and_validate(command, acme: Path) -> None:
-    assert "Monday noon  (slow-lane)" in command("show", "acme/slow-lane").out
+    assert "Monday noon  (acme/slow-lane)" in command("show", "acme/slow-lane").out
     assert "replay" in command("show", "acme/slow-lane", "--spoilers").out
     assert command("validate", "acme/slow-lane").out == "acme/slow-lane: valid\n"
 
@@ -56,6 +56,7 @@ def test_run_and_replay_after_the_pack_has_gone(command, acme: Path, tmp_path: P
     (acme / "trace.csv").unlink()
     (acme / "lane.yaml").unlink()
     (journal,) = (tmp_path / "drills").glob("*.jsonl")
+    assert journal.name == "acme-slow-lane-reference-1.jsonl"
     again = command("replay", str(journal))
     assert again.code == 0
     assert again.out.startswith("identical: ")
@@ -64,13 +65,13 @@ def test_run_and_replay_after_the_pack_has_gone(command, acme: Path, tmp_path: P
 def test_play_without_a_terminal(command, acme: Path) -> None:
     ran = command("play", "acme/slow-lane", "--profile", "short")
     assert ran.code == 0, ran.err
-    assert "slow-lane" in ran.out
+    assert "acme/slow-lane reference seed 1" in ran.out
 
 
 def test_prove(command, acme: Path) -> None:
     ran = command("prove", "acme/slow-lane", "--profile", "short", "--json")
     (proof,) = json.loads(ran.out)
-    assert proof["scenario"] == "slow-lane"
+    assert proof["scenario"] == "acme/slow-lane"
     assert proof["harms"]["idle"] > proof["harms"]["reference"]
 
 
@@ -84,3 +85,25 @@ def test_a_missing_trace(command, acme: Path) -> None:
     assert ran.code == 2
     assert "lane.yaml:" in ran.err
     assert "world.traffic.shapes[0].replay.file: trace.csv: no such file" in ran.err
+
+
+def test_a_scenario_of_a_pack_is_another_one_however_it_is_named(command, acme: Path, tmp_path: Path) -> None:
+    """Equal ids must not share scores and baselines."""
+    (acme / "lane.yaml").write_text(
+        (acme / "lane.yaml").read_text(encoding="utf-8").replace("slow-lane", "monday-rush"), encoding="utf-8"
+    )
+    out = str(tmp_path / "drills")
+    names = ["monday-rush", "acme/monday-rush", str(acme / "lane.yaml")]
+    html = str(tmp_path / "debriefs")
+    ran = command("run", *names, "--operator", "idle", "--profile", "short", "--out", out, "--json", "-", "--html", html)
+    results = json.loads(ran.out)
+    assert [one["scenario"] for one in results] == ["monday-rush", "acme/monday-rush", "acme/monday-rush"]
+    assert results[0]["impact"] == results[1]["impact"] == 0
+    assert results[0]["harm"] != results[1]["harm"]
+    assert "acme-monday-rush-idle-1.html" in {path.name for path in (tmp_path / "debriefs").iterdir()}
+
+
+def test_a_file_of_a_pack_does_not_name_the_pack(command, acme: Path) -> None:
+    text = (acme / "lane.yaml").read_text(encoding="utf-8")
+    (acme / "lane.yaml").write_text(text.replace("id: slow-lane", "id: acme/slow-lane"), encoding="utf-8")
+    assert "'acme/slow-lane' names a pack: that is known from where the file is" in command("list").err

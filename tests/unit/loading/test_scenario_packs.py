@@ -64,6 +64,9 @@ def test_a_folder_of_the_setting_has_its_own_name_or_a_given_one(pack: Shelf, se
     path = find_scenario("ops/slow-lane", library)
     assert path == pack("other") / "slow-lane.yaml"
     assert load_scenario(path).id == "slow-lane"
+    assert library.load(path).id == "ops/slow-lane"
+    assert library.load(path).digest != load_scenario(path).digest
+    assert library.load(path, "short").stem == "ops-slow-lane"
 
 
 def test_home_and_variables_are_understood(pack: Shelf, setting: Callable[..., Library], monkeypatch: pytest.MonkeyPatch) -> None:
