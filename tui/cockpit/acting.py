@@ -217,7 +217,7 @@ class ActionForm(Dialog[Mapping[str, Value]]):
     """The parameters of an action, and what it will do; dismissed with the values in base units."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "submit", "Do it", id="form.submit", tooltip="Ask for the action"),
+        Binding("ctrl+g", "submit", "Do it", id="form.submit", tooltip="Ask for the action"),
     ]
     DEFAULT_CSS = """
     ActionForm .fields { height: auto; max-height: 100%; }
@@ -233,7 +233,7 @@ class ActionForm(Dialog[Mapping[str, Value]]):
         action = self._action
         with Vertical(classes="box") as box:
             box.border_title = f"{action.component}: {action.name}"
-            box.border_subtitle = "enter: do it · tab: next field · esc: cancel"
+            box.border_subtitle = "enter or ctrl+g: do it · tab: next field · esc: cancel"
             with VerticalScroll(classes="fields", can_focus=False):
                 does = what_it_does(action, self._picture.snapshot.spec if self._picture.snapshot else None)
                 yield Static(Content("\n").join([Content(does[0]), *(Content.styled(line, MUTED) for line in does[1:])]))

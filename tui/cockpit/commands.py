@@ -30,7 +30,7 @@ class CockpitCommands(Provider):
         """Those that match."""
         matcher = self.matcher(query)
         for name, told, do in self._entries():
-            score = max(matcher.match(name), 0.5 * matcher.match(told))
+            score = max(matcher.match(name), matcher.match(name.replace("-", " ")), 0.5 * matcher.match(told))
             if score > 0:
                 yield Hit(score, matcher.highlight(name), do, help=told)
 

@@ -62,7 +62,7 @@ class DetailScreen(Dialog[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "close", "Back", show=False, id="detail.back", tooltip="Back to what was open before"),
-        Binding("y", "copy_all", "Copy", show=False, id="detail.copy", tooltip="Copy all of it"),
+        Binding("Y", "copy_all", "Copy", show=False, id="detail.copy", tooltip="Copy all of it"),
         Binding("L", "logs", "Logs", show=False, id="detail.logs", tooltip="All log lines of the component"),
     ]
     DEFAULT_CSS = """
@@ -85,7 +85,7 @@ class DetailScreen(Dialog[None]):
         with Vertical(classes="box") as box:
             box.border_title = self._detail.title
             logs = " · L all its logs" if self.target[0] == "component" else ""
-            box.border_subtitle = f"enter further · y copy all{logs} · esc back"
+            box.border_subtitle = f"enter further · y copy · Y copy all{logs} · esc back"
             if self._detail.plot is not None or self._detail.expr:
                 yield DetailChart(self._detail)
             yield Rows(empty="nothing is known of it yet", lit=True)

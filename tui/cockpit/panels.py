@@ -137,16 +137,24 @@ class ChartPanel(Painted):
         super().__init__("chart")
         self.gauge: Gauge = GAUGES[0]
         self.zoomed = False
+        self._entitle()
 
     def choose(self, gauge: str) -> None:
         """Show another gauge."""
         self.gauge = BY_ID[gauge]
+        self._entitle()
         self.refresh()
 
     def zoom(self) -> None:
         """The whole drill, or the last minutes."""
         self.zoomed = not self.zoomed
+        self._entitle()
         self.refresh()
+
+    def _entitle(self) -> None:
+        self.border_title = f"4 {self.gauge.title}: {self.gauge.help}"
+        shown = "whole drill" if self.zoomed else "last 5 min"
+        self.border_subtitle = f"± change ● action ▲ page · \\[ ] other · z {shown}"
 
     def differ(self, before: Picture, now: Picture) -> bool:
         """Zoomed in, the chart moves with the time."""
@@ -154,8 +162,6 @@ class ChartPanel(Painted):
 
     def paint(self, picture: Picture, width: int, height: int) -> Content:
         """Legend and plot."""
-        self.border_title = f"4 {self.gauge.title}: {self.gauge.help}"
-        self.border_subtitle = "± change ● action ▲ page · \\[ ] other · z " + ("whole drill" if self.zoomed else "last 5 min")
         plot = self.plot(picture)
         return Content("\n").join([legend(plot) + verdict(self.gauge, picture), render_plot(plot, width, height - 1)])
 

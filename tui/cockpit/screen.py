@@ -140,9 +140,9 @@ class CockpitScreen(Playing):
         self.played_on(fresh.picture)
 
     def _show_status(self) -> None:
-        self.query_one("#status", Static).update(state.status(self.picture, self.size.width))
+        self.query_one("#status", Static).update(state.status(self.picture, self.size.width), layout=False)
         if self.has_class("-reduced"):
-            self.query_one("#pages", Static).update(state.pages(self.query_one(Board).view))
+            self.query_one("#pages", Static).update(state.pages(self.query_one(Board).view), layout=False)
 
     # ---------------------------------------------------------------------------------------------------- where one looks
 

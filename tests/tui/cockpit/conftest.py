@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 from textual.app import App
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from drillbox.sandbox.loading import find_scenario, load_scenario
 from drillbox.sandbox.session import DrillSession, Session
@@ -87,8 +88,11 @@ class Stage:
         await self.pilot.pause()
 
     async def type(self, text: str) -> None:
-        """Type a text."""
-        await self.press(*({" ": "space"}.get(char, char) for char in text))
+        """Type a text into the line that has the focus, all at once."""
+        line = self.app.focused
+        assert isinstance(line, Input)
+        line.insert_text_at_cursor(text)
+        await self.pilot.pause()
 
     async def show(self) -> None:
         """Wait until the cockpit shows all that has happened."""
@@ -132,28 +136,34 @@ def perform(session: Session, script: Script[T], size: tuple[int, int] = FULL) -
 
 
 @contextmanager
-def frozen_home(home: Path) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DRILLBOX_HOME", str(home))
-        yield
+def played(name: str, profile: str = "", until: float = 0.0) -> Iterator[DrillSession]:
+    """A drill that is taken down at last."""
+    made = drill(name, profile, until)
+    try:
+        yield made
+    finally:
+        made.end("aborted")
 
 
 @pytest.fixture(scope="session")
 def rush(session_home: Path) -> Iterator[DrillSession]:
-    """Monday noon, five minutes after the crowd has come, with nobody on call; only to be looked at."""
-    with frozen_home(session_home):
-        yield drill("monday-rush", until=400.0)
+    """Monday noon, almost four minutes after the crowd has come, with nobody on call; only to be looked at."""
+    assert session_home.is_dir()
+    with played("monday-rush", until=400.0) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
 def storm(session_home: Path) -> Iterator[DrillSession]:
     """A stormy Sunday, the feed of the weather in other units; only to be looked at."""
-    with frozen_home(session_home):
-        yield drill("stormy-sunday", until=420.0)
+    assert session_home.is_dir()
+    with played("stormy-sunday", until=420.0) as made:
+        yield made
 
 
 @pytest.fixture
-def short(session_home: Path) -> DrillSession:
+def short(session_home: Path) -> Iterator[DrillSession]:
     """The short form of Monday noon at its beginning, to be played."""
     assert session_home.is_dir()
-    return drill("monday-rush", "short", until=5.0)
+    with played("monday-rush", "short", until=5.0) as made:
+        yield made

@@ -10,7 +10,7 @@ from ....sandbox.model.slis import SLIS
 from ....sandbox.model.units import format_clock
 from ....sandbox.session import Range
 from ...widgets.rows import Row
-from .. import state, words
+from .. import money, state, words
 from ..budgets import standing
 from ..gauges import BY_ID
 from ..panels import plot_of
@@ -24,9 +24,20 @@ def gauge(name: str) -> Detail:
     shown = BY_ID[name]
     return Detail(
         f"{shown.title}: {shown.help}",
-        lambda picture, _tables, _width: [metric_row(sli, picture) for sli in shown.slis],
+        lambda picture, _tables, _width: [metric_row(sli, picture) for sli in shown.slis] or list(_money(picture)),
         plot=lambda picture: plot_of(shown, picture, 0.0, picture.snapshot.duration if picture.snapshot else 1.0),
     )
+
+
+def _money(picture: Picture) -> Iterator[Row]:
+    """What the drill has cost so far, by part."""
+    prices = picture.snapshot.prices if picture.snapshot else None
+    if prices is None or not picture.samples:
+        yield fact("so far", words.NONE)
+        return
+    parts = money.parts_of(picture.samples[-1].body.ledger, prices)
+    yield fact("so far", words.dollars(sum(parts.values())))
+    yield from (fact(name, words.dollars(value)) for name, value in parts.items())
 
 
 def metric(expr: str) -> Detail:
