@@ -13,8 +13,10 @@ from drillbox.sandbox.learning import snapshots
 from drillbox.sandbox.learning.evaluation import HELD_OUT_HOURS, Evaluation, evaluate, held_out
 from drillbox.sandbox.learning.references import reference
 from drillbox.sandbox.learning.version import ModelVersion
+from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.world.calendar import minutes_of
 from drillbox.sandbox.world.data import FEATURES, FlightData
+from drillbox.sandbox.world.prices import decision_threshold
 
 WHOLE = SnapshotFacts(
     rows=38_000,
@@ -86,14 +88,14 @@ def test_a_better_candidate_may_go_on_whatever_small_slices_say() -> None:
 
 # ------------------------------------------------------------------------------------------------------------------ real flights
 
-THRESHOLD = 1.0 / 6.0
 Compared = Callable[[dt.datetime, float], tuple[Evaluation, Verdict]]
 
 
 @pytest.fixture(scope="module")
-def winter(flight_data: FlightData) -> ModelVersion:
+def winter(flight_data: FlightData, june: Scenario) -> ModelVersion:
     """A champion of January and February."""
-    return snapshots.train(snapshots.take(flight_data, dt.datetime(2013, 1, 1), dt.datetime(2013, 3, 1)), THRESHOLD)
+    threshold = decision_threshold(june.world.prices)
+    return snapshots.train(snapshots.take(flight_data, dt.datetime(2013, 1, 1), dt.datetime(2013, 3, 1)), threshold)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,7 @@ def compared(flight_data: FlightData, winter: ModelVersion) -> Compared:
     """`compared(until, hours)`: a candidate of the 42 days before against the winter's, on the flights of the hours after."""
 
     def compare(until: dt.datetime, hours: float = HELD_OUT_HOURS) -> tuple[Evaluation, Verdict]:
-        candidate = snapshots.train(snapshots.take(flight_data, until - dt.timedelta(days=42), until), THRESHOLD)
+        candidate = snapshots.train(snapshots.take(flight_data, until - dt.timedelta(days=42), until), winter.threshold)
         begin, end = minutes_of(until), minutes_of(until) + hours * 60.0
         found = evaluate(flight_data, held_out(flight_data, begin, end, end + 600.0), candidate, winter)
         return found, judge(found.overall, found.slices, 0.002)
