@@ -44,6 +44,7 @@ class CockpitCommands(Provider):
         for view in VIEWS.values():
             if not view.subject:
                 yield f"look: {view.name}", view.help, partial(cockpit.action_look, view.name)
+        yield "pager", "what the pager said", partial(cockpit.action_look, "pager")
         yield "jump", "look into anything, by its name", cockpit.action_jump
         yield "metric", "any metric or expression over time", cockpit.action_metric
         yield "filter logs", "show only some log lines", cockpit.action_filter

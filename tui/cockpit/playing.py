@@ -81,10 +81,18 @@ class Playing(Asking[Leave]):
         self.post_message(self.Lost(message))
 
     def played_on(self, picture: Picture) -> None:
-        """Take a new picture: tell what became of what was asked for, and whether the drill is over."""
-        self.picture = picture
+        """Take a new picture: tell what became of what was asked for, and of new pages."""
+        before, self.picture = self.picture, picture
         self._report()
-        self._notice_the_end()
+        if before.snapshot is not None:
+            self._call(before.feed[-1].number if before.feed else -1)
+
+    def _call(self, last: int) -> None:
+        """A page that is new calls."""
+        for line in self.picture.feed:
+            if line.number > last and line.kind == "page":
+                self.app.bell()
+                self.notify(line.text, title="▲ PAGE", severity="error", timeout=8)
 
     def action_menu(self) -> None:
         """All actions."""
@@ -130,7 +138,7 @@ class Playing(Asking[Leave]):
 
     def _tell(self, order: Order) -> None:
         if order.state == "completed":
-            self.notify(f"✓ {order.action} is in force", timeout=4)
+            self.notify(f"✓ {order.action}: done", timeout=4)
         else:
             self.notify(order.reason, title=f"✗ {order.action} {order.state}", severity="error", timeout=10)
 
@@ -170,7 +178,8 @@ class Playing(Asking[Leave]):
         elif answer == "a":
             self.ask(self.session.abort, lambda _: self.feed.poke())
 
-    def _notice_the_end(self) -> None:
+    def notice_the_end(self) -> None:
+        """Ask what next once the drill has come to its end; leave one that was given up or broke."""
         snapshot = self.picture.snapshot
         broke = snapshot is not None and snapshot.phase is Phase.ENDED and bool(snapshot.error)
         if self._over or not (self.picture.ended or broke):

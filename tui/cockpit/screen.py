@@ -48,6 +48,7 @@ class CockpitScreen(Playing):
         Binding("colon", "jump", "Jump", key_display=":", id="cockpit.jump", tooltip="Look into anything, by its name"),
         Binding("m", "metric", "Metric", show=False, id="cockpit.metric", tooltip="Any metric or expression over time"),
         Binding("v", "look('features')", "Features", show=False, id="cockpit.features", tooltip="Drift of all features"),
+        Binding("g", "look('pager')", "Pager", show=False, id="cockpit.pager", tooltip="What the pager said"),
         Binding("space,p", "pause", "Pause", key_display="space", id="cockpit.pause", tooltip="Pause, or go on"),
         Binding("plus,equals_sign", "speed(1)", "Faster", show=False, key_display="+", id="cockpit.faster", tooltip="Speed up"),
         Binding("minus", "speed(-1)", "Slower", show=False, key_display="-", id="cockpit.slower", tooltip="Slow down"),
@@ -125,7 +126,7 @@ class CockpitScreen(Playing):
 
     @on(Playing.Fresh)
     def _show(self, fresh: Playing.Fresh) -> None:
-        self.picture = fresh.picture
+        self.played_on(fresh.picture)
         self._show_status()
         board = self.query_one(Board)
         goals = len(self.picture.snapshot.objectives) if self.picture.snapshot else 0
@@ -137,7 +138,7 @@ class CockpitScreen(Playing):
         for screen in self.app.screen_stack:
             if isinstance(screen, DetailScreen):
                 screen.take(self.picture)
-        self.played_on(fresh.picture)
+        self.notice_the_end()
 
     def _show_status(self) -> None:
         self.query_one("#status", Static).update(state.status(self.picture, self.size.width), layout=False)

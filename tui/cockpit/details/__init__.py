@@ -38,7 +38,7 @@ def detail_of(target: Target, picture: Picture) -> Detail | None:
         case ("metric", str(name)):
             return watch.metric(name)
         case ("view", str(name)):
-            return _view(name)
+            return _view(name, picture)
         case ("feed" | "log" | "change" as kind, int(number)):
             return watch.line(kind, number, picture)
         case ("alert", key):
@@ -46,9 +46,11 @@ def detail_of(target: Target, picture: Picture) -> Detail | None:
     return None
 
 
-def _view(name: str) -> Detail:
+def _view(name: str, picture: Picture) -> Detail:
     if name == "features":
         return models.features()
+    if name == "pager":
+        return watch.text("Pager", 0.0, picture.pager)
     title = VIEWS[name].help
     return Detail(
         title[:1].upper() + title[1:], lambda _seen, tables, width: table_rows(tables, (name, ""), width), ((name, ""),)
@@ -61,7 +63,7 @@ def targets(picture: Picture, metrics: Sequence[str]) -> list[Row]:
     found += [("version", name) for name in picture.versions]
     found += [("feature", name) for name in ONLINE]
     found += [("view", view.name) for view in VIEWS.values() if not view.subject]
-    found += [("view", "features")]
+    found += [("view", "features"), ("view", "pager")]
     found += [("objective", goal.id) for goal in (picture.snapshot.objectives if picture.snapshot else ())]
     found += [("gauge", gauge) for gauge in BY_ID]
     rows = [_target_row(kind, str(name), (kind, name)) for kind, name in found]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from textual.content import Content
 
@@ -65,11 +65,13 @@ def line(kind: str, number: int, picture: Picture) -> Detail | None:
         told = next((one for one in picture.feed if one.number == number), None)
         if told is not None and told.alert is not None:
             return alert(told.alert)
-        return _text("Event", told.at, told.text, []) if told else None
+        if told is not None and told.kind == "begin":
+            return text("Pager", told.at, picture.pager)
+        return text("Event", told.at, told.text) if told else None
     if kind == "log":
         entry = next((one for one in picture.logs if one.number == number), None)
         return (
-            _text("Log line", entry.line.when, entry.line.text, [_link(entry.line.component)], entry.line.severity)
+            text("Log line", entry.line.when, entry.line.text, [_link(entry.line.component)], entry.line.severity)
             if entry
             else None
         )
@@ -80,7 +82,7 @@ def line(kind: str, number: int, picture: Picture) -> Detail | None:
     told_as = f"{body.field}: {words.field(body.field, body.before)} → {words.field(body.field, body.after)}, by {body.by}" + (
         f": {body.why}" if body.why else ""
     )
-    return _text("Change", change.at, told_as, [_link(_COMPONENTS.get(body.field.partition(".")[0], "gateway"))])
+    return text("Change", change.at, told_as, [_link(_COMPONENTS.get(body.field.partition(".")[0], "gateway"))])
 
 
 _COMPONENTS = {
@@ -100,13 +102,15 @@ def _link(component: str) -> Row:
     return Row(("component", component), Content.assemble("component ", (component, "bold underline")))
 
 
-def _text(title: str, at: float, text: str, links: list[Row], severity: str = "") -> Detail:
+def text(title: str, at: float, told: str, links: Iterable[Row] = (), severity: str = "") -> Detail:
+    """Of a text, with what it leads to."""
+
     def rows(_picture: Picture, _tables: object, width: int) -> Iterator[Row]:
         yield fact("at", format_clock(at))
         if severity:
             yield fact("severity", severity)
         yield from links
-        yield from (Row(("line", index), Content(one)) for index, one in enumerate(wrapped(text, width)))
+        yield from (Row(("line", index), Content(one)) for index, one in enumerate(wrapped(told, width)))
 
     return Detail(title, rows)
 
