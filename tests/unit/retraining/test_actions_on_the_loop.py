@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
-from loop_kit import TRAINING, Drill, with_loop
+from loop_kit import TRAINING, Drill, fault, with_loop
 
 from drillbox.sandbox.control.retraining import Trigger
 from drillbox.sandbox.learning.entries import Stage
@@ -262,6 +265,44 @@ def test_another_candidate_takes_its_place(calm: Drill) -> None:
     calm.play(calm.session.now + 2.0)
     assert (calm.runs[0].result, calm.runs[0].reason) == ("aborted", "taken out by hand")
     assert (calm.spec.candidate.version, calm.spec.candidate.replicas) == ("v1", 1), "which is not the loop's to take out"
+
+
+# --------------------------------------------------------------------------------------------------------------- canary that fails
+
+
+def test_a_candidate_that_does_not_come_up_is_given_up(june: Scenario, opened: Opened) -> None:
+    scenario = with_loop(june)
+    drill = opened(replace(scenario, runtime=replace(scenario.runtime, load_time=400.0)), 10.0)
+    begun(drill, "canary")
+    run = drill.until_over()
+    assert (run.result, run.reason) == ("aborted", "v3 did not come up within 300 s")
+    assert drill.spec.candidate.replicas == 0
+    assert registry_stage(drill, "v3") == (Stage.ABORTED, run.reason)
+
+
+def test_a_candidate_that_gets_other_features_than_in_training_is_taken_out(june: Scenario, opened: Opened) -> None:
+    drill = opened(with_loop(june, fault("features.outage", 40.0, share=1.0)), 10.0)
+    begun(drill, "canary")
+    run = drill.until_over()
+    assert run.result == "aborted"
+    assert re.fullmatch(r"its scores are 0\.\d\d from what it says offline about the same \d+ questions", run.reason)
+    spec = drill.spec
+    assert (spec.champion.version, spec.candidate.replicas, spec.gateway.canary_weight) == ("v2", 0, 0.0)
+    assert drill.changed("gateway.canary_weight")[-1] == (0.05, 0.0, run.reason)
+
+
+def test_a_candidate_that_is_worse_on_the_same_flights_is_taken_out(june: Scenario, opened: Opened) -> None:
+    """Two stormy days, and calm ones after them; held in a freeze until labels have come, the canary shows it."""
+    after_storms = replace(with_loop(june, gate=False), world=replace(june.world, start=dt.datetime(2013, 5, 27)))
+    drill = opened(after_storms, 10.0)
+    drill.do("retrain", days=2)
+    drill.until(lambda: drill.spec.gateway.canary_weight > 0.0)
+    drill.do("freeze-retraining")
+    drill.play(drill.session.now + 300.0)
+    drill.do("resume-retraining")
+    run = drill.until_over()
+    assert run.result == "aborted", drill.logged("canary of")
+    assert re.fullmatch(r"its Brier score is higher by 0\.\d{3} on the same \d+ flights", run.reason)
 
 
 # ------------------------------------------------------------------------------------------------------------------------ settings
