@@ -7,7 +7,7 @@ import contextlib
 import signal
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
 from textual.app import App, SystemCommand
@@ -18,6 +18,9 @@ from .library.screen import LibraryScreen
 from .ports import Backend, Debrief, Drill, Wanted
 from .settings.settings import Settings
 from .settings.themes import themes
+
+if TYPE_CHECKING:
+    from .cockpit.screen import CockpitScreen
 
 
 class DrillboxApp(App[int]):
@@ -49,6 +52,8 @@ class DrillboxApp(App[int]):
         self.code = 0
         self.farewell = ""
         """What to say in the terminal after the end."""
+        self._cockpit: CockpitScreen | None = None
+        self._way_back = ""
         for theme in themes():
             self.register_theme(theme)
         self.theme = settings.theme
@@ -88,7 +93,8 @@ class DrillboxApp(App[int]):
             return
         from .cockpit.screen import CockpitScreen, How
 
-        cockpit = CockpitScreen(drill.session)
+        self._cockpit = cockpit = CockpitScreen(drill.session)
+        self._way_back = f"the drill goes on; come back with: drillbox attach {drill.name}"
         try:
             leaving = self.push_screen(cockpit, wait_for_dismiss=True)
             if coached:
@@ -97,9 +103,10 @@ class DrillboxApp(App[int]):
                 cockpit.call_after_refresh(Coach.over, cockpit)
             left = await leaving
         finally:
+            self._cockpit = None
             drill.close()
         if left.how is How.DETACHED:
-            self.farewell = f"the drill goes on; come back with: drillbox attach {drill.name}"
+            self.farewell = self._way_back
             self.notify(f"{drill.name} goes on without you", title="Left the drill")
             return
         if left.how is How.GONE:
@@ -118,7 +125,12 @@ class DrillboxApp(App[int]):
             self.code = debrief.exit_code
 
     async def action_quit(self) -> None:
-        """Leave; a drill that goes on is told how to come back to."""
+        """Leave. In the cockpit it is asked first what is to become of the drill; if asked again, that goes on."""
+        if self._cockpit is not None and self.screen is self._cockpit:
+            self._cockpit.action_leave()
+            return
+        if self._cockpit is not None and not self._cockpit.picture.ended:
+            self.farewell = self._way_back
         self.exit(self.code)
 
     def begin_tutorial(self) -> None:

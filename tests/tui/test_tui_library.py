@@ -99,9 +99,8 @@ def test_a_running_drill_is_offered_and_one_comes_back_to_it() -> None:
     backend = TestBackend(going=[Running("monday-rush-you-1", "monday-rush", "Monday noon", "sim", "paused", 65.0, 1200.0, 10.0)])
 
     async def play(pilot: Pilot[int], _app: DrillboxApp) -> None:
-        screen = await library(pilot)
+        await library(pilot)
         await until_text(pilot, "01:05 of 20:00, paused at 10x")
-        screen.query_one("#list", OptionList).highlighted = 1
         await pilot.press("enter")
         await until_screen(pilot, CockpitScreen)
 

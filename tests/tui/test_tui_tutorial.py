@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from textual.pilot import Pilot
-from tui_kit import LARGE, SMALL, TestBackend, drive, until, until_screen, until_text
+from tui_kit import TestBackend, drive, until, until_screen, until_text
 
 from drillbox.sandbox.session import Phase
 from drillbox.tui.app import DrillboxApp
@@ -15,8 +15,7 @@ from drillbox.tui.help.lessons import LESSONS, SPEEDY
 pytestmark = pytest.mark.usefixtures("drillbox_home")
 
 
-@pytest.mark.parametrize("size", [LARGE, SMALL])
-def test_each_step_goes_on_when_what_it_asks_for_has_happened(size: tuple[int, int]) -> None:
+def test_each_step_goes_on_when_what_it_asks_for_has_happened() -> None:
     backend = TestBackend()
 
     async def play(pilot: Pilot[int], app: DrillboxApp) -> None:
@@ -38,7 +37,7 @@ def test_each_step_goes_on_when_what_it_asks_for_has_happened(size: tuple[int, i
         await until(pilot, lambda: session.snapshot().phase is Phase.PAUSED, "the pause")
         await until_text(pilot, "tutorial 1 of 9", "Press space to let the clock run")
         await pilot.press("space")
-        await goes_on_to(1)
+        await goes_on_to(1, 5.0)
         while not any(alert.firing and alert.severity == "page" for alert in coach._cockpit.picture.alerts.values()):
             session.advance()
             await pilot.pause()
@@ -64,7 +63,7 @@ def test_each_step_goes_on_when_what_it_asks_for_has_happened(size: tuple[int, i
             session.advance()
         await until(pilot, lambda: not coach.is_attached, "the end of the tutorial")
 
-    drive(play, backend, size=size)
+    drive(play, backend)
     assert [(one.scenario, one.profile) for one in backend.started] == [("monday-rush", "short")]
 
 

@@ -11,7 +11,6 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ...sandbox.model.errors import DrillboxError
-from ...sandbox.session import Phase
 from ..cockpit.panels import ChartPanel
 from .lessons import LESSONS, SPEEDY, Lesson, Seen
 from .sheet import key_text
@@ -19,6 +18,8 @@ from .sheet import key_text
 if TYPE_CHECKING:
     from ..cockpit.screen import CockpitScreen
 
+UNDER_WAY = 1.0
+"""Drill seconds that may still be played after a pause was asked for."""
 LOOK = 0.2
 """Wall seconds between two looks at whether a step is done."""
 
@@ -42,7 +43,7 @@ class Coach(Static):
         self.place = 0
         """Which of `LESSONS` is shown."""
         self._held = False
-        self._stood = False
+        self._stood: float | None = None  # drill second at which the clock was stopped
 
     @classmethod
     def over(cls, cockpit: CockpitScreen) -> None:
@@ -65,8 +66,8 @@ class Coach(Static):
         chart = next(iter(self._cockpit.query(ChartPanel)), None)
         seen = Seen(self._cockpit.picture, chart.gauge.id if chart is not None else "")
         now = seen.picture.snapshot
-        self._stood |= now is not None and now.phase is Phase.PAUSED
-        if self.lesson.done(seen) and (self._stood or not self.lesson.still):
+        goes_on = now is not None and self._stood is not None and now.now > self._stood + UNDER_WAY
+        if self.lesson.done(seen) and (goes_on or not self.lesson.still):
             self.skip()
         form = self.app.screen is not self._cockpit
         if form != self._held and now is not None and not self.lesson.still:
@@ -91,6 +92,8 @@ class Coach(Static):
     def _control(self, *, pause: bool | None = None, speed: float | None = None) -> None:
         try:
             self._cockpit.session.control(pause=pause, speed=speed)
+            if pause:
+                self._stood = self._cockpit.session.snapshot().now
         except DrillboxError:
             return  # the drill is over, or gone: the cockpit tells
 

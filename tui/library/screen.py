@@ -77,6 +77,7 @@ class LibraryScreen(ShellScreen[None]):
         super().__init__()
         self._incidents: Sequence[Incident] = ()
         self._drills: Sequence[Running] = ()
+        self._placed = ""  # what was highlighted without anybody's doing
         self._attempts: Mapping[tuple[str, str], Attempts] = {}
 
     class Found(Message):
@@ -175,9 +176,13 @@ class LibraryScreen(ShellScreen[None]):
         if not shown and self._incidents:
             options.add_option(Option(Content.styled("no incident has these words", "$foreground-muted"), disabled=True))
         ids = [options.get_option_at_index(place).id for place in range(options.option_count)]
-        wanted = chosen if chosen in ids else next((one for one in ids if one is not None), None)
-        if wanted is not None:
+        first = next((one for one in ids if one is not None), "")
+        stays = chosen in ids and (chosen != self._placed or not first.startswith(RUN))  # a running drill is what one came for
+        wanted = chosen if stays else first
+        if wanted:
             options.highlighted = ids.index(wanted)
+        if wanted != chosen:
+            self._placed = wanted
         self._describe()
 
     def _shown(self) -> list[Incident]:
@@ -187,6 +192,10 @@ class LibraryScreen(ShellScreen[None]):
     def _of(self, incident: Incident) -> Attempts:
         profile = self.query_one("#profile", Choice).value
         return self._attempts.get((incident.id, profile if profile in incident.profiles else ""), words.NEVER)
+
+    def _played(self, incident: Incident) -> int:
+        """How often, in full or in any of its profiles."""
+        return sum(attempts.count for (name, _), attempts in self._attempts.items() if name == incident.id)
 
     def _chosen_id(self) -> str:
         options = self.query_one("#list", OptionList)
@@ -281,8 +290,8 @@ class LibraryScreen(ShellScreen[None]):
         able = [one for one in self._shown() if any(choice.able for choice in one.stacks)]
         if not able:
             return
-        least = min(self._of(one).count for one in able)
-        chosen = secrets.choice([one for one in able if self._of(one).count == least])
+        least = min(self._played(one) for one in able)
+        chosen = secrets.choice([one for one in able if self._played(one) == least])
         self.query_one("#seed", SeedPicker).value = secrets.randbelow(1000)
         self.query_one("#seed").refresh(layout=True)
         options = self.query_one("#list", OptionList)

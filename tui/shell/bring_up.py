@@ -51,7 +51,14 @@ class BringUpScreen(ShellScreen[Drill | None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+c", "cancel", "Cancel", id="bringup.cancel", tooltip="Stop, and take down what is up already"),
+        Binding(
+            "escape,ctrl+c",
+            "cancel",
+            "Cancel",
+            key_display="esc",
+            id="bringup.cancel",
+            tooltip="Stop, and take down what is up already",
+        ),
         Binding("r", "retry", "Try again", id="bringup.retry", tooltip="Start once more, after an error"),
     ]
 

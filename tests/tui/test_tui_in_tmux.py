@@ -1,0 +1,122 @@
+"""The terminal UI as a person has it: a real terminal, a real host, the real simulation."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from tmux_kit import Tmux
+
+from drillbox.sandbox.api.client import RemoteSession
+from drillbox.sandbox.api.folders import sessions
+from drillbox.sandbox.journal import read_journal
+from drillbox.sandbox.model.errors import DrillboxError
+from drillbox.sandbox.model.events import Accepted, Ended
+
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux on the PATH")
+
+SHORT = ("play", "monday-rush", "--profile", "short")
+
+
+@pytest.fixture
+def tmux(drillbox_home: Path) -> Iterator[Callable[..., Tmux]]:
+    """`tmux("play", "monday-rush")` runs in a terminal; neither it nor a host outlives the test."""
+    opened: list[Tmux] = []
+    with tempfile.TemporaryDirectory(prefix="drillbox-") as place:  # sockets have short paths
+
+        def call(*args: str, **options: object) -> Tmux:
+            folder = Path(place) / str(len(opened))
+            folder.mkdir()
+            opened.append(Tmux(folder, drillbox_home, *args, **options))  # type: ignore[arg-type]  # options vary
+            return opened[-1]
+
+        yield call
+        for one in opened:
+            one.kill()
+    for info in sessions():
+        with suppress(DrillboxError), closing(RemoteSession(info)) as session:  # its drill may be over
+            session.abort("interrupted")
+
+
+def test_from_play_to_a_debrief_by_keys_only(tmux: Callable[..., Tmux], drillbox_home: Path) -> None:
+    terminal = tmux(*SHORT, "--speed", "20x")
+    terminal.until("Monday noon", "RUNNING", "Objectives")
+    terminal.press("d")
+    terminal.until("you: declare")
+    terminal.press("?")
+    terminal.until("what the keys do")
+    terminal.press("Escape")
+    terminal.until("Objectives")
+    for _ in range(6):
+        terminal.press("+")
+    terminal.until("The drill is over")
+    terminal.press("Enter")
+    terminal.until("FAILED", "impact", "objectives", "what it cost")
+    terminal.press("3")
+    terminal.until("declare")
+    terminal.press("4")
+    terminal.until("What it was", "traffic.spike")
+    terminal.press("e")
+    terminal.until("Written")
+    terminal.press("r")
+    terminal.until("Replay", "what had happened")
+    terminal.press("End")
+    terminal.until("the drill is over: finished")
+    terminal.press("q")
+    terminal.until("What it was")
+    terminal.press("C-q")
+    assert terminal.end() == 1
+    journal = drillbox_home / "drills" / "monday-rush-you-1.jsonl"
+    bodies = [event.body for event in read_journal(journal).events]
+    assert [body.action for body in bodies if isinstance(body, Accepted)] == ["declare"]
+    assert bodies[-1] == Ended("finished")
+    assert "<html" in journal.with_suffix(".html").read_text(encoding="utf-8")
+
+
+def test_a_dead_terminal_loses_nothing(tmux: Callable[..., Tmux], drillbox_home: Path) -> None:
+    lost = tmux(*SHORT, "--speed", "1x")
+    lost.until("Monday noon", "RUNNING")
+    lost.kill()
+    assert [info.name for info in sessions()] == ["monday-rush-you-1"]
+    back = tmux(size=(80, 24))
+    back.until("running", "Monday noon", "at 1x")
+    back.press("Enter")
+    back.until("RUNNING", "Monday noon")
+    back.press("C-q")
+    back.until("Keep")
+    back.press("C-q")
+    assert back.end() == 0
+    assert "the drill goes on; come back with: drillbox attach monday-rush-you-1" in back.screen()
+    assert [info.name for info in sessions()] == ["monday-rush-you-1"]
+    assert (drillbox_home / "drills" / "monday-rush-you-1.jsonl").exists()
+
+
+def test_a_terminal_of_any_size_and_kind_will_do(tmux: Callable[..., Tmux]) -> None:
+    terminal = tmux(size=(80, 24), environment={"NO_COLOR": "1"})
+    terminal.until("Library", "Monday noon", "PAGE flight-delays")
+    terminal.resize(59, 19)
+    terminal.until("This terminal is too small.", "60 columns by 20 rows")
+    terminal.resize(140, 40)
+    terminal.until("Monday noon")
+    terminal.press("q")
+    assert terminal.end() == 0
+
+
+def test_settings_that_are_wrong_are_told_and_nothing_is_opened(tmux: Callable[..., Tmux], drillbox_home: Path) -> None:
+    (drillbox_home / "settings.toml").write_text('theme = "drak"\n')
+    terminal = tmux()
+    assert terminal.end() == 2
+    assert "theme: unknown theme 'drak'; did you mean 'dark'?" in " ".join(terminal.screen().split())
+
+
+def test_a_terminal_that_can_show_only_lines_gets_lines(tmux: Callable[..., Tmux]) -> None:
+    terminal = tmux(*SHORT, "--speed", "600x", environment={"TERM": "dumb"})
+    terminal.until("the drill is over: finished", "FAILED")
+    assert terminal.end() == 1
+    bare = tmux(environment={"TERM": "dumb"})
+    bare.until("Usage: drillbox")
+    bare.end()

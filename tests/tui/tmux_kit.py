@@ -1,0 +1,81 @@
+"""The command in a real terminal: tmux, its keys and its screen."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+PATIENCE = 90.0
+"""Wall seconds for anything to happen."""
+_LOOK = 0.05
+
+
+class Tmux:
+    """A command in a window of a tmux server of its own.
+
+    Args:
+        place: folder of the server's socket.
+        home: `DRILLBOX_HOME`.
+        args: of the command.
+        size: columns and rows.
+        environment: further variables.
+    """
+
+    def __init__(
+        self, place: Path, home: Path, *args: str, size: tuple[int, int] = (120, 36), environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._socket = place / "tmux"
+        self._code = place / "code"
+        given = {**os.environ, "DRILLBOX_HOME": str(home), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+        set_to = " ".join(
+            f"{name}={shlex.quote(value)}" for name, value in {"DRILLBOX_HOME": str(home), **(environment or {})}.items()
+        )
+        command = shlex.join([sys.executable, "-m", "drillbox", *args])
+        line = f"env {set_to} {command}; echo $? > {shlex.quote(str(self._code))}; exec cat"
+        size_args = ["-x", str(size[0]), "-y", str(size[1])]
+        self._tmux("-f", "/dev/null", "new-session", "-d", *size_args, line, environment=given)
+
+    def press(self, *keys: str) -> None:
+        """Press keys, by their names in tmux."""
+        self._tmux("send-keys", *keys)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the size of the terminal."""
+        self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
+
+    def screen(self) -> str:
+        """What is on it."""
+        return self._tmux("capture-pane", "-p")
+
+    def until(self, *texts: str) -> str:
+        """Wait until all of them are on the screen."""
+        began = time.monotonic()
+        while True:
+            shown = self.screen()
+            if all(text in shown for text in texts):
+                return shown
+            assert time.monotonic() - began < PATIENCE, f"waited for {texts}:\n{shown}"
+            time.sleep(_LOOK)
+
+    def end(self) -> int:
+        """Wait for the command's end; its exit code."""
+        began = time.monotonic()
+        while not self._code.exists() or not self._code.read_text().strip():
+            assert time.monotonic() - began < PATIENCE, f"it does not end:\n{self.screen()}"
+            time.sleep(_LOOK)
+        return int(self._code.read_text())
+
+    def kill(self) -> None:
+        """Take the terminal away, with whatever runs in it."""
+        self._tmux("kill-server", check=False)
+
+    def _tmux(self, *args: str, environment: Mapping[str, str] | None = None, check: bool = True) -> str:
+        command = ["tmux", "-S", str(self._socket), *args]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20.0, env=environment, check=False)
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout
