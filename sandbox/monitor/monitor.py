@@ -78,7 +78,7 @@ class Monitor:
         self._started = math.nan
         self._burns = [(goal.id, window_text(length)) for goal in objectives for length in burn_lengths(windows)]
         self._times: list[float] = []
-        self._history: list[Sequence[float | None]] = []  # one row per evaluation, in the order of `_slis`
+        self._history: list[Floats] = []  # one row per evaluation, in the order of `_slis`
 
     @property
     def alerts(self) -> list[Alert]:
@@ -103,7 +103,7 @@ class Monitor:
         values = [column[0] if column else None for _, column in evaluation.recorded]
         named = zip(self._slis, values, strict=False)
         slis = {name: value for name, value in named if value is not None and math.isfinite(value)}
-        self._history.append(values[: len(self._slis)])
+        self._history.append(_floats(values[: len(self._slis)]))
         self._times.append(at)
         counts = self._count()
         burns, elapsed = values[len(self._slis) :], at - self._started

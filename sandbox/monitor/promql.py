@@ -16,7 +16,7 @@ from itertools import accumulate
 import numpy as np
 
 from ..model.units import format_duration
-from .store import LOOKBACK, Floats, Ints, SeriesStore
+from .store import KEEP, LOOKBACK, Floats, Ints, SeriesStore
 
 Value = float | None
 """A value of an instant vector's element; None: the element is not there."""
@@ -91,11 +91,18 @@ class RangeBank:
         self._windows: Floats = np.zeros(0)
         self._divisors: Floats = np.zeros(0)
         self._first: Ints = np.zeros(0, np.int64)
+        self._forgotten: Ints = np.zeros(0, np.int64)  # of each lane's row, when `_first` was last right
         self._base: Ints = np.zeros(0, np.int64)
         self._width = 0
 
     def lane(self, row: int, window: float, divisor: float) -> int:
-        """The lane of a series and window (seconds), made if it is new. A lane stays."""
+        """The lane of a series and window (seconds), made if it is new. A lane stays.
+
+        Raises:
+            ValueError: samples are not kept for that long.
+        """
+        if window > KEEP:
+            raise ValueError(f"samples are kept for {KEEP:g} s, and the window has {window:g}")
         return self._lanes.setdefault((row, window, divisor), len(self._lanes))
 
     def evaluate(self, now: float) -> None:
@@ -114,10 +121,15 @@ class RangeBank:
         self._windows = np.concatenate([self._windows, [window * 1000.0 for _, window, _ in lanes]])
         self._divisors = np.concatenate([self._divisors, [divisor for _, _, divisor in lanes]])
         self._first = np.concatenate([self._first, np.array(first, np.int64)])
+        self._forgotten = np.concatenate([self._forgotten, self._store.forgotten[[row for row, _, _ in lanes]]])
 
     def _extrapolated(self, now: float) -> list[Value]:
         """`extrapolatedRate`, for counters."""
         store, rows = self._store, self._rows
+        forgotten = store.forgotten.take(rows)
+        if (moved := forgotten - self._forgotten).any():
+            self._first = np.maximum(self._first - moved, 0)
+            self._forgotten = forgotten
         if self._width != store.times.shape[1] or len(self._base) != len(rows):
             self._width = store.times.shape[1]
             self._base = rows * self._width

@@ -13,6 +13,9 @@ from ..model.telemetry import Scrape, Series
 LOOKBACK = 300.0
 """Seconds for which a series that is neither scraped nor stale keeps its last value (Prometheus's default)."""
 
+KEEP = 21_900.0
+"""Seconds for which samples are kept at least: the longest window of any rule, 6 h, and 5 min; older ones are forgotten."""
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -34,11 +37,12 @@ def _milliseconds(at: float) -> float:
 
 
 class SeriesStore:
-    """Series in rows, samples in columns, both growing.
+    """Series in rows, samples in columns, both growing; samples only until older ones can be forgotten.
 
-    Each row is packed: sample 0 is the series' first, whatever the scrape was. So a window is a first column and a count, also
-    for series that come and go. `unwrapped` is the counter without its resets (after a fall it goes on from where it was); its
-    differences are increases. Unused time stamps are +inf: a pointer into a row that moves forward stops there by itself.
+    Each row is packed: sample 0 is the series' first that is kept, whatever the scrape was. So a window is a first column and a
+    count, also for series that come and go. `forgotten` is how many of a row's samples were before. `unwrapped` is the counter
+    without its resets (after a fall it goes on from where it was); its differences are increases. Unused time stamps are +inf: a
+    pointer into a row that moves forward stops there by itself.
     """
 
     def __init__(self) -> None:
@@ -50,6 +54,7 @@ class SeriesStore:
         self.values: Floats = np.zeros((64, 256))
         self.unwrapped: Floats = np.zeros((64, 256))
         self.count: Ints = np.zeros(64, np.int64)
+        self.forgotten: Ints = np.zeros(64, np.int64)
         self.last_time: Floats = np.full(64, -np.inf)
         self.last_value: Floats = np.full(64, np.nan)
         self.last_unwrapped: Floats = np.zeros(64)
@@ -75,7 +80,9 @@ class SeriesStore:
         layout = self._layout(scrape.series)
         self._columns += 1
         if self._columns >= self.values.shape[1]:
-            self._grow(self.values.shape[0], 2 * self.values.shape[1])
+            self._forget(now - KEEP * 1000.0)
+            if 4 * self._columns > 3 * self.values.shape[1]:  # else it would have to be done again soon
+                self._grow(self.values.shape[0], 2 * self.values.shape[1])
         place, values = layout.place, np.asarray(scrape.values, np.float64)
         previous = self.last_value[place]
         fell = values < previous  # never for a series' first sample: there `previous` is NaN
@@ -139,12 +146,27 @@ class SeriesStore:
                 self._grow(2 * self.values.shape[0], self.values.shape[1])
         return row
 
+    def _forget(self, before: float) -> None:
+        """Drop samples from before a time (milliseconds), but for the last one of a series: rows move to the left."""
+        width = self.values.shape[1]
+        old = np.count_nonzero(self.times < before, axis=1)
+        drop = np.minimum(old, np.maximum(self.count - 1, 0))
+        for row in np.flatnonzero(drop):
+            kept, gone = int(self.count[row] - drop[row]), int(drop[row])
+            for table, empty in ((self.times, np.inf), (self.values, 0.0), (self.unwrapped, 0.0)):
+                table[row, :kept] = table[row, gone : gone + kept]
+                table[row, kept : min(width, gone + kept)] = empty
+        self.count -= drop
+        self.forgotten += drop
+        self._columns = int(self.count.max(initial=0)) + 1  # with the sample that is being taken in
+
     def _grow(self, rows: int, columns: int) -> None:
         self.times = _enlarged(self.times, (rows, columns), np.inf)
         self.values = _enlarged(self.values, (rows, columns), 0.0)
         self.unwrapped = _enlarged(self.unwrapped, (rows, columns), 0.0)
         more = rows - len(self.count)
         self.count = np.concatenate([self.count, np.zeros(more, np.int64)])
+        self.forgotten = np.concatenate([self.forgotten, np.zeros(more, np.int64)])
         self.alive = np.concatenate([self.alive, np.zeros(more, np.bool_)])
         self.last_time = np.concatenate([self.last_time, np.full(more, -np.inf)])
         self.last_value = np.concatenate([self.last_value, np.full(more, np.nan)])

@@ -101,6 +101,9 @@ class SyntheticDrill:
             found[Series.of("quality_monitor_null_excess", feature=feature)] = strange * i
             found[Series.of("quality_monitor_out_of_range", feature=feature)] = strange * (1 - i)
         found[Series.of("quality_monitor_brier")] = 0.1 + strange / 5
+        found[Series.of("retraining_snapshot_rows_ratio")] = 1.0 - strange / 2
+        found[Series.of("retraining_last_run_age_seconds")] = 4_000_000.0 * strange
+        found[Series.of("retraining_runs_total")] = 1.0
 
     def _serve(self, weather: Weather) -> None:
         if weather.reset:
