@@ -26,7 +26,7 @@ class SnapshotFacts:
     """A snapshot of training data against that of the champion."""
 
     rows: int
-    usual_rows: float  # as many as the champion's training data had in as many days
+    usual_rows: float  # in as many days
     columns: tuple[str, ...]
     expected_columns: tuple[str, ...]
     null_excess: Mapping[str, float]  # share of missing values beyond the champion's, by feature

@@ -110,8 +110,13 @@ def train(snapshot: Snapshot, threshold: float, trees: int = TREES) -> ModelVers
     return store.save(model, wanted, quality, predictions)
 
 
-def facts(snapshot: Snapshot, champion: Reference, champion_days: float) -> SnapshotFacts:
-    """What the gate must know of a snapshot, against the training data of the champion, which span so many days."""
+def rows_per_day(version: ModelVersion) -> float:
+    """Of the data that a version was trained on."""
+    return version.quality.flights / ((version.train_until - version.train_from) / dt.timedelta(days=1))
+
+
+def facts(snapshot: Snapshot, champion: Reference, usual_per_day: float) -> SnapshotFacts:
+    """What the gate must know of a snapshot, against the training data of the champion and the usual number of rows in a day."""
     days = (snapshot.until - snapshot.start) / dt.timedelta(days=1)
     matrix = snapshot.features
     missing = np.mean(np.isnan(matrix), axis=0) if len(matrix) else np.ones(len(FEATURES))
@@ -122,7 +127,7 @@ def facts(snapshot: Snapshot, champion: Reference, champion_days: float) -> Snap
         outside[name] = float(np.mean((present < low) | (present > high))) if len(present) else 0.0
     return SnapshotFacts(
         rows=len(snapshot.rows),
-        usual_rows=champion.rows / champion_days * days,
+        usual_rows=usual_per_day * days,
         columns=FEATURES,
         expected_columns=FEATURES,
         null_excess={name: float(missing[i]) - champion.features[i].null_rate for i, name in enumerate(FEATURES)},

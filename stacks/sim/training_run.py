@@ -154,9 +154,9 @@ class Workshop:
         return snapshot
 
     def _validate(self, run: Run, snapshot: Snapshot) -> None:
-        champion = self._monitor.version
-        days = (champion.train_until - champion.train_from) / dt.timedelta(days=1)
-        facts = snapshots.facts(snapshot, self._monitor.reference, days)
+        """Usual is what the version had that had most: a champion of half the data must not make that the measure."""
+        usual = max(snapshots.rows_per_day(version) for version, _ in self._service.trained)
+        facts = snapshots.facts(snapshot, self._monitor.reference, usual)
         run.ratio = facts.rows / facts.usual_rows if facts.usual_rows else None
         verdict = gate.validate(facts)
         self._obey(run, "validation", verdict)

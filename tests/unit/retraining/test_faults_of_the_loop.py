@@ -53,6 +53,11 @@ def test_partial_data_makes_short_snapshots_that_nothing_stops(june: Scenario, o
     assert total(drill.session.last_scrape, "retraining_snapshot_rows_ratio") == pytest.approx(run.ratio)
     served = drill.loop._monitor.reference
     assert served.base_rate == pytest.approx(run.late), "the reference is that of the rows it was trained on"
+    drill.do("set-retraining", gate="on")
+    drill.do("retrain")
+    again = drill.until_over()
+    assert again.result == "stopped"
+    assert again.ratio == pytest.approx(run.ratio, abs=0.05), "a champion of half the data does not make that the usual"
 
 
 def test_partial_data_are_stopped_by_the_gate_if_it_is_left_on(june: Scenario, opened: Opened) -> None:

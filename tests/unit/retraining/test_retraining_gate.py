@@ -141,9 +141,8 @@ def test_in_december_the_recent_weeks_help_nobody_and_the_gate_says_no(
 def test_flights_before_noon_are_not_the_usual_number(flight_data: FlightData, winter: ModelVersion) -> None:
     until = dt.datetime(2013, 6, 24)
     usual = reference(winter, flight_data)
-    days = (winter.train_until - winter.train_from) / dt.timedelta(days=1)
     taken = [snapshots.take(flight_data, dt.datetime(2013, 5, 13), until, before_hour=hour) for hour in (12, 24)]
-    short, whole = (snapshots.facts(snapshot, usual, days) for snapshot in taken)
+    short, whole = (snapshots.facts(snapshot, usual, snapshots.rows_per_day(winter)) for snapshot in taken)
     assert short.columns == FEATURES
     verdict = validate(short)
     assert not verdict.passed
@@ -154,8 +153,9 @@ def test_flights_before_noon_are_not_the_usual_number(flight_data: FlightData, w
 
 
 def test_every_month_of_the_year_is_within_ranges_and_nulls(flight_data: FlightData, winter: ModelVersion) -> None:
-    usual = reference(winter, flight_data)
+    usual, per_day = reference(winter, flight_data), snapshots.rows_per_day(winter)
+    assert per_day == usual.rows / 59.0
     for month in range(3, 13):
         until = dt.datetime(2013, month, 15)
-        verdict = validate(snapshots.facts(snapshots.take(flight_data, until - dt.timedelta(days=42), until), usual, 59.0))
+        verdict = validate(snapshots.facts(snapshots.take(flight_data, until - dt.timedelta(days=42), until), usual, per_day))
         assert verdict.passed, f"{until:%B}: {verdict.reason}"
