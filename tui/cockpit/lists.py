@@ -32,7 +32,7 @@ _SEVERITIES = {
     "warning": Mark("▲", "warn", "$text-warning"),
     "error": Mark("✗", "error", "bold $text-error"),
 }
-_MEMORY = 6000
+_MEMORY = 2500
 """Rows that are not made anew."""
 SEVERITIES = tuple(_SEVERITIES)
 """Of log lines, the least first."""

@@ -25,6 +25,8 @@ log = logging.getLogger("drillbox.tui")
 """Where a panel that fails is told of."""
 
 Build = Callable[[Picture, int], Sequence[Row]]
+CALM = 0.25
+"""Wall seconds for which a chart stays as it is: a point more is hardly seen."""
 _ZOOM = 300.0
 """Drill seconds that a chart shows when it is zoomed in."""
 
@@ -105,12 +107,28 @@ class Painted(Widget, can_focus=True):
     def __init__(self, id: str) -> None:  # noqa: A002  # as Textual names it
         super().__init__(id=id)
         self.picture: Picture | None = None
+        self._calm, self._due = True, False
 
     def take(self, picture: Picture) -> None:
         """Show a picture, if that looks any different."""
         before, self.picture = self.picture, picture
         if self.display and (before is None or self.differ(before, picture)):
+            self._paint_soon()
+
+    def _paint_soon(self) -> None:
+        """At once, but for what follows within a moment: that is drawn together."""
+        if self._calm:
+            self._calm = False
             self.refresh()
+            self.set_timer(CALM, self._calm_down)
+        else:
+            self._due = True
+
+    def _calm_down(self) -> None:
+        self._calm = True
+        if self._due:
+            self._due = False
+            self._paint_soon()
 
     def differ(self, before: Picture, now: Picture) -> bool:
         """Whether a picture looks different from the one before: here if there is a new observation, or a new mark."""

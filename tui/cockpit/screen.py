@@ -8,10 +8,11 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from ...sandbox.session import Catalogue, Session
 from ..widgets.dialogs import Picker, Prompt
+from ..widgets.keys import KeyLine
 from ..widgets.rows import Row, Rows
 from . import lists, service, state
 from .board import FULL, PANELS, SMALLEST, Board
@@ -73,7 +74,7 @@ class CockpitScreen(Playing):
         &.-reduced #pages { display: block; }
         & #too-small { display: none; width: 1fr; height: 1fr; content-align: center middle; text-align: center; }
         &.-too-small #too-small { display: block; }
-        &.-too-small #status, &.-too-small #pages, &.-too-small Board, &.-too-small Footer { display: none; }
+        &.-too-small #status, &.-too-small #pages, &.-too-small Board, &.-too-small KeyLine { display: none; }
     }
     """
 
@@ -99,7 +100,7 @@ class CockpitScreen(Playing):
         yield Static(
             f"The cockpit needs {SMALLEST.width} by {SMALLEST.height} cells.\nPlease enlarge the terminal.", id="too-small"
         )
-        yield Footer()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin to look."""
@@ -115,7 +116,6 @@ class CockpitScreen(Playing):
         """There is enough room, or there is not."""
         self.set_class(self.size.width < SMALLEST.width or self.size.height < SMALLEST.height, "-too-small")
         self.set_class(self.size.width < FULL.width or self.size.height < FULL.height, "-reduced")
-        self.query_one(Footer).show_command_palette = self.size.width >= FULL.width
         self._show_status()
 
     # ---------------------------------------------------------------------------------------------------- what is shown

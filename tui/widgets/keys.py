@@ -1,0 +1,44 @@
+"""The line of keys at the bottom: drawn once, and not at every move of the focus as Textual's footer is."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from .styles import MUTED
+
+
+class KeyLine(Static):
+    """The keys of the screen that are to be shown, as far as there is room; a click does the same."""
+
+    DEFAULT_CSS = """
+    KeyLine { height: 1; background: $panel; link-style: none; link-color: $foreground; link-background: $panel; }
+    """
+
+    def on_mount(self) -> None:
+        """Draw it."""
+        self.redraw()
+
+    def on_resize(self) -> None:
+        """There may be more room."""
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw it anew, as after keys were given other actions."""
+        room = self.size.width - 1
+        shown: dict[str, Content] = {}
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if not binding.show or active.node not in (self.screen, self.app) or not binding.description:
+                continue
+            if binding.action in shown:  # by another key
+                continue
+            key = self.app.get_key_display(binding)
+            if len(key) + len(binding.description) + 3 > room:
+                break
+            room -= len(key) + len(binding.description) + 3
+            owner = "screen" if active.node is self.screen else "app"
+            action = binding.action if "." in binding.action.partition("(")[0] else f"{owner}.{binding.action}"
+            name = Content.from_markup(f"[@click={action}]$name[/]", name=binding.description)
+            shown[binding.action] = Content.assemble((key, "bold $text-accent"), " ", name)
+        self.update(Content(" ") + Content.styled("  ", MUTED).join(shown.values()), layout=False)
