@@ -1,0 +1,1 @@
+"""What the real stacks are deployed with: images, manifests, the gateway's configuration, monitoring."""
