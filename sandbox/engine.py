@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from .model.actions import ACKNOWLEDGE, ACTIONS, SILENCE, Action, InapplicableError
+from .model.actions import ACKNOWLEDGE, ACTIONS, HINT, SILENCE, Action, InapplicableError
 from .model.errors import nearest
 from .model.events import (
     Accepted,
@@ -26,6 +26,7 @@ from .model.events import (
     Ended,
     Event,
     Failed,
+    Hinted,
     Injected,
     Logged,
     Observed,
@@ -101,6 +102,7 @@ class Engine:
         self._versions = scenario.deployable
         self._replicas: tuple[str, ...] = ()
         self._registered: tuple[Registered, ...] = ()
+        self._hints = 0
         self._first: Readings | None = None
 
     def warm_up(self, telemetry: Telemetry, readings: Readings | None) -> None:
@@ -205,7 +207,11 @@ class Engine:
         self._commands += 1
         try:
             action, params = self._check(command)
-        except (ParamError, InapplicableError) as error:
+        except ParamError as error:
+            named = error.param in str(error)
+            events.append(self._event(_rejected(command, str(error) if named else f"{error.param}: {error}")))
+            return
+        except InapplicableError as error:
             events.append(self._event(_rejected(command, str(error))))
             return
         events.append(self._event(Accepted(command.actor, command.number, action.name, params)))
@@ -225,6 +231,8 @@ class Engine:
         self._check_names(params)
         if action.plan is not None:
             action.plan(self.spec, params, self._commands)
+        if action is HINT and self._hints >= len(self.scenario.hints):
+            raise InapplicableError(f"there are no more hints; {self._hints} were given" if self._hints else "there are no hints")
         return action, params
 
     def _check_names(self, params: Params) -> None:
@@ -246,6 +254,9 @@ class Engine:
         except InapplicableError as error:
             events.append(self._event(Failed(pending.actor, pending.number, action.name, str(error))))
             return
+        if action is HINT:
+            self._hints += 1
+            events.append(self._event(Hinted(pending.actor, self._hints, self.scenario.hints[self._hints - 1])))
         if wanted is not self.spec:
             changes = differences(self.spec, wanted, pending.actor)
             for change in changes:

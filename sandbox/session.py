@@ -53,6 +53,7 @@ class Snapshot:
     prices: Prices | None = None
     bringing_up: str = ""  # while the phase is new: the step that is under way, ...
     done: float = 1.0  # ... and the share of it that is finished
+    hints: int = 0  # how many there are
     error: str = ""  # why it could not be brought up, or broke
 
 
@@ -275,6 +276,7 @@ class DrillSession:
             prices=self.scenario.world.prices,
             bringing_up=self._bringing_up if self._phase is Phase.NEW else "",
             done=self._done if self._phase is Phase.NEW else 1.0,
+            hints=len(self.scenario.hints),
             error=self.error,
         )
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import click
 
 from ..model.errors import StackError, UsageError
-from ..model.events import Alerted, Event, Observed
+from ..model.events import Alerted, Changed, Event, Observed
 from ..model.units import format_clock
 from ..model.views import Cell
 from ..reports.plain import event_line, status_line
@@ -194,10 +194,12 @@ def _logs(session: Session, text: str) -> list[str]:
 
 def _changes(session: Session, text: str) -> list[str]:
     """The last changes, by the beginning of the field's name."""
-    return [
-        f"[{format_clock(entry.at)}] {entry.change.field} {entry.change.before} -> {entry.change.after} ({entry.change.by})"
-        for entry in session.changes(field=text)[-LAST:]
-    ]
+    return [f"[{format_clock(entry.at)}] {_changed(entry.change)}" for entry in session.changes(field=text)[-LAST:]]
+
+
+def _changed(change: Changed) -> str:
+    by = f"{change.by}: {change.why}" if change.why else change.by
+    return f"{change.field} {change.before} -> {change.after} ({by})"
 
 
 def _look(session: Session, text: str) -> list[str]:

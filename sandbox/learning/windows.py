@@ -207,7 +207,7 @@ class HealthWindow:
             lately = lately[:0]
         latest = self._of(version)
         columns = [place for place, _ in self._watched]
-        all_of_them, new = (np.ascontiguousarray(latest.features[np.ix_(chosen, columns)].T) for chosen in (places, lately))
+        all_of_them, new = (np.ascontiguousarray(latest.features[chosen][:, columns].T) for chosen in (places, lately))
         readings = {
             name: _reading(reference.features[place], all_of_them[i], new[i], float(reference.usual_nulls[place]))
             for i, (place, name) in enumerate(self._watched)

@@ -56,6 +56,7 @@ def scenario_of(part: ScenarioPart, profile: str, source: str) -> Scenario:
         tempting=tuple(runbook_of(name, book, timing, pace) for name, book in part.operators.tempting.items()),
         debrief=Debrief(part.debrief.story, part.debrief.sooner, tuple(part.debrief.sources)),
         versions=tuple(_version(name, own) for name, own in part.service.versions.items()),
+        hints=tuple(" ".join(hint.split()) for hint in part.hints),
         alerts=_expectations(part.alerts),
         also_right=next(iter(part.also_right), ""),
         also_right_because=next(iter(part.also_right.values()), ""),

@@ -25,7 +25,7 @@ from pydantic import (
 
 from ..model import units
 from ..model.expr import Expression, ExpressionError
-from ..model.params import Kind
+from ..model.params import LONGEST_TEXT, Kind
 
 Finding = tuple[tuple[str | int, ...], str]
 """A problem within a part of the file: the keys below that part, and the message."""
@@ -133,6 +133,7 @@ SCHEMAS = {
     Kind.SWITCH: {"enum": [True, False, "on", "off"]},
     Kind.CHOICE: {"type": "string"},
     Kind.NAME: {"type": "string", "minLength": 1},
+    Kind.TEXT: {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT},
 }
 """JSON schemas of the parameters of faults and actions."""
 

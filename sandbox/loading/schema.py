@@ -37,7 +37,7 @@ class ScenarioPart(Part):
     """What is practised."""
     pager: Text
     """What the pager says: symptoms only."""
-    duration: DrillTime = Field(gt=0, le=6 * 3600)
+    duration: DrillTime = Field(gt=0, le=24 * 3600)
     """How long the drill lasts."""
     warmup: DrillTime | None = Field(default=None, le=6 * 3600)
     """Time before t = 0 that fills the monitor's windows: 30m by default (1m in the profile `short`)."""
@@ -63,6 +63,8 @@ class ScenarioPart(Part):
     """The one generic gamer that may win this incident, with the reason: `maximum-replicas: why`."""
     answer: AnswerPart
     """What it was."""
+    hints: list[Text] = Field(default_factory=list, max_length=9)
+    """For who asks, the vaguest first."""
     operators: OperatorsPart
     """Scripted operators."""
     debrief: DebriefPart

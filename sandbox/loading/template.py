@@ -64,6 +64,8 @@ def typical(param: Param) -> str:
         return str(param.choices[0])
     if param.kind is Kind.NAME:
         return CANDIDATE
+    if param.kind is Kind.TEXT:
+        return "a note"
     if param.kind is Kind.SWITCH:
         return "on"
     value = max(param.minimum or 0.0, _TYPICAL[param.kind])

@@ -8,6 +8,7 @@ from .action import setting as _set
 from .faults import FAULTS
 from .features import ALL, ONLINE, listed, names_in
 from .params import Kind, Param, Params, Value
+from .platform_actions import PLATFORM
 from .retraining import RETRAINING
 from .service import Fallback, ServiceSpec, with_fields
 
@@ -253,12 +254,20 @@ DIAGNOSE = Action(
         Param("cause", Kind.CHOICE, "what went wrong there", choices=(*FAULTS, NOTHING)),
     ),
 )
+HINT = Action("hint", "incident", "Ask for the next hint; hints are counted, and the debrief tells them.")
+NOTE = Action(
+    "note",
+    "incident",
+    "Write a note for the debrief.",
+    (Param("text", Kind.TEXT, "what to remember"),),
+)
 RESOLVE = Action("resolve", "incident", "Record that the incident is over; the drill runs on to its end.")
 
 ACTIONS: dict[str, Action] = {
     action.name: action
     for action in (
         SCALE, RESTART, SET_AUTOSCALER, SHED, FALLBACK, SET_TIMEOUT, SET_RETRIES, ROLL_BACK, STAGE, SET_CANARY, PROMOTE, SHADOW,
-        QUARANTINE, RELEASE_FEATURE, PIN_FEED, RESTART_PIPELINE, *RETRAINING, ACKNOWLEDGE, SILENCE, DECLARE, DIAGNOSE, RESOLVE,
+        QUARANTINE, RELEASE_FEATURE, PIN_FEED, RESTART_PIPELINE, *PLATFORM, *RETRAINING, ACKNOWLEDGE, SILENCE, DECLARE, DIAGNOSE,
+        HINT, NOTE, RESOLVE,
     )
 }  # fmt: skip

@@ -153,6 +153,15 @@ class Alerted:
 
 
 @dataclass(frozen=True, slots=True)
+class Hinted:
+    """Somebody asked for a hint; `hint` counts from 1."""
+
+    actor: str
+    hint: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Every 5 s: the SLIs (missing where there is no data), cumulative (good, total) events per objective, and the ledger."""
 
@@ -187,6 +196,7 @@ Body = (
     | Registered
     | Logged
     | Alerted
+    | Hinted
     | Observed
     | Settled
     | Ended
@@ -195,8 +205,8 @@ Body = (
 BODIES: dict[str, type[Body]] = {
     body.__name__: body
     for body in (
-        Began, Injected, Cleared, Accepted, Rejected, Completed, Failed, Changed, Registered, Logged, Alerted, Observed, Settled,
-        Ended,
+        Began, Injected, Cleared, Accepted, Rejected, Completed, Failed, Changed, Registered, Logged, Alerted, Hinted, Observed,
+        Settled, Ended,
     )
 }  # fmt: skip
 

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from .fault import Fault
 from .features import ALL, METRIC, ONLINE, SOURCES
 from .params import Kind, Param
+from .platform_faults import PLATFORM_FAULTS
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A perturbation with typed parameters. Its name is also the cause that a diagnosis names."""
-
-    name: str
-    component: str
-    help: str
-    params: tuple[Param, ...] = ()
-
+__all__ = ["FAULTS", "Fault"]
 
 TRAFFIC_SPIKE = Fault(
     "traffic.spike",
@@ -129,6 +120,6 @@ FAULTS: dict[str, Fault] = {
     for fault in (
         TRAFFIC_SPIKE, CLIENTS_RETRY_STORM, RELEASE_SLOW_MODEL, FEATURES_UNIT_CHANGE, FEATURES_STALE, FEATURES_NULLS,
         FEATURES_OUTAGE, FEATURES_SLOW, LABELS_DELAY, RETRAINING_PARTIAL_DATA, RETRAINING_STUCK, RETRAINING_STORM,
-        RETRAINING_CATCH_UP, RETRAINING_IMMATURE_LABELS, RELEASE_SWAPPED,
+        RETRAINING_CATCH_UP, RETRAINING_IMMATURE_LABELS, RELEASE_SWAPPED, *PLATFORM_FAULTS,
     )
 }  # fmt: skip

@@ -9,6 +9,9 @@ from enum import StrEnum
 from . import units
 from .errors import nearest
 
+LONGEST_TEXT = 1000
+"""Characters of a text."""
+
 Value = bool | int | float | str
 Params = Mapping[str, Value]
 
@@ -32,6 +35,7 @@ class Kind(StrEnum):
     SWITCH = "switch"  # on or off
     CHOICE = "choice"  # one of a few words
     NAME = "name"  # the name of something in the service
+    TEXT = "text"  # whatever a person writes
 
 
 _PARSERS: Mapping[Kind, Callable[[object], Value]] = {
@@ -79,6 +83,8 @@ class Param:
             return _SWITCH[key]
         if self.kind in (Kind.CHOICE, Kind.NAME):
             return self._word(raw)
+        if self.kind is Kind.TEXT:
+            return self._text(raw)
         bare = base_units and isinstance(raw, (int, float)) and not isinstance(raw, bool)
         try:
             value = units.parse_number(raw) if bare and self.kind in (Kind.DURATION, Kind.RATE) else _PARSERS[self.kind](raw)
@@ -98,6 +104,13 @@ class Param:
         if self.choices and raw not in self.choices:
             raise ParamError(self.name, f"unknown value {raw!r}; {nearest(raw, self.choices)}")
         return raw
+
+    def _text(self, raw: object) -> str:
+        if not isinstance(raw, str) or not raw.strip():
+            raise ParamError(self.name, "nothing is written there")
+        if len(raw) > LONGEST_TEXT:
+            raise ParamError(self.name, f"{len(raw):,} characters are too many: at most {LONGEST_TEXT:,}")
+        return raw.strip()
 
     def format(self, value: Value) -> str:
         """The value as a person would write it."""

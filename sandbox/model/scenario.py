@@ -213,6 +213,7 @@ class Scenario:
     tempting: tuple[Runbook, ...]
     debrief: Debrief
     versions: tuple[Version, ...] = ()
+    hints: tuple[str, ...] = ()  # for who asks, the vaguest first
     alerts: Expectations = field(default_factory=Expectations)
     also_right: str = ""  # the one generic gamer that may win, with its reason beside it
     also_right_because: str = ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .params import Value
+from .platform import ORIGIN, USUAL_SETTINGS
 
 
 class Fallback(StrEnum):
@@ -58,6 +59,7 @@ class Gateway:
     shed: float = 0.0  # share of requests refused at once with 429
     canary_weight: float = 0.0  # share of requests routed to the candidate
     shadow_share: float = 0.0  # share of requests mirrored to the shadow
+    threshold: float = 0.0  # score from which a flight is called late; 0: that of each version
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,40 @@ class Features:
     feed: str = "latest"
     restarted: str = ""
     lookup_timeout: float = 0.05  # seconds that a model server waits for the store before it does without
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The containers of the model servers, of all deployments. `settings` names the revision of their settings."""
+
+    memory: float = 1024.0  # MiB at which a container is killed
+    cpu: float = 0.0  # cores that it may use; 0: no limit
+    artifacts: str = ORIGIN  # where they load models from
+    settings: str = USUAL_SETTINGS
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What the service runs on.
+
+    `cordoned` lists nodes that no replica is placed on, `drained` names the last drain, as `NODE#N`. `partner` and `batch` are the
+    shares that these clients get of what they ask for. `pushed` is what the last push of configuration replaced, as `PATH=VALUE`
+    separated by semicolons.
+    """
+
+    cordoned: str = ""
+    drained: str = ""
+    partner: float = 1.0
+    batch: float = 1.0
+    pushed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """Scraping: labels that are dropped, and the last restart of the scrapers, as `all#N`."""
+
+    dropped: str = ""
+    restarted: str = ""
 
 
 class Approval(StrEnum):
@@ -117,6 +153,9 @@ class ServiceSpec:
     features: Features = field(default_factory=Features)
     retraining: Retraining = field(default_factory=Retraining)
     fallback: Fallback = Fallback.OFF
+    servers: Servers = field(default_factory=Servers)
+    platform: Platform = field(default_factory=Platform)
+    monitoring: Monitoring = field(default_factory=Monitoring)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from ..scoring.harm import harm_of
 from ..scoring.record import CommandRecord, Record
 from .figures import asked, figures_of
 from .panels import IDLE, REFERENCE, YOU, is_about_health
+from .plain import notes_of
 from .scale import scale_of
 from .versions import HEAD as VERSION_HEAD
 from .versions import version_rows
@@ -45,6 +46,7 @@ def debrief_html(result: Result) -> str:
         explained=result.counterfactuals is not None,
         harms=_harms(result),
         versions=version_rows(result),
+        notes=_notes(result),
         version_head=VERSION_HEAD,
         objectives=list(_objectives(result)),
         facts=list(_facts(result)),
@@ -110,6 +112,12 @@ def _gauge(result: Result) -> dict[str, float] | None:
         return None
     places = {"you": result.impact, "none": 0.0, "all": 100.0, "least": scale_of(result.scenario).least}
     return {name: max(0.0, min(100.0, (value + 50.0) / 2.0)) for name, value in places.items()}
+
+
+def _notes(result: Result) -> list[tuple[str, str, str]]:
+    """When, who or which hint, and the text."""
+    hints = [(at, f"hint {one.hint} of {len(result.scenario.hints)}", one.text) for at, one in result.record.hints]
+    return [(format_clock(at), who, text) for at, who, text in sorted([*notes_of(result.record), *hints])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ..model.units import format_clock, format_duration, format_share
 from ..scoring.harm import harm_of
 from ..scoring.record import CommandRecord
 from .course import course
-from .plain import fault_params_text, params_text, value_text
+from .plain import fault_params_text, notes_of, params_text, value_text
 from .scale import scale_of
 from .versions import HEAD, version_rows
 
@@ -29,6 +29,7 @@ def debrief(result: Result) -> str:
         _worth(result),
         course(result),
         _versions(result),
+        _notes(result),
         _timeline(result),
         _answer(scenario),
     ]
@@ -99,6 +100,14 @@ def _versions(result: Result) -> str:
     lines = ["## Versions of the model", "", f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|"]
     lines += [f"| {' | '.join(_cell(one) or '-' for one in dataclasses.astuple(row))} |" for row in rows]
     return "\n".join(lines)
+
+
+def _notes(result: Result) -> str:
+    """What was written down, and the hints that were asked for."""
+    hints = [(at, f"hint {one.hint} of {len(result.scenario.hints)}", one.text) for at, one in result.record.hints]
+    rows = sorted([*notes_of(result.record), *hints])
+    lines = ["## Notes and hints", ""] + [f"- {format_clock(at)} **{_cell(who)}**: {_cell(text)}" for at, who, text in rows]
+    return "\n".join(lines) if rows else ""
 
 
 def _timeline(result: Result) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from ..drill import Result
-from ..model.actions import ACTIONS
+from ..model.actions import ACTIONS, NOTE
 from ..model.events import (
     Accepted,
     Alerted,
@@ -16,6 +16,7 @@ from ..model.events import (
     Ended,
     Event,
     Failed,
+    Hinted,
     Logged,
     Observed,
     Rejected,
@@ -25,6 +26,7 @@ from ..model.params import Param, Value
 from ..model.scenario import Prices
 from ..model.units import format_clock, format_duration, format_share
 from ..scoring.harm import harm_of
+from ..scoring.record import Record
 
 STATUS_EVERY = 30.0
 """Seconds of drill time between two status lines."""
@@ -106,6 +108,8 @@ def result_data(result: Result) -> dict[str, object]:
         "baselines": _baselines(result),
         "times": dataclasses.asdict(result.times),
         "actions": _actions(result),
+        "hints": len(result.record.hints),
+        "notes": [{"at": at, "actor": who, "text": text} for at, who, text in notes_of(result.record)],
         "alerts_unmet": list(result.unmet),
         "journal": str(result.journal) if result.journal else None,
     }
@@ -134,6 +138,12 @@ def _actions(result: Result) -> list[dict[str, object]]:
     ]
 
 
+def notes_of(record: Record) -> list[tuple[float, str, str]]:
+    """When, who, and what they wrote for the debrief."""
+    written = [one for one in record.commands if one.action == NOTE.name and one.outcome == "completed"]
+    return [(one.at, one.actor, str(one.params["text"])) for one in written]
+
+
 def _text(event: Event) -> str | None:
     return _of_command(event) or _of_service(event)
 
@@ -147,6 +157,8 @@ def _of_command(event: Event) -> str | None:
             return f"{actor}: {action} {params_text(action, params)}".rstrip() + f" - REJECTED: {reason}"
         case Failed(actor, _, action, reason):
             return f"{actor}: {action} - FAILED: {reason}"
+        case Hinted(_, hint, text):
+            return f"hint {hint}: {text}"
         case Completed(_, _, action) if action in ACTIONS and ACTIONS[action].duration > 0:
             return f"{action}: done"
     return None

@@ -14,6 +14,7 @@ from ..model.events import (
     Ended,
     Event,
     Failed,
+    Hinted,
     Injected,
     Logged,
     Observed,
@@ -57,6 +58,7 @@ class Record:
     faults: list[tuple[float, Injected]] = field(default_factory=list)
     cleared: list[tuple[float, str]] = field(default_factory=list)
     alerts: list[tuple[float, Alerted]] = field(default_factory=list)
+    hints: list[tuple[float, Hinted]] = field(default_factory=list)
     logs: list[Logged] = field(default_factory=list)
     ledger: Mapping[str, float] = field(default_factory=dict)
     ended: str = ""
@@ -73,7 +75,9 @@ def record_of(events: Iterable[Event]) -> Record:
     under_way: dict[tuple[str, int], CommandRecord] = {}
     for event in events:
         record.until = event.at
-        if not _fold_command(record, event, under_way):
+        if isinstance(event.body, Hinted):
+            record.hints.append((event.at, event.body))
+        elif not _fold_command(record, event, under_way):
             _fold_fact(record, event)
     return record
 

@@ -40,6 +40,7 @@ _UNITS = {
     Kind.COUNT: "a whole number",
     Kind.FACTOR: "a number",
     Kind.NAME: "a name",
+    Kind.TEXT: "what you want to say",
 }
 _UNCHANGED = "unchanged"
 

@@ -72,6 +72,8 @@ def values_of(param: Param) -> st.SearchStrategy[Value]:
         return st.booleans()
     if param.kind is Kind.CHOICE:
         return st.sampled_from(param.choices)
+    if param.kind is Kind.TEXT:
+        return st.just("two words")
     if param.kind is Kind.NAME:
         return st.sampled_from(["v1", "v2", "all", "model-champion-1"])
     low = 0.0 if param.minimum is None else param.minimum

@@ -132,7 +132,13 @@ def test_bounds_in_words(param: Param, words: str) -> None:
 
 @given(st.sampled_from(list(Kind)), st.floats(0.001, 0.999), st.integers(0, 1000), st.booleans())
 def test_a_value_is_read_as_it_was_shown(kind: Kind, number: float, count: int, switch: bool) -> None:
-    values: dict[Kind, bool | int | float | str] = {Kind.COUNT: count, Kind.SWITCH: switch, Kind.CHOICE: "a", Kind.NAME: "pod-1"}
+    values: dict[Kind, bool | int | float | str] = {
+        Kind.COUNT: count,
+        Kind.SWITCH: switch,
+        Kind.CHOICE: "a",
+        Kind.NAME: "pod-1",
+        Kind.TEXT: "two words",
+    }
     value = values.get(kind, round(number, 3))
     param = Param("x", kind, "for a test", choices=("a", "b") if kind is Kind.CHOICE else ())
     assert param.parse(param.format(value)) == pytest.approx(value)

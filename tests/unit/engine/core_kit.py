@@ -73,6 +73,7 @@ def toy(*timeline: Beat, **fields: object) -> Scenario:
         tempting=(),
         debrief=Debrief("It was full."),
         versions=(Version("v3"), Version("v4")),
+        hints=("Look closer.", "Closer still."),
     )
     return replace(scenario, **fields)  # type: ignore[arg-type]  # each test names fields of a scenario
 

@@ -67,6 +67,8 @@ def values(param: Param) -> st.SearchStrategy[Value]:
         return st.booleans()
     if param.choices:
         return st.sampled_from(param.choices)
+    if param.kind is Kind.TEXT:
+        return st.sampled_from(["v1", "two words", "Umlaute: äöü"])
     if param.kind is Kind.NAME:
         return st.sampled_from(["v1", "v2", "v3", "all"])
     low, high = param.minimum or 0.0, 1.0 if param.maximum is None else param.maximum

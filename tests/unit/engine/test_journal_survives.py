@@ -31,6 +31,7 @@ from drillbox.sandbox.model.events import (
     Ended,
     Event,
     Failed,
+    Hinted,
     Injected,
     Logged,
     Observed,
@@ -62,6 +63,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Body]] = {
     "Registered": st.builds(Registered, TEXT, TEXT, TEXT, TEXT, WHOLE, TEXT, NUMBER, NUMBER, TEXT),
     "Logged": st.builds(Logged, NUMBER, TEXT, TEXT, TEXT),
     "Alerted": st.builds(Alerted, TEXT, st.dictionaries(TEXT, TEXT, max_size=3), TEXT, TEXT, NUMBER, TEXT, st.booleans()),
+    "Hinted": st.builds(Hinted, TEXT, WHOLE, TEXT),
     "Observed": st.builds(Observed, AMOUNTS, COUNTS, AMOUNTS),
     "Settled": st.builds(Settled, AMOUNTS),
     "Ended": st.builds(Ended, TEXT),
@@ -79,6 +81,7 @@ def drill() -> list[Event]:
     play.ask("acknowledge", number=3)
     play.second(Facts({"saturation": 0.5}, (fires(1.0),), (LogLine(0.5, "gateway", "warning", "voll bis übers Dach\n"),)))
     play.ask("fallback", {"mode": "always"}, number=4)
+    play.ask("hint", number=5)
     play.second(Facts(changes=(Change("champion.replicas", 5, 6, "autoscaler", "busy"),), versions=(TRAINED,)))
     play.until(8.0)
     play.second(Facts({"saturation": 0.25}, (resolves(9.0),)))
