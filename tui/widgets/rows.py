@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.content import Content
+from textual.content import Content, Span
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -17,6 +17,9 @@ from textual.strip import Strip
 from textual.visual import Visual
 
 from .styles import MUTED
+
+_MEMORY = 500
+"""Lines that are not drawn anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,11 @@ class Row:
     def plain(self) -> str:
         """All of it as text."""
         return self.full or self.text.plain
+
+
+def _same(old: Row, new: Row) -> bool:
+    """Whether two rows look the same, and are the same."""
+    return old is new or (old.key == new.key and old.text.is_same(new.text) and old.full == new.full)
 
 
 class Rows(ScrollView, can_focus=True):
@@ -103,7 +111,7 @@ class Rows(ScrollView, can_focus=True):
         """What it says without rows."""
         self._follow = follow
         self._rows: tuple[Row, ...] = ()
-        self._strips: dict[tuple[Row, int, bool, bool], Strip] = {}
+        self._strips: dict[tuple[str, tuple[Span, ...], int, bool], Strip] = {}
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -117,19 +125,26 @@ class Rows(ScrollView, can_focus=True):
 
     def show(self, rows: Sequence[Row]) -> None:
         """Show these rows."""
-        fresh = tuple(rows)
-        if fresh == self._rows:
+        fresh, before = tuple(rows), self._rows
+        changed = [index for index, (old, new) in enumerate(zip(before, fresh, strict=False)) if not _same(old, new)]
+        if not changed and len(fresh) == len(before):
             return
-        at_end = self._follow and self.cursor >= len(self._rows) - 1
+        at_end = self._follow and self.cursor >= len(before) - 1
         key = self.current.key if self.current else None
         self._rows = fresh
-        self._strips.clear()
-        self.virtual_size = Size(self.scrollable_content_region.width, max(1, len(fresh)))
+        if len(self._strips) > _MEMORY:
+            self._strips.clear()
         found = next((index for index, row in enumerate(fresh) if key is not None and row.key == key), None)
         wanted = len(fresh) - 1 if at_end else found if found is not None else self.cursor
+        moved = self.cursor != self._nearest(wanted)
         self.cursor = self._nearest(wanted)
-        self.call_after_refresh(self._keep_in_view)
-        self.refresh()
+        if moved or len(fresh) != len(before):
+            self.virtual_size = Size(self.scrollable_content_region.width, max(1, len(fresh)))
+            self.call_after_refresh(self._keep_in_view)
+            self.refresh()
+        else:
+            for index in changed:
+                self.refresh_line(index)
 
     def render_line(self, y: int) -> Strip:
         """One line of what can be seen."""
@@ -142,7 +157,7 @@ class Rows(ScrollView, can_focus=True):
         return self._strip(self._rows[index], width, chosen=index == self.cursor and self._rows[index].key is not None)
 
     def _strip(self, row: Row, width: int, *, chosen: bool) -> Strip:
-        key = (row, width, chosen, self.has_focus)
+        key = (row.text.plain, tuple(row.text.spans), width, chosen and (self.has_focus or self._lit))
         if key not in self._strips:
             chosen = chosen and (self.has_focus or self._lit)
             style = self.get_visual_style("rows--cursor") if chosen else self.visual_style

@@ -46,7 +46,7 @@ def test_a_drill_is_won_by_keys_only(short: DrillSession) -> None:
         await stage.press("r")
         await stage.play(240)
         await stage.until(lambda: isinstance(stage.app.screen, Question))
-        assert "The drill has come to its end" in stage.screen()
+        await stage.until(lambda: "The drill has come to its end" in stage.screen())
         await stage.press("enter")
         assert await leave(stage) == Leave(How.FINISHED)
 
