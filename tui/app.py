@@ -94,7 +94,7 @@ class DrillboxApp(App[int]):
         from .cockpit.screen import CockpitScreen, How
 
         self._cockpit = cockpit = CockpitScreen(drill.session)
-        self._way_back = f"the drill goes on; come back with: drillbox attach {drill.name}"
+        self._way_back = f"the drill goes on; come back with: drillbox, or in plain lines: drillbox attach {drill.name}"
         try:
             leaving = self.push_screen(cockpit, wait_for_dismiss=True)
             if coached:
@@ -123,6 +123,8 @@ class DrillboxApp(App[int]):
         """The exit code is that of the drill that was asked for, or 0."""
         if self.asked is not None:
             self.code = debrief.exit_code
+        worth = f"  impact {debrief.impact:.0f}" if debrief.impact is not None else ""
+        self.farewell = f"{debrief.verdict.upper()}  {debrief.title}{worth}\n  journal  {debrief.journal}"
 
     async def action_quit(self) -> None:
         """Leave. In the cockpit it is asked first what is to become of the drill; if asked again, that goes on."""

@@ -90,7 +90,9 @@ def test_a_dead_terminal_loses_nothing(tmux: Callable[..., Tmux], drillbox_home:
     back.until("Keep")
     back.press("C-q")
     assert back.end() == 0
-    assert "the drill goes on; come back with: drillbox attach monday-rush-you-1" in back.screen()
+    assert "the drill goes on; come back with: drillbox, or in plain lines: drillbox attach monday-rush-you-1" in " ".join(
+        back.screen().split()
+    )
     assert [info.name for info in sessions()] == ["monday-rush-you-1"]
     assert (drillbox_home / "drills" / "monday-rush-you-1.jsonl").exists()
 

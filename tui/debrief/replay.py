@@ -44,14 +44,14 @@ class Slider(Widget, can_focus=True):
     """
     WHERE = "The slider"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "move(-5)", "Back 5 s", id="replay.back", tooltip="5 seconds back"),
-        Binding("right", "move(5)", "On 5 s", id="replay.on", tooltip="5 seconds on"),
+        Binding("left", "move(-5)", "-5 s", id="replay.back", tooltip="5 seconds back"),
+        Binding("right", "move(5)", "+5 s", id="replay.on", tooltip="5 seconds on"),
         Binding("shift+left,comma", "move(-60)", "Back 1 min", id="replay.far_back", show=False, tooltip="A minute back"),
         Binding("shift+right,full_stop", "move(60)", "On 1 min", id="replay.far_on", show=False, tooltip="A minute on"),
         Binding("home", "move(-100000)", "Begin", id="replay.begin", show=False, tooltip="To the beginning"),
         Binding("end", "move(100000)", "End", id="replay.end", show=False, tooltip="To the end"),
-        Binding("left_square_bracket", "event(-1)", "Event before", id="replay.before", tooltip="To the event before"),
-        Binding("right_square_bracket", "event(1)", "Next event", id="replay.next", tooltip="To the next event"),
+        Binding("left_square_bracket", "event(-1)", "Before", id="replay.before", tooltip="To the event before"),
+        Binding("right_square_bracket", "event(1)", "Next", id="replay.next", tooltip="To the next event"),
         Binding("space", "play", "Play", id="replay.play", tooltip=f"Let it go on by itself, at {PACE:g}x, or stop it"),
     ]
     at: reactive[float] = reactive(0.0)
