@@ -43,6 +43,18 @@ class Terminal:
         """Interrupt it."""
         os.write(self._own, b"\x03")
 
+    def insist(self) -> int:
+        """Interrupt it until it ends, as a person does; the exit code.
+
+        Python may miss one: that which comes just before it waits for a line.
+        """
+        while self.process.poll() is None:
+            self.control_c()
+            ready, _, _ = select.select([self._own], [], [], 1.0)
+            if ready and not self._read():
+                break
+        return self.process.wait(timeout=TIMEOUT)
+
     def control_d(self) -> None:
         """End the input."""
         os.write(self._own, b"\x04")
