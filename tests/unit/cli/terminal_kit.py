@@ -48,12 +48,12 @@ class Terminal:
 
         Python may miss one: that which comes just before it waits for a line.
         """
-        while self.process.poll() is None:
+        ready: list[int] = []
+        while not ready:
             self.control_c()
+            os.read(self._own, 2)  # its echo
             ready, _, _ = select.select([self._own], [], [], 1.0)
-            if ready and not self._read():
-                break
-        return self.process.wait(timeout=TIMEOUT)
+        return self.end()
 
     def control_d(self) -> None:
         """End the input."""
