@@ -14,8 +14,9 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from ..sandbox.model.errors import DrillboxError
 from .library.screen import LibraryScreen
-from .ports import Backend, Debrief, Drill, Wanted
+from .ports import Backend, Debrief, Drill, Incident, Wanted
 from .settings.settings import Settings
 from .settings.themes import themes
 
@@ -76,9 +77,22 @@ class DrillboxApp(App[int]):
         """Bring a drill up, play it, with the tutorial's coach if wanted, show what it came to."""
         from .shell.bring_up import BringUpScreen
 
-        what, needs = f"{Path(wanted.scenario).stem} on {wanted.stack}", self.backend.needs(wanted.stack)
-        drill = await self.push_screen_wait(BringUpScreen(what, lambda progress: self.backend.start(wanted, progress), needs))
+        incident = await asyncio.to_thread(self._find, Path(wanted.scenario).stem)
+        screen = BringUpScreen(
+            f"{incident.title if incident else wanted.scenario} on {wanted.stack}",
+            lambda progress: self.backend.start(wanted, progress),
+            self.backend.needs(wanted.stack),
+            incident.pager if incident else "",
+        )
+        drill = await self.push_screen_wait(screen)
         await self._stay(drill, coached)
+
+    def _find(self, name: str) -> Incident | None:
+        """An incident of the library; a file outside of it is none."""
+        try:
+            return next((one for one in self.backend.incidents() if one.id == name), None)
+        except DrillboxError:
+            return None  # the library screen tells
 
     @work(group="drill", exclusive=True)
     async def attach(self, name: str) -> None:
@@ -168,7 +182,6 @@ class DrillboxApp(App[int]):
 
     def choose_theme(self, name: str) -> None:
         """Take a theme, and keep it for the next time."""
-        from ..sandbox.model.errors import DrillboxError
         from .settings.settings import save_setting
 
         self.theme = name

@@ -9,6 +9,7 @@ from tui_kit import LARGE, SMALL, TestBackend, drive, played, static, text_of, u
 
 from drillbox.sandbox.journal import read_journal
 from drillbox.tui.app import DrillboxApp
+from drillbox.tui.cockpit.screen import CockpitScreen
 from drillbox.tui.debrief.moments import Timeline
 from drillbox.tui.debrief.past import PastScreen
 from drillbox.tui.debrief.replay import ReplayScreen, Slider
@@ -75,7 +76,7 @@ def test_one_plays_the_same_drill_again(drill_of_mine: Path) -> None:
     async def play(pilot: Pilot[int], app: DrillboxApp) -> None:
         await judged(pilot, app, drill_of_mine)
         await pilot.press("p")
-        await until(pilot, lambda: bool(backend.started), "the drill")
+        await until_screen(pilot, CockpitScreen)
 
     drive(play, backend)
     assert [(one.scenario, one.seed, one.profile) for one in backend.started] == [("monday-rush", 1, "short")]

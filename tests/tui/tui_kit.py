@@ -77,13 +77,18 @@ def drive(
     asked: Wanted | None = None,
 ) -> DrillboxApp:
     """Run the application and do something with it."""
-    app = DrillboxApp(backend or TestBackend(), settings or Settings(animation=False), asked)
+    backend = backend or TestBackend()
+    app = DrillboxApp(backend, settings or Settings(animation=False), asked)
 
     async def run() -> None:
         async with app.run_test(size=size) as pilot:
             await play(pilot, app)
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    finally:
+        for prepared in backend.drills:
+            prepared.journal.close()
     return app
 
 

@@ -29,7 +29,7 @@ class DebriefScreen(ShellScreen[None]):
     DebriefScreen {
         #waiting { height: auto; padding: 1 2; & ProgressBar, & Bar { width: 1fr; } }
         TabbedContent { height: 1fr; }
-        TabPane { padding: 0; height: 1fr; }
+        TabPane { padding: 0; height: 1fr; background: $background; }
         .card { height: auto; border: round $panel-lighten-2; border-title-color: $primary; padding: 0 1; background: $surface; }
         #verdict { height: auto; padding: 1 1 0 1; }
         .text { height: auto; padding: 0 1; }
@@ -42,9 +42,9 @@ class DebriefScreen(ShellScreen[None]):
         Binding("4", "tab('lesson')", "Lesson", id="debrief.lesson", show=False, tooltip="What it was and what to learn"),
         Binding("f", "reveal", "Fault", id="debrief.fault", tooltip="Show when the fault was in force, or hide it"),
         Binding("r", "replay", "Replay", id="debrief.replay", tooltip="Go through the drill once more, moment by moment"),
-        Binding("p", "again", "Play again", id="debrief.again", tooltip="The same drill once more"),
+        Binding("p", "again", "Again", id="debrief.again", tooltip="The same drill once more"),
         Binding("e", "export('html')", "HTML", id="debrief.html", tooltip="Write the debrief as a page, beside the journal"),
-        Binding("m", "export('md')", "Markdown", id="debrief.md", tooltip="Write the debrief as Markdown"),
+        Binding("m", "export('md')", "MD", id="debrief.md", tooltip="Write the debrief as Markdown"),
         Binding("j", "export('json')", "JSON", id="debrief.json", tooltip="Write the result as JSON"),
         Binding("escape,q", "back", "Library", id="debrief.back", tooltip="Back to where you came from"),
     ]

@@ -120,7 +120,8 @@ def deeds(debrief: Debrief) -> Content:
     for number, one in enumerate(debrief.deeds, 1):
         refused = one.outcome in ("rejected", "failed")
         parts += [(f"{number:>3} {format_clock(one.at):>6} ", "$foreground-muted"), *_worth(one, most)]
-        parts += [(f" {one.what}", "strike" if refused else ""), (f"  {_outcome(one)}\n", "$text-error" if refused else "")]
+        outcome = f"\n{'':11}{_outcome(one)}" if refused else f"  {_outcome(one)}".rstrip()
+        parts += [" ", (one.what, "strike" if refused else ""), (f"{outcome}\n", "$text-error" if refused else "")]
     note = (
         "saved or cost, against the same drill without the one action"
         if debrief.explained
@@ -171,8 +172,8 @@ def lesson(debrief: Debrief) -> Content:
 
 
 def _paragraphs(text: str) -> Iterator[Part]:
-    for one in text.split("\n\n"):
-        yield " ".join(one.split()) + "\n"
+    paragraphs = [" ".join(one.split()) for one in text.split("\n\n")]
+    yield "\n\n".join(one for one in paragraphs if one) + "\n"
 
 
 def lanes_of(debrief: Debrief, width: int, names: int, *, reveal: bool) -> Content:

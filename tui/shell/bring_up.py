@@ -23,7 +23,6 @@ from .base import ShellScreen
 Start = Callable[[Told], Drill]
 LOOK = 0.1
 """Wall seconds between two looks at a drill that is being brought up."""
-WIDE = 24
 
 
 @dataclass(slots=True)
@@ -45,9 +44,10 @@ class BringUpScreen(ShellScreen[Drill | None]):
     BringUpScreen {
         #steps { height: auto; padding: 1 2; }
         #bar { margin: 0 2; width: 1fr; & Bar { width: 1fr; } }
-        #told { margin: 1 2; height: auto; color: $foreground-muted; }
+        #told { margin: 0 2 1 2; height: auto; color: $foreground-muted; }
         #error { display: none; margin: 1 2; padding: 1 2; height: auto; border: round $error; }
         #error.shown { display: block; }
+        #page { margin: 0 2; padding: 0 1; height: auto; border: round $warning; border-title-color: $warning; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -62,9 +62,9 @@ class BringUpScreen(ShellScreen[Drill | None]):
         Binding("r", "retry", "Try again", id="bringup.retry", tooltip="Start once more, after an error"),
     ]
 
-    def __init__(self, what: str, start: Start, needs: str = "") -> None:
+    def __init__(self, what: str, start: Start, needs: str = "", pager: str = "") -> None:
         super().__init__()
-        self._what, self._start, self._needs = what, start, needs
+        self._what, self._start, self._needs, self._pager = what, start, needs, pager
         self.steps: list[StepRow] = []
         self._drill: Drill | None = None
         self._cancelled = Event()
@@ -97,6 +97,10 @@ class BringUpScreen(ShellScreen[Drill | None]):
             yield Static(id="steps")
             yield ProgressBar(total=1.0, show_eta=False, id="bar")
             yield Static(self._needs and f"It takes {self._needs}.", id="told", markup=False)
+            page = Static(self._pager.strip(), id="page", markup=False)
+            page.border_title = "the page that is about to reach you"
+            page.display = bool(self._pager)
+            yield page
             with Vertical(id="error"):
                 yield Static(id="what")
 
@@ -105,6 +109,11 @@ class BringUpScreen(ShellScreen[Drill | None]):
         self.title_line(self._what)
         self.set_interval(0.2, self._paint)
         self._begin()
+
+    def on_unmount(self) -> None:
+        """Who leaves the application now does not want the drill."""
+        if not self._over:
+            self._cancelled.set()
 
     @work(thread=True, group="bring-up", exclusive=True)
     def _begin(self) -> None:
@@ -175,14 +184,23 @@ class BringUpScreen(ShellScreen[Drill | None]):
             )
         )
         self.query_one("#error").add_class("shown")
+        self.query_one("#page").display = False
+        self.refresh_bindings()
         self._paint()
 
     def action_retry(self) -> None:
         """Once more."""
         if self.query_one("#error").has_class("shown"):
             self.query_one("#error").remove_class("shown")
+            self.query_one("#page").display = bool(self._pager)
+            self.refresh_bindings()
             self.steps.clear()
             self._begin()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what failed can be tried again."""
+        del parameters
+        return action != "retry" or bool(self.query("#error.shown"))
 
     def action_cancel(self) -> None:
         """Stop it."""
@@ -213,9 +231,8 @@ def _row(row: StepRow, now: float) -> Content:
         mark, style = "✓", "$text-success"
     else:
         mark, style = "▸", "bold $primary"
-    filled = round(WIDE * min(1.0, max(0.0, row.done)))
-    bar = "" if row.ended is not None else f"{'━' * filled}{'╌' * (WIDE - filled)} {row.done:4.0%}"
+    share = "" if row.ended is not None else f"{row.done:4.0%}"
     name = f"{row.name:38} "
     return Content.assemble(
-        (f"{mark} ", style), (name, style if not row.ended else ""), (f"{seconds:6.1f} s  ", "$foreground-muted"), bar
+        (f"{mark} ", style), (name, style if not row.ended else ""), (f"{seconds:6.1f} s  ", "$foreground-muted"), share
     )

@@ -1,0 +1,144 @@
+"""What all screens share: a footer that fits, keys that lead on, and an end that tells what there is to tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from tui_kit import LARGE, SMALL, TestBackend, drive, text_of, until, until_screen, until_text
+
+from drillbox.cockpit import CockpitBackend
+from drillbox.sandbox.model.errors import UsageError
+from drillbox.tui.app import DrillboxApp
+from drillbox.tui.cockpit.screen import CockpitScreen
+from drillbox.tui.debrief.replay import Slider
+from drillbox.tui.debrief.screen import DebriefScreen
+from drillbox.tui.library.screen import LibraryScreen
+from drillbox.tui.ports import Wanted
+from drillbox.tui.settings.settings import Settings
+from drillbox.wiring import Wiring
+
+SHORT = Wanted("monday-rush", profile="short")
+
+
+@pytest.mark.parametrize("size", [LARGE, SMALL])
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_every_screen_fits_with_its_footer(drill_of_mine: Path, size: tuple[int, int], theme: str) -> None:
+    async def play(pilot: Pilot[int], app: DrillboxApp) -> None:
+        async def fits(*texts: str) -> None:
+            await until_text(pilot, *texts, "? Help")
+            lines = text_of(app.screen).splitlines()
+            assert len(lines) == size[1]
+            assert lines[0].startswith(" ▞ drillbox")
+            assert "? Help" in lines[-1], lines[-1]
+
+        await fits("Library", "Monday noon", "PAGE flight-delays")
+        await pilot.press("comma")
+        await fits("Settings", "met, passed, healthy")
+        await pilot.press("escape", "b")
+        await fits("Past drills", "monday-rush-you-1")
+        await pilot.press("enter")
+        await fits("Debrief", "PASSED")
+        for key, text in (("2", "your actions"), ("3", "saved"), ("4", "What it was")):
+            await pilot.press(key)
+            await fits(text)
+        await pilot.press("r")
+        await until(pilot, lambda: bool(app.screen.query(Slider)), "the slider")
+        await fits("Replay", "what had happened")
+
+    drive(play, size=size, settings=Settings(theme=theme, animation=False))
+    assert drill_of_mine.exists()
+
+
+@pytest.mark.usefixtures("drillbox_home")
+def test_a_lost_drill_leads_to_its_debrief_and_gives_the_exit_code() -> None:
+    backend = TestBackend()
+
+    async def play(pilot: Pilot[int], app: DrillboxApp) -> None:
+        await until_screen(pilot, CockpitScreen)
+        session = backend.drills[0].session
+        while not session.over:
+            session.advance()
+        await until_text(pilot, "The drill is over")
+        await pilot.press("enter")
+        await until_screen(pilot, DebriefScreen)
+        await until_text(pilot, "✗ FAILED")
+        await pilot.press("ctrl+q")
+
+    app = drive(play, backend, asked=SHORT)
+    assert app.code == 1
+    assert app.farewell.startswith("FAILED  Monday noon  impact 0\n  journal  ")
+
+
+@pytest.mark.usefixtures("drillbox_home")
+def test_giving_up_is_asked_for_and_judged_as_aborted() -> None:
+    backend = TestBackend()
+
+    async def play(pilot: Pilot[int], app: DrillboxApp) -> None:
+        await until_screen(pilot, CockpitScreen)
+        await until_text(pilot, "RUNNING")
+        await pilot.press("ctrl+q")
+        await until_text(pilot, "Leave the cockpit?")
+        await pilot.press("a")
+        await until_screen(pilot, DebriefScreen)
+        await until_text(pilot, "✗ ABORTED", "impact n/a")
+
+    assert drive(play, backend, asked=SHORT).code == 4
+
+
+@pytest.mark.usefixtures("drillbox_home")
+def test_leaving_keeps_the_drill_running_and_tells_the_way_back() -> None:
+    backend = TestBackend()
+
+    async def play(pilot: Pilot[int], app: DrillboxApp) -> None:
+        await until_screen(pilot, CockpitScreen)
+        await until_text(pilot, "RUNNING")
+        await pilot.press("q")
+        await until_text(pilot, "Leave the cockpit?")
+        await pilot.press("k")
+        await until_screen(pilot, LibraryScreen)
+
+    app = drive(play, backend, asked=SHORT)
+    assert not backend.drills[0].session.over
+    assert app.farewell == "the drill goes on; come back with: drillbox, or in plain lines: drillbox attach monday-rush-you-1"
+    assert app.code == 0
+
+
+def test_the_backend_keeps_scores_apart_by_profile_and_looks_at_new_journals_only(drill_of_mine: Path) -> None:
+    backend = CockpitBackend(Wiring())
+    told: list[str] = []
+    assert backend.attempts() == {}
+    found = backend.rate(lambda step, _done: told.append(step))
+    assert list(found) == [("monday-rush", "short")]
+    assert found["monday-rush", "short"].count == found["monday-rush", "short"].passed == 1
+    assert found["monday-rush", "short"].best == pytest.approx(100.0)
+    assert "looking through past drills" in told
+    told.clear()
+    assert backend.rate(lambda step, _done: told.append(step)) == found == backend.attempts()
+    assert told == []
+    (drill_of_mine.parents[1] / "scores.json").write_text("{broken")
+    assert backend.attempts() == {}
+    (drill_of_mine.parent / "odd.jsonl").write_text("nonsense\n")
+    assert backend.rate(lambda _step, _done: None) == found
+
+
+@pytest.mark.usefixtures("drillbox_home")
+def test_the_backend_says_what_is_wrong_with_a_request() -> None:
+    backend = CockpitBackend(Wiring())
+
+    def silent(_step: str, _done: float) -> None:
+        """Nobody looks."""
+
+    with pytest.raises(UsageError, match="did you mean 'monday-rush'"):
+        backend.start(Wanted("monday-rsh"), silent)
+    with pytest.raises(UsageError, match="unknown stack 'simm'; did you mean 'sim'"):
+        backend.start(Wanted("monday-rush", stack="simm"), silent)
+    with pytest.raises(UsageError, match="did you mean 'short'"):
+        backend.start(Wanted("monday-rush", profile="shrt"), silent)
+    with pytest.raises(UsageError, match="no session 'there' is running"):
+        backend.attach("there")
+    with pytest.raises(UsageError, match="did you mean 'html'"):
+        backend.export(Path("journal.jsonl"), "htm")
+    with pytest.raises(UsageError, match="there is no debrief of journal.jsonl yet"):
+        backend.export(Path("journal.jsonl"), "html")
