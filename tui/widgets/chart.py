@@ -10,11 +10,13 @@ from operator import itemgetter
 
 from textual.content import Content
 
-from .braille import Canvas, columns, draw
+from .braille import Canvas, Span, columns, draw
 from .styles import FAINT, MUTED
 
 Points = Sequence[tuple[float, float | None]]
 """(drill second, value); None where there is no data."""
+Names = dict[tuple[int, int], tuple[str, str]]
+"""Characters and their styles by row and column."""
 STYLES = ("$text-primary", "$foreground", MUTED)
 """Of the curves, by order; the legend names each."""
 _BEYOND = 1.0 + 1e-6
@@ -83,6 +85,7 @@ def render_plot(plot: Plot, width: int, height: int) -> Content:
     ]
     for owner, spans in reversed(list(enumerate(spread))):  # the first curve is drawn over the others
         draw(canvas, spans, owner, gap)
+    names = _names(plot, spread, rows, inner) if len(plot.curves) > 1 else {}
     beyond = {x // 2 for spans in spread for x, span in enumerate(spans) if span is not None and span.high > _BEYOND}
     limit_row = _row(plot.axis.share(plot.limit), rows) if plot.limit is not None else None
     lines = []
@@ -91,7 +94,9 @@ def render_plot(plot: Plot, width: int, height: int) -> Content:
         tick = "┤" if text else "│"
         style = "$text-warning" if row == limit_row else MUTED
         parts: list[Content | str | tuple[str, str]] = [(f"{text:>{margin - 1}}{tick}", style)]
-        parts += _plot_row(canvas, row, limit=row == limit_row, beyond=beyond if row == 0 else set(), note=plot.limit_text)
+        parts += _plot_row(
+            canvas, row, limit=row == limit_row, beyond=beyond if row == 0 else set(), note=plot.limit_text, names=names
+        )
         lines.append(Content.assemble(*parts))
     lines.append(_time_axis(plot, margin, inner))
     lines.append(_marks(plot, margin, inner))
@@ -118,11 +123,15 @@ def _row(share: float, rows: int) -> int:
     return rows - 1 - dot // 4
 
 
-def _plot_row(canvas: Canvas, row: int, *, limit: bool, beyond: set[int], note: str) -> list[Content | str | tuple[str, str]]:
+def _plot_row(
+    canvas: Canvas, row: int, *, limit: bool, beyond: set[int], note: str, names: Names
+) -> list[Content | str | tuple[str, str]]:
     """A row in runs of one style. The objective's line says what it is, where nothing is drawn over it."""
     cells: list[tuple[str, str]] = []
     for column in range(canvas.width):
-        if column in beyond:
+        if (row, column) in names:
+            cells.append(names[row, column])
+        elif column in beyond:
             cells.append(("▲", "$text-error"))
         elif char := canvas.char(row, column):
             cells.append((char, STYLES[canvas.owners[row, column] % len(STYLES)]))
@@ -131,6 +140,24 @@ def _plot_row(canvas: Canvas, row: int, *, limit: bool, beyond: set[int], note: 
     if limit and note:
         _write_over(cells, f" {note} ")
     return [*_runs(cells)]
+
+
+def _names(plot: Plot, spread: Sequence[Sequence[Span | None]], rows: int, width: int) -> Names:
+    """The curves' names after their ends, where there is room; those that would hide each other move apart."""
+    found: Names = {}
+    taken: set[int] = set()
+    for owner, (curve, spans) in enumerate(zip(plot.curves, spread, strict=True)):
+        last = max((x for x, span in enumerate(spans) if span is not None), default=None)
+        span = spans[last] if last is not None else None
+        if last is None or span is None:
+            continue
+        begin, row = last // 2 + 2, _row(span.last, rows)
+        free = next((one for one in (row, row - 1, row + 1) if one not in taken and 0 <= one < rows), None)
+        if free is None or begin + len(curve.name) > width:
+            continue
+        taken.add(free)
+        found |= {(free, begin + index): (char, STYLES[owner % len(STYLES)]) for index, char in enumerate(curve.name)}
+    return found
 
 
 def _write_over(cells: list[tuple[str, str]], text: str) -> None:

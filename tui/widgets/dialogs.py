@@ -86,6 +86,7 @@ class Question(Dialog[str]):
         """A text and buttons."""
         with Vertical(classes="box") as box:
             box.border_title = self._title
+            box.border_subtitle = " · ".join(f"{one.key} {one.text.casefold()}" for one in self._choices)
             yield Static(self._text, markup=False)
             with Horizontal(classes="buttons"):
                 for choice in self._choices:
@@ -207,6 +208,7 @@ class Picker(Dialog[Row]):
     def _narrow(self, text: str) -> None:
         words = text.casefold().split()
         rows = self.query_one(Rows)
-        rows.show([row for row in self._all if all(word in row.plain.casefold() for word in words)])
+        fitting = [row for row in self._all if all(word in row.plain.casefold() for word in words)]
+        rows.show(sorted(fitting, key=lambda row: not words or not row.plain.casefold().split()[-1].startswith(words[-1])))
         rows.action_edge(last=False)
         rows.styles.height = max(1, min(16, len(rows.rows)))

@@ -75,7 +75,11 @@ class Rows(ScrollView, can_focus=True):
         &:focus { border: round $border; border-title-color: $text; border-title-style: bold; }
         scrollbar-color: $foreground 20%;
         scrollbar-background: $background;
-        &:focus > .rows--cursor { background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold; }
+        &:focus > .rows--cursor, &.-lit > .rows--cursor {
+            background: $block-cursor-background;
+            color: $block-cursor-foreground;
+            text-style: bold;
+        }
     }
     """
 
@@ -104,7 +108,7 @@ class Rows(ScrollView, can_focus=True):
         lit: bool = False,
         id: str | None = None,  # noqa: A002  # as Textual names it
     ) -> None:
-        super().__init__(id=id)
+        super().__init__(id=id, classes="-lit" if lit else None)
         self._lit = lit
         self.border_title = title
         self.empty = empty

@@ -73,6 +73,13 @@ def test_marks_stand_at_their_time() -> None:
     assert (last.index("●") - last.index("±")) == pytest.approx(inner / 2, abs=1)
 
 
+def test_curves_are_told_apart_by_their_names_at_their_ends() -> None:
+    curves = (Curve("p95", [(at, 0.8) for at, _ in STEADY]), Curve("p50", [(at, 0.78) for at, _ in STEADY]), Curve("p99", []))
+    drawn = lines([], curves=curves)
+    assert [line.split()[-1] for line in drawn if "p95" in line or "p50" in line] in (["p95", "p50"], ["p50", "p95"])
+    assert not any("p99" in line for line in drawn)
+
+
 def test_small_shares_are_seen_on_a_root_axis() -> None:
     linear, root = Axis(1.0), Axis(1.0, root=True)
     assert root.share(0.01) == pytest.approx(0.1)
