@@ -84,13 +84,18 @@ def _by_number(replica: Replica) -> tuple[int, str]:
 
 
 def health(picture: Picture, component: str) -> tuple[Mark, str]:
-    """What the log of a component said a moment ago, and the words."""
+    """What the log of a component, or of a replica of it, said a moment ago, and the words."""
     for entry in reversed(picture.logs):
         if picture.now - entry.line.when > _FRESH:
             break
-        if entry.line.component == component and entry.line.severity in ("warning", "error"):
+        if belongs(entry.line.component, component) and entry.line.severity in ("warning", "error"):
             return (marks.FAILS if entry.line.severity == "error" else marks.WARNS), entry.line.text
     return marks.OK, ""
+
+
+def belongs(name: str, component: str) -> bool:
+    """Whether something is that component, or a replica of it."""
+    return name == component or (component in POOLS and name.startswith(f"{component}-"))
 
 
 def replica_mark(replica: Replica, now: float) -> Mark:

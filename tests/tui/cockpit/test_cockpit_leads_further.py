@@ -69,6 +69,20 @@ def test_a_component_tells_metrics_configuration_changes_and_logs(rush: DrillSes
     perform(rush, script)
 
 
+def test_a_deployment_is_as_troubled_as_its_replicas(rush: DrillSession) -> None:
+    async def script(stage: Stage) -> None:
+        told = await jump(stage, "component model-champion")
+        assert told.startswith("state: ▲ warns: ")
+        assert sum("▲ warns" in line and " v1 " in line for line in told.split("\n")) == 4
+        await stage.press("escape")
+        told = await jump(stage, "component model-champion-2")
+        assert "model-champion-3" not in told
+        times = [line.split()[0] for line in told.split("\n") if "model-champion-2 warning" in line]
+        assert times == sorted(times, reverse=True)
+
+    perform(rush, script)
+
+
 def test_a_version_is_compared_with_the_one_before(session_home: Path) -> None:
     assert session_home.is_dir()
 

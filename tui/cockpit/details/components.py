@@ -78,13 +78,13 @@ def _component_rows(name: str, picture: Picture, tables: Tables, width: int) -> 
         yield head("Runs")
         yield from table_rows(tables, ("runs", ""), width)
     yield from _configuration(_PARTS.get(name, _PARTS.get(pool, ())), picture)
-    lines = [entry for entry in picture.logs if entry.line.component.startswith(name)]
-    yield head(f"Last log lines ({len(lines)} in all)")
-    yield from [lists.log_row(entry) for entry in lines[-LAST:]] or [Row(None, Content.styled("none", MUTED))]
+    lines = [entry for entry in picture.logs if service.belongs(entry.line.component, name)]
+    yield head(f"Log, newest first ({len(lines)} lines)")
+    yield from [lists.log_row(entry) for entry in lines[: -LAST - 1 : -1]] or [Row(None, Content.styled("none", MUTED))]
 
 
 def _replica_rows(pool: str, name: str, picture: Picture) -> Iterator[Row]:
-    replicas = [one for one in picture.fleet.values() if one.pool == pool and one.name.startswith(name)]
+    replicas = [one for one in picture.fleet.values() if one.pool == pool and service.belongs(one.name, name)]
     if not replicas:
         return
     yield head("Replicas")
@@ -107,4 +107,4 @@ def _configuration(beginnings: tuple[str, ...], picture: Picture) -> Iterator[Ro
     yield from (fact(path, words.field(path, value)) for path, value in known)
     changes = [change for change in picture.changes if change.body.field.startswith(beginnings)]
     yield head("Recent changes")
-    yield from [lists.change_row(change) for change in changes[-LAST:]] or [Row(None, Content.styled("none", MUTED))]
+    yield from [lists.change_row(change) for change in changes[: -LAST - 1 : -1]] or [Row(None, Content.styled("none", MUTED))]
