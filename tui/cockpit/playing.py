@@ -92,7 +92,7 @@ class Playing(Asking[Leave]):
         for line in self.picture.feed:
             if line.number > last and line.kind == "page":
                 self.app.bell()
-                self.notify(line.text, title="▲ PAGE", severity="error", timeout=8)
+                self.notify(line.text.partition(":")[0], title="▲ PAGE", severity="error", timeout=4)
 
     def action_menu(self) -> None:
         """All actions."""
@@ -137,10 +137,11 @@ class Playing(Asking[Leave]):
                 self._tell(order)
 
     def _tell(self, order: Order) -> None:
-        if order.state == "completed":
-            self.notify(f"✓ {order.action}: done", timeout=4)
-        else:
+        """The events tell it, too; but a refusal must not be missed, and who does not see the events sees nothing."""
+        if order.state != "completed":
             self.notify(order.reason, title=f"✗ {order.action} {order.state}", severity="error", timeout=10)
+        elif not self.query_one("#events").display:
+            self.notify(f"✓ {order.action}: done", timeout=3)
 
     def action_pause(self) -> None:
         """Pause, or go on."""

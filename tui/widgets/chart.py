@@ -143,20 +143,20 @@ def _plot_row(
 
 
 def _names(plot: Plot, spread: Sequence[Sequence[Span | None]], rows: int, width: int) -> Names:
-    """The curves' names after their ends, where there is room; those that would hide each other move apart."""
+    """The curves' names after their ends, where there is room, one after the other if they end together."""
     found: Names = {}
-    taken: set[int] = set()
+    free: dict[int, int] = {}  # by row: the column after the last name
     for owner, (curve, spans) in enumerate(zip(plot.curves, spread, strict=True)):
         last = max((x for x, span in enumerate(spans) if span is not None), default=None)
         span = spans[last] if last is not None else None
         if last is None or span is None:
             continue
-        begin, row = last // 2 + 2, _row(span.last, rows)
-        free = next((one for one in (row, row - 1, row + 1) if one not in taken and 0 <= one < rows), None)
-        if free is None or begin + len(curve.name) > width:
+        row = _row(span.last, rows)
+        begin = max(last // 2 + 2, free.get(row, 0) + 1)
+        if begin + len(curve.name) > width:
             continue
-        taken.add(free)
-        found |= {(free, begin + index): (char, STYLES[owner % len(STYLES)]) for index, char in enumerate(curve.name)}
+        free[row] = begin + len(curve.name)
+        found |= {(row, begin + index): (char, STYLES[owner % len(STYLES)]) for index, char in enumerate(curve.name)}
     return found
 
 
