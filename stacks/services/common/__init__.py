@@ -1,0 +1,1 @@
+"""What all services share: settings from the environment, logs, time, errors, controls, and a process that stops gracefully."""

@@ -1,0 +1,97 @@
+"""What every service answers alike: health, metrics, errors as `{"error": ...}`, and controls behind a token."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.registry import Collector
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+_BEARER = HTTPBearer(auto_error=False, description="the token in CONTROL_TOKEN")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+
+
+class Error(BaseModel):
+    """What is wrong."""
+
+    error: str
+
+
+class State(BaseModel):
+    """Whether a service is fit."""
+
+    status: str
+
+
+def new_app(title: str, ready: Callable[[], str], collector: Collector) -> FastAPI:
+    """An application with `/healthz`, `/readyz` and `/metrics`.
+
+    Args:
+        title: of the API.
+        ready: gives why the service is not ready; an empty text if it is.
+        collector: of the metrics.
+    """
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, redirect_slashes=False)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(collector)
+
+    @app.get("/healthz")
+    async def healthz() -> State:
+        """The process runs."""
+        return State(status="ok")
+
+    @app.get("/readyz", responses={503: {"model": Error}})
+    async def readyz() -> State:
+        """It can do its work."""
+        why = ready()
+        if why:
+            raise HTTPException(503, why)
+        return State(status="ready")
+
+    @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def metrics() -> Response:
+        """In Prometheus's text format."""
+        return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    _answer_errors_as_json(app)
+    return app
+
+
+def _answer_errors_as_json(app: FastAPI) -> None:
+    @app.exception_handler(StarletteHTTPException)
+    async def _http(_request: Request, error: StarletteHTTPException) -> JSONResponse:
+        return JSONResponse({"error": str(error.detail)}, error.status_code, headers=error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        return JSONResponse({"error": "; ".join(_told(one["loc"], one["msg"]) for one in error.errors())}, 422)
+
+
+def _told(where: tuple[object, ...], text: str) -> str:
+    place = ".".join(str(part) for part in where if part != "body")
+    return f"{place}: {text}" if place else text
+
+
+def guard(token: str) -> Callable[[Credentials], None]:
+    """A dependency of controls: lets those pass that have the token."""
+
+    def check(credentials: Credentials) -> None:
+        if not token:
+            raise HTTPException(403, "controls are off: CONTROL_TOKEN is not set")
+        given = credentials.credentials if credentials else ""
+        if not hmac.compare_digest(given.encode("utf-8", "replace"), token.encode()):
+            raise HTTPException(401, "the token is missing or wrong", {"WWW-Authenticate": "Bearer"})
+
+    return check
+
+
+DENIED: dict[int | str, dict[str, object]] = {401: {"model": Error}, 403: {"model": Error}, 422: {"model": Error}}
+"""What controls may answer beside success."""

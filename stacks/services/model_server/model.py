@@ -1,0 +1,92 @@
+"""The loaded model: scores, the medians of quarantined features, and what flights it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....sandbox.learning import store
+from ....sandbox.learning.references import reference
+from ....sandbox.learning.training import Classifier
+from ....sandbox.learning.version import ModelVersion
+from ....sandbox.model.errors import UsageError, nearest
+from ....sandbox.model.features import ONLINE, names_in
+from ....sandbox.world.cache import load_data
+from ....sandbox.world.data import FEATURES, FLIGHT_FEATURES
+from .questions import limits
+from .tensors import Floats
+
+FIRST = len(FLIGHT_FEATURES)
+"""The first column of the online features."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A version that can score."""
+
+    version: ModelVersion
+    classifier: Classifier
+    medians: Floats  # [len(ONLINE)] what a quarantined feature is served as
+    origins: tuple[str, ...]  # names by code
+    most: NDArray[np.float64]  # [6] the largest value of each flight feature
+
+    def scores(self, matrix: Floats) -> Floats:
+        """[n] probability of late; matrix is [n, len(FEATURES)]."""
+        found: Floats = np.ascontiguousarray(self.classifier.predict_proba(matrix)[:, 1], np.float64)
+        return found
+
+    def impute(self, matrix: Floats, quarantined: str) -> None:
+        """Put the medians in place of quarantined features."""
+        for name in names_in(quarantined):
+            matrix[:, FEATURES.index(name)] = self.medians[ONLINE.index(name)]
+
+
+def open_model(artifact: str, medians_of: str) -> Model:
+    """Load a version from the store, and warm it up.
+
+    Args:
+        artifact: its id.
+        medians_of: id of the version whose training rows give the medians; empty: the same.
+
+    Raises:
+        UsageError: there is no such version, it is damaged or hostile, or the data cannot be read.
+    """
+    version = _find(artifact)
+    classifier = store.load(version)
+    data = load_data()
+    known = reference(_find(medians_of) if medians_of else version, data)
+    origins = tuple(str(name) for name in data.origins)
+    model = Model(
+        version,
+        classifier,
+        known.imputations[FIRST:],
+        origins,
+        limits(len(data.carriers), len(origins), len(data.dests)),
+    )
+    _try_out(model, data.features(np.arange(2, dtype=np.int32), np.zeros(2, np.int32)))
+    return model
+
+
+def _try_out(model: Model, matrix: Floats) -> None:
+    """Score once, so that the first client does not wait, and a model that cannot score is never ready.
+
+    Raises:
+        UsageError: it cannot score flights.
+    """
+    try:
+        scores = model.scores(matrix)
+    except Exception as error:
+        raise UsageError(f"model {model.version.id} cannot score flights: {error}") from error
+    if scores.shape != (len(matrix),) or not bool(np.all((scores >= 0.0) & (scores <= 1.0))):
+        raise UsageError(f"model {model.version.id} cannot score flights: its scores are no probabilities")
+
+
+def _find(artifact: str) -> ModelVersion:
+    found = store.find(artifact)
+    if found is None:
+        folder = store.models_dir()
+        known = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        raise UsageError(f"there is no model {artifact} in {folder}: {nearest(artifact, known)}")
+    return found

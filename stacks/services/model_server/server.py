@@ -1,0 +1,106 @@
+"""The model server as a whole: loads its model in the background, and is ready when that is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+
+from ....sandbox.model.errors import DrillboxError
+from ..common.logs import Log
+from ..common.times import DrillClock
+from .lookups import Lookups
+from .metrics import ServerMetrics
+from .model import Model, open_model
+from .predictions import PredictionLog
+from .questions import Reader
+from .settings import Live, ModelSettings
+from .slots import Slots
+from .threads import Threads
+from .watch import watch
+
+
+class Server:
+    """State and life of one server.
+
+    Args:
+        settings: from the environment.
+        log: of the server.
+    """
+
+    def __init__(self, settings: ModelSettings, log: Log) -> None:
+        self.settings = settings
+        self.log = log
+        self.clock = DrillClock(settings.origin)
+        self.predictions = PredictionLog(settings.log_file, settings.version, log)
+        self.metrics = ServerMetrics(settings, lambda: not self.why_not_ready(), lambda: self.slots, self.predictions)
+        self.slots: Slots | None = None
+        self.reader: Reader | None = None
+        self.lookups: Lookups | None = None
+        self.live = settings.live
+        self.rejected = self.wasted = 0
+        self._why = f"model {settings.version} is not loaded yet"
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def why_not_ready(self) -> str:
+        """Why it does not serve; empty if it does."""
+        return self._why
+
+    async def begin(self) -> None:
+        """Load the model in a thread; meanwhile the server is alive, but not ready."""
+        loop = asyncio.get_running_loop()
+        self.log("info", f"loading model {self.settings.version}")
+        loader: Threads[Model] = Threads(loop, "load", 1)
+        artifact = self.settings.artifact or self.settings.version
+        loader.submit(lambda: open_model(artifact, self.settings.reference), self._loaded, self._refused)
+        self._tasks.append(loop.create_task(watch(self.log, self._troubles)))
+
+    def change(self, live: Live) -> None:
+        """Put settings into force that controls have changed."""
+        before, self.live = self.live.model_dump(mode="json"), live
+        if self.slots:
+            self.slots.change(live)
+        after = live.model_dump(mode="json")
+        spec = ("fallback", "quarantined", "concurrency", "queue", "lookup_timeout")  # what operators know of
+        told = [f"{name} is now {after[name] if after[name] != '' else 'empty'}" for name in spec if after[name] != before[name]]
+        if told:
+            self.log("info", "; ".join(told))
+
+    def stop(self) -> None:
+        """Be ready no more; what is there will be finished."""
+        self._why = "the server is terminating"
+
+    async def end(self) -> None:
+        """Write the last predictions, and give connections back."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.lookups:
+            await self.lookups.close()
+        self.predictions.close(2.0)
+
+    def _loaded(self, model: Model) -> None:
+        loop = asyncio.get_running_loop()
+        self.lookups = Lookups(self.settings.features_url, model.origins, lambda: self.live.lookup_timeout)
+        self.metrics.lookups = self.lookups.results
+        self.reader = Reader(model.most)
+        self.slots = Slots(loop, model, self.lookups, self.live, self.settings)
+        if self._why == "the server is terminating":
+            return
+        self._why = ""
+        self.log("info", f"model {self.settings.version} loaded, ready")
+
+    def _refused(self, error: BaseException) -> None:
+        text = str(error) if isinstance(error, DrillboxError) else repr(error)
+        self._why = f"model {self.settings.version} cannot be loaded"
+        self.log("error", f"model {self.settings.version} cannot be loaded: {text}")
+
+    def _troubles(self) -> Mapping[str, int]:
+        results: Counter[str] = self.lookups.results if self.lookups else Counter()
+        return {
+            "refused: queue full": self.rejected,
+            "answered after the caller had timed out": self.wasted,
+            "cancelled: the caller timed out": self.slots.cancelled if self.slots else 0,
+            "scored without online features: the look-up timed out": results["timeout"],
+            "scored without online features: the look-up failed": results["failed"],
+        }

@@ -1,0 +1,277 @@
+"""Slots, queue and micro-batches: who is served when, and by what. All of it runs on the event loop, but for the scoring.
+
+A server serves `concurrency` requests at once, and `queue` more may wait; the next is refused at once, or answered by the rules
+beside the slots. Requests in service that have their features are scored together, as soon as the scoring thread is free: under
+load batches grow by themselves. A slower model's extra work is each request's own, in a thread of its slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ....sandbox.model.service import Fallback
+from ....sandbox.world.rules import RULES_THRESHOLD, rule_scores
+from ....sandbox.world.streams import Stream
+from .lookups import Lookups
+from .model import FIRST, Model
+from .questions import Question
+from .settings import Live, ModelSettings
+from .tensors import Floats
+from .threads import Threads, burn, one_thread_each
+
+MODEL, RULES = "model", "rules"
+
+
+class QueueFullError(Exception):
+    """All slots are busy and nobody more may wait."""
+
+
+class ScoringError(Exception):
+    """The model could not score."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A request in the server."""
+
+    question: Question
+    future: asyncio.Future[None]
+    source: str = MODEL
+    scores: Floats = field(default_factory=lambda: np.empty(0))
+    threshold: float = 0.0
+    left: bool = False  # nobody waits for it any more
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a batch cost and gave."""
+
+    scores: Floats
+    seconds: float  # of CPU
+
+
+class Slots:
+    """The server's slots.
+
+    Args:
+        loop: the event loop.
+        model: that scores.
+        lookups: of online features.
+        live: settings that may change.
+        settings: those that may not.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, model: Model, lookups: Lookups, live: Live, settings: ModelSettings
+    ) -> None:
+        self._loop = loop
+        self._model = model
+        self._lookups = lookups
+        self._batch = settings.batch
+        self._delay = settings.batch_delay
+        self._scorer: Threads[Batch] = Threads(loop, "score", 1, one_thread_each)
+        self._workers: Threads[float] = Threads(loop, "work", live.concurrency)
+        self._luck = Stream(settings.seed, f"model_server/work/{settings.pod}")
+        self._worked = 0
+        self._waiting: deque[Job] = deque()
+        self._ready: list[Job] = []
+        self._scoring = False
+        self._timer: asyncio.Handle | None = None
+        self._lookups_running: set[asyncio.Task[None]] = set()
+        self._since = time.monotonic()
+        self._busy_seconds = 0.0
+        self.live = live
+        self.busy = 0
+        self.predictions: Counter[str] = Counter({MODEL: 0, RULES: 0})
+        self.cancelled = 0
+        self.batches = 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue."""
+        return len(self._waiting)
+
+    def busy_seconds(self) -> float:
+        """Seconds that slots were busy so far, summed over them."""
+        now = time.monotonic()
+        self._busy_seconds += self.busy * (now - self._since)
+        self._since = now
+        return self._busy_seconds
+
+    def change(self, live: Live) -> None:
+        """Put new settings into force; who is in the queue stays, even if it is shorter now."""
+        self.live = live
+        self._workers.most = live.concurrency
+        self._take_next()
+
+    def offer(self, question: Question) -> Job:
+        """Take a request on. Its future is done when it has scores.
+
+        Raises:
+            QueueFullError: it cannot be taken.
+        """
+        job = Job(question, self._loop.create_future())
+        if self.busy < self.live.concurrency:
+            self._start(job)
+        elif len(self._waiting) < self.live.queue:
+            self._waiting.append(job)
+        elif self.live.fallback == Fallback.OVERFLOW:
+            self._by_rules(job)
+            self._answered(job)
+        else:
+            raise QueueFullError
+        return job
+
+    def leave(self, job: Job) -> None:
+        """Nobody waits for a request, and its work is to stop: it leaves the queue, or is not scored."""
+        if job.future.done() or job.left:
+            return
+        job.left = True
+        self.cancelled += 1
+        if job in self._waiting:
+            self._waiting.remove(job)
+            job.future.cancel()
+
+    # -------------------------------------------------------------------------------------------------------------- service
+
+    def _start(self, job: Job) -> None:
+        self.busy_seconds()
+        self.busy += 1
+        if self.live.fallback == Fallback.ALWAYS:
+            self._by_rules(job)
+            self._loop.call_soon(self._finish, job)
+        elif job.question.online:
+            self._is_ready(job)
+        else:
+            task = self._loop.create_task(self._look_up(job))
+            self._lookups_running.add(task)
+            task.add_done_callback(self._lookups_running.discard)
+
+    async def _look_up(self, job: Job) -> None:
+        matrix = job.question.matrix
+        try:
+            matrix[:, FIRST:] = await self._lookups.features(matrix[:, 1])
+        finally:
+            self._is_ready(job)
+
+    def _is_ready(self, job: Job) -> None:
+        self._model.impute(job.question.matrix, self.live.quarantined)
+        self._ready.append(job)
+        if self._scoring:
+            return
+        if self._delay == 0.0 or len(self._ready) >= min(self._batch, self.live.concurrency):
+            if self._timer is None or self._delay > 0.0:
+                self._cancel_timer()
+                self._timer = self._loop.call_soon(self._score)
+        elif self._timer is None:
+            self._timer = self._loop.call_later(self._delay, self._score)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _score(self) -> None:
+        """Score what is ready, in the thread."""
+        self._cancel_timer()
+        if self._scoring:
+            return
+        for job in [job for job in self._ready if job.left]:
+            self._ready.remove(job)
+            self._finish(job)
+        if not self._ready:
+            return
+        jobs, self._ready = self._ready[: self._batch], self._ready[self._batch :]
+        self._scoring = True
+        self.batches += 1
+        self._scorer.submit(
+            _scoring(self._model, [job.question.matrix for job in jobs]),
+            lambda batch: self._scored(jobs, batch),
+            lambda error: self._failed(jobs, error),
+        )
+
+    def _scored(self, jobs: Sequence[Job], batch: Batch) -> None:
+        self._scoring = False
+        begin = 0
+        for job in jobs:
+            end = begin + len(job.question.matrix)
+            job.scores, job.threshold, begin = batch.scores[begin:end], self._model.version.threshold, end
+            seconds = self._extra(batch.seconds / len(jobs))
+            if seconds > 0.0:
+                self._work(job, seconds)
+            else:
+                self._finish(job)
+        if self._ready:
+            self._score()
+
+    def _failed(self, jobs: Sequence[Job], error: BaseException) -> None:
+        self._scoring = False
+        for job in jobs:
+            if not job.future.done():
+                job.future.set_exception(ScoringError(str(error)))
+            self._finish(job)
+        if self._ready:
+            self._score()
+
+    def _extra(self, seconds: float) -> float:
+        """Seconds of CPU that an answer takes beyond its share of the scoring, `seconds`."""
+        live = self.live
+        if live.work == 0.0 and live.slowness == 1.0:
+            return 0.0
+        luck = self._luck.uniform(3 * self._worked, 3).tolist()
+        self._worked += 1
+        slowness = live.slowness if luck[0] < live.slow_share else 1.0
+        return live.work / 1000.0 * _log_normal(live.work_cv, luck[1], luck[2]) * slowness + (slowness - 1.0) * seconds
+
+    def _work(self, job: Job, seconds: float) -> None:
+        self._workers.submit(lambda: burn(seconds), lambda _used: self._finish(job), lambda _error: self._finish(job))
+
+    def _finish(self, job: Job) -> None:
+        """A request leaves its slot."""
+        self.busy_seconds()
+        self.busy -= 1
+        self._answered(job)
+        self._take_next()
+
+    def _take_next(self) -> None:
+        while self._waiting and self.busy < self.live.concurrency:
+            self._start(self._waiting.popleft())
+
+    def _by_rules(self, job: Job) -> None:
+        job.source, job.threshold, job.scores = RULES, RULES_THRESHOLD, rule_scores(job.question.matrix)
+
+    def _answered(self, job: Job) -> None:
+        if job.future.done():
+            return
+        if job.left:
+            job.future.cancel()
+            return
+        self.predictions[job.source] += 1
+        job.future.set_result(None)
+
+
+def _scoring(model: Model, matrices: Sequence[Floats]) -> Callable[[], Batch]:
+    """The task of scoring some requests together."""
+
+    def score() -> Batch:
+        begin = time.thread_time()
+        scores = model.scores(matrices[0] if len(matrices) == 1 else np.concatenate(matrices))
+        return Batch(scores, time.thread_time() - begin)
+
+    return score
+
+
+def _log_normal(cv: float, u: float, v: float) -> float:
+    """A log-normal value with mean 1 and coefficient of variation `cv`, from two uniform ones."""
+    if cv == 0.0:
+        return 1.0
+    sigma = math.sqrt(math.log1p(cv * cv))
+    normal = math.sqrt(-2.0 * math.log1p(-u)) * math.cos(2.0 * math.pi * v)
+    return math.exp(sigma * normal - sigma * sigma / 2.0)
