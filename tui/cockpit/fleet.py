@@ -26,6 +26,8 @@ class ReplicaState(StrEnum):
     DRAINING = "draining"
     CRASHED = "crashed"
     WAITING = "backing off"
+    PENDING = "pending"
+    UNREACHABLE = "unreachable"
     GONE = "gone"
 
 
@@ -60,6 +62,8 @@ _WORDS = (
     ("terminated", ReplicaState.GONE),
     ("deleted", ReplicaState.GONE),
     ("restart in", ReplicaState.WAITING),
+    ("pending", ReplicaState.PENDING),
+    ("health checks fail", ReplicaState.UNREACHABLE),
 )
 
 
@@ -91,8 +95,9 @@ def _after(known: Replica, line: Logged) -> Replica:
 
 def _told(line: Logged) -> ReplicaState | None:
     """The state that a line tells, if it tells one."""
-    if line.severity == "error":
-        return ReplicaState.CRASHED
     if line.text.endswith("ready"):
         return ReplicaState.READY
-    return next((state for words, state in _WORDS if line.text.startswith(words)), None)
+    state = next((state for words, state in _WORDS if line.text.startswith(words)), None)
+    if line.severity == "error" and state is not ReplicaState.UNREACHABLE:
+        return ReplicaState.CRASHED
+    return state

@@ -26,6 +26,8 @@ _LIFE: Mapping[ReplicaState, Mark] = {
     ReplicaState.LOADING: Mark("◑", "loading", "$text-accent"),
     ReplicaState.DRAINING: Mark("◌", "draining", MUTED),
     ReplicaState.CRASHED: Mark("✗", "crashed", "bold $text-error"),
+    ReplicaState.PENDING: Mark("◷", "pending", "$text-warning"),
+    ReplicaState.UNREACHABLE: Mark("✗", "unreachable", "bold $text-error"),
     ReplicaState.WAITING: Mark("◷", "backing off", "$text-warning"),
 }
 _ROLES = {POOLS[0]: "champion", POOLS[1]: "candidate", POOLS[2]: "shadow"}

@@ -26,6 +26,7 @@ from drillbox.sandbox.session import DrillSession, Snapshot
 from drillbox.tui.cockpit import picture as pictures
 from drillbox.tui.cockpit.fleet import ReplicaState
 from drillbox.tui.cockpit.picture import Picture, fold
+from drillbox.tui.cockpit.service import replica_mark
 
 
 def told(*bodies: Body, at: float = 10.0) -> list[Event]:
@@ -104,6 +105,26 @@ def test_replicas_are_followed_by_their_logs(snapshot: Snapshot) -> None:
         "model-champion-2": ReplicaState.CRASHED,
         "model-champion-3": ReplicaState.READY,
     }
+
+
+@pytest.mark.parametrize(
+    ("severity", "text", "state"),
+    [
+        ("info", "starting", ReplicaState.STARTING),
+        ("warning", "pending: no node takes it", ReplicaState.PENDING),
+        ("warning", "restart in 10 s", ReplicaState.WAITING),
+        ("info", "terminating: finishes what it has", ReplicaState.DRAINING),
+        ("error", "health checks fail: no answer", ReplicaState.UNREACHABLE),
+        ("error", "loading model v2: connection lost", ReplicaState.CRASHED),
+        ("warning", "12 requests refused: queue full in the last 10 s", ReplicaState.READY),
+    ],
+)
+def test_each_line_of_a_life_has_its_state(snapshot: Snapshot, severity: str, text: str, state: ReplicaState) -> None:
+    early = replace(snapshot, now=0.0)
+    name = "model-champion-1"
+    seen = fold(Picture(), early, told(Observed({"replicas": 1.0}, {}, {}), Logged(9.0, name, severity, text)))
+    assert seen.fleet[name].state is state
+    assert replica_mark(seen.fleet[name], 10.0).word
 
 
 def test_a_version_that_was_there_before_a_rollout_is_known_to_who_joins_late(snapshot: Snapshot) -> None:
