@@ -9,7 +9,7 @@ from .platform import LABELS, NODES
 CRASH_LOOP = Fault(
     "pods.crash_loop",
     "model-server",
-    "A push of settings makes the process of every model server exit a while after it is ready; it stays until it is rolled back.",
+    "A push of settings makes the process of every model server exit a while after it is ready, until it is rolled back.",
     (Param("after", Kind.DURATION, "how long a process lives once it is ready", default=20.0, minimum=1.0, maximum=3600.0),),
 )
 MEMORY_LEAK = Fault(

@@ -90,9 +90,9 @@ class Servers:
 class Platform:
     """What the service runs on.
 
-    `cordoned` lists nodes that no replica is placed on, `drained` names the last drain, as `NODE#N`. `partner` and `batch` are the
-    shares that these clients get of what they ask for. `pushed` is what the last push of configuration replaced, as `PATH=VALUE`
-    separated by semicolons.
+    `cordoned` lists nodes that no replica is placed on, `drained` names the last drain, as `NODE#N`. `partner` and `batch` are
+    the shares that these clients get of what they ask for. `pushed` is what the last push of configuration replaced, as
+    `PATH=VALUE` separated by semicolons.
     """
 
     cordoned: str = ""

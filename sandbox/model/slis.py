@@ -105,6 +105,17 @@ SLIS: dict[str, Sli] = {
         Sli("retraining_age", Unit.SECONDS, "calendar time since a training run was last finished", SliKind.GAUGE),
         Sli("retraining_runs", Unit.COUNT, "training runs since the drill's warm-up began", SliKind.GAUGE),
         Sli("training_rows", Unit.SHARE, "rows of the last training run over the usual number", SliKind.GAUGE),
+        Sli("memory_share", Unit.SHARE, "memory over its limit, in the replica that is nearest to it", SliKind.GAUGE),
+        Sli("oom_kills", Unit.COUNT, "containers killed at their memory limit, of the replicas that exist", SliKind.GAUGE),
+        Sli("throttled_share", Unit.SHARE, "share of the CPU periods in which a replica's quota ran out", SliKind.RATIO),
+        Sli("slowest_replica", Unit.SECONDS, "work per answer of the slowest replica", SliKind.GAUGE),
+        Sli("nodes_ready", Unit.COUNT, "nodes that are ready", SliKind.GAUGE),
+        Sli("partner_share", Unit.SHARE, "share of the replicas' work that the partner's requests take", SliKind.RATIO),
+        Sli("called_late", Unit.SHARE, "share of the flights asked about that are called late", SliKind.GAUGE),
+        Sli("cost_share", Unit.SHARE, "what the replicas cost over what they may", SliKind.GAUGE),
+        Sli("targets_down", Unit.COUNT, "targets whose last scrape gave no data", SliKind.GAUGE),
+        Sli("scrape_seconds", Unit.SECONDS, "duration of the slowest scrape", SliKind.GAUGE),
+        Sli("series", Unit.COUNT, "time series that the monitoring holds in memory", SliKind.GAUGE),
         Sli("model_age", Unit.SECONDS, "calendar time since the end of the champion's training data", SliKind.GAUGE),
     )
 }

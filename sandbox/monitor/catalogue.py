@@ -107,6 +107,32 @@ def _worst(metric: str, operation: str = "max") -> Expr:
     return Aggregate(operation, Instant(Selector(metric)))
 
 
+def _memory() -> Expr:
+    used = Instant(Selector("container_memory_working_set_bytes"))
+    return Aggregate("max", _divide(used, Instant(Selector("container_spec_memory_limit_bytes"))))
+
+
+def _throttled() -> Expr:
+    return _divide(_rate("container_cpu_cfs_throttled_periods_total"), _rate("container_cpu_cfs_periods_total"))
+
+
+def _slowest() -> Expr:
+    """Busy seconds per answer; a replica without answers has no number that compares."""
+    busy = sum_of(Rate(Selector("model_server_busy_seconds_total", (_SERVING,)), WINDOW), "pod")
+    answers = sum_of(
+        Rate(Selector("model_server_requests_total", (_SERVING, Matcher("code", Match.EQUAL, "200"))), WINDOW), "pod"
+    )
+    return Aggregate("max", _divide(busy, Binary(Operation.ABOVE, answers, 0.0)))
+
+
+def _cost_rate() -> Expr:
+    return _times(_rate("service_cost_dollars_total", Matcher("item", Match.EQUAL, "replicas")), 3600.0)
+
+
+def _down() -> Expr:
+    return OrZero(Aggregate("count", Binary(Operation.EQUAL, Instant(Selector("up")), 0.0)))
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """How an SLI is measured. `operation` is the last part of the recording rule's name."""
@@ -136,10 +162,7 @@ MEASURES: dict[str, Measure] = {
     "retry_rate": Measure(_RATED, lambda: _rate("envoy_gateway_rq_retry")),
     "shed_rate": Measure(_RATED, lambda: _rate("envoy_gateway_rq_shed")),
     "rules_share": Measure(f"ratio_{_RATED}", _rules_share),
-    "cost_rate": Measure(
-        _RATED,
-        lambda: _times(_rate("service_cost_dollars_total", Matcher("item", Match.EQUAL, "replicas")), 3600.0),
-    ),
+    "cost_rate": Measure(_RATED, _cost_rate),
     "labels_matured": Measure("sum", lambda: _gauge("quality_monitor_flights", Matcher("labels", Match.EQUAL, "matured"))),
     "labels_pending": Measure("sum", lambda: _gauge("quality_monitor_flights", Matcher("labels", Match.EQUAL, "pending"))),
     "labels_overdue": Measure("sum", lambda: _gauge("quality_monitor_flights", Matcher("labels", Match.EQUAL, "overdue"))),
@@ -158,6 +181,20 @@ MEASURES: dict[str, Measure] = {
     "retraining_age": Measure("max", lambda: _worst("retraining_last_run_age_seconds")),
     "retraining_runs": Measure("sum", lambda: _gauge("retraining_runs_total")),
     "training_rows": Measure("min", lambda: _worst("retraining_snapshot_rows_ratio", "min")),
+    "memory_share": Measure("max", _memory),
+    "oom_kills": Measure("sum", lambda: _gauge("container_oom_events_total")),
+    "throttled_share": Measure(f"ratio_{_RATED}", _throttled),
+    "slowest_replica": Measure(f"max_{_RATED}", _slowest),
+    "nodes_ready": Measure("sum", lambda: _gauge("kube_node_status_condition")),
+    "partner_share": Measure(
+        f"ratio_{_RATED}",
+        lambda: _divide(_rate("model_server_client_work_seconds_total"), _rate("model_server_busy_seconds_total", _SERVING)),
+    ),
+    "called_late": Measure("max", lambda: _worst("quality_monitor_called_late")),
+    "cost_share": Measure(f"ratio_{_RATED}", lambda: _divide(_cost_rate(), _gauge("service_cost_budget_dollars_per_hour"))),
+    "targets_down": Measure("count", _down),
+    "scrape_seconds": Measure("max", lambda: _worst("scrape_duration_seconds")),
+    "series": Measure("max", lambda: _worst("prometheus_tsdb_head_series")),
     "model_age": Measure("max", lambda: _worst("quality_monitor_model_age_seconds")),
 }
 """By SLI. `latency` is not here: it needs a bound (`latency_rule`)."""

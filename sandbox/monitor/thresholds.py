@@ -20,6 +20,8 @@ DRIFT = 2.5
 OVERDUE = 100.0
 SHORT_OF_ROWS = 0.7
 """Share of the usual number of rows: that of the gate, which may be off."""
+SERIES = 20_000.0
+"""64 replicas with all their series have a tenth."""
 LATE = 21.0 * 86400.0
 """Calendar seconds: three weekly runs missed."""
 
@@ -64,6 +66,49 @@ def threshold_alerts() -> tuple[AlertRule, ...]:
             summary="more than 20% of the answers come from the rules in place of the model",
         ),
         *_data_alerts(),
+        *_platform_alerts(),
+    )
+
+
+def _platform_alerts() -> tuple[AlertRule, ...]:
+    """On containers, nodes, costs, and on the monitoring itself."""
+    killed = sum_of(Increase(Selector("container_oom_events_total"), 300.0))
+    return (
+        AlertRule("MemoryHigh", beyond("memory_share", Operation.ABOVE, 0.9), summary="a replica is near its memory limit"),
+        AlertRule(
+            "ReplicaOOMKilled",
+            Binary(Operation.ABOVE, killed, 0.0),
+            summary="a replica was killed at its memory limit within 5 minutes",
+        ),
+        AlertRule(
+            "CPUThrottlingHigh",
+            beyond("throttled_share", Operation.ABOVE, 0.25),
+            hold=30.0,
+            summary="the CPU quota of replicas runs out in more than 25% of all periods",
+        ),
+        AlertRule(
+            "NodeNotReady",
+            Binary(Operation.EQUAL, Instant(Selector("kube_node_status_condition")), 0.0),
+            summary="a node is not ready",
+        ),
+        AlertRule(
+            "CostAboveBudget",
+            beyond("cost_share", Operation.ABOVE, 1.0),
+            hold=60.0,
+            summary="the replicas cost more than they may",
+        ),
+        AlertRule(
+            "TargetsDown",
+            beyond("targets_down", Operation.ABOVE, 0.0),
+            hold=60.0,
+            summary="scrapes of a target give no data",
+        ),
+        AlertRule(
+            "SeriesGrow",
+            beyond("series", Operation.ABOVE, SERIES),
+            hold=15.0,
+            summary="the monitoring holds far more time series than the service has",
+        ),
     )
 
 

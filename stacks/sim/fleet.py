@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 import simpy
 
@@ -20,6 +21,11 @@ CHAMPION = 0
 ROLLOUT_PERIOD = 1.0
 """Seconds between two looks of the deployment at a rollout."""
 
+REFUSED_AFTER = 1.0
+"""Seconds until a download that is refused ends the process."""
+HANGS = 1e6
+"""Times as long that work takes where nothing runs any more: nobody waits for its end."""
+
 Log = Callable[[str, str, str], None]
 """`log(component, severity, text)` at the present drill time."""
 
@@ -32,12 +38,28 @@ class PodState(StrEnum):
     READY = "ready"
     BACKING_OFF = "backing off"
     DRAINING = "draining"
+    UNREACHABLE = "unreachable"
     GONE = "gone"
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a container has used: `leaked` in MiB, counts of answers, kills and CFS periods, `busy` slot-seconds, as last read."""
+
+    leaked: float = 0.0
+    answers: int = 0
+    kills: int = 0
+    busy: float = 0.0
+    periods: float = 0.0
+    throttled: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
 class Pod:
-    """One replica. `ordinal` counts creations, `slot` is its place in the data plane; `restarts` are those of its container."""
+    """One replica. `ordinal` counts creations, `slot` is its place in the data plane; `restarts` are those of its container.
+
+    `grey` and `throttled` are how many times as long its work takes, for two reasons; `frozen`: nothing runs there at all.
+    """
 
     name: str
     ordinal: int
@@ -48,11 +70,39 @@ class Pod:
     restarts: int = 0
     backoff: backoff.State = field(default_factory=backoff.State)
     life: simpy.Process | None = None
+    node: str = ""  # empty: not placed yet
+    ready_since: float = 0.0
+    grey: float = 1.0
+    throttled: float = 1.0
+    frozen: bool = False
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def deployment(self) -> str:
         """The deployment that it belongs to."""
         return POOLS[self.pool]
+
+
+class Placement(Protocol):
+    """Where pods run."""
+
+    def place(self, pods: list[Pod]) -> str:
+        """The node for a new pod, given all that there are; empty if none takes it."""
+
+    def is_lost(self, name: str) -> bool:
+        """Whether nothing runs on a node."""
+
+
+class OneNode:
+    """A single node without limits."""
+
+    def place(self, pods: list[Pod]) -> str:  # noqa: ARG002  # of any number
+        """Always the same."""
+        return "node"
+
+    def is_lost(self, name: str) -> bool:  # noqa: ARG002  # as above
+        """Never."""
+        return False
 
 
 class Fleet:
@@ -78,6 +128,9 @@ class Fleet:
         self._created = dict.fromkeys(range(len(POOLS)), 0)
         self._wanted: dict[int, Workload] = {}
         self._rolling: set[int] = set()
+        self.placement: Placement = OneNode()
+        self.refusal: Callable[[], str] = lambda: ""
+        """Why a model cannot be loaded now; empty if it can."""
         self.revision = 0
         """Grows whenever a pod comes or goes: the set of series changes with it."""
 
@@ -147,13 +200,53 @@ class Fleet:
 
     def crash(self, pod: Pod, reason: str) -> None:
         """The pod's process dies; the container restarts after its back-off."""
-        self._log(pod.name, "error", reason)
         self._plane.kill_replica(pod.slot)
-        delay, pod.backoff = backoff.decide(pod.backoff, self._env.now)
-        pod.restarts += 1
+        delay = self._died(pod, reason)
         pod.state = PodState.BACKING_OFF if delay else PodState.STARTING
         self._interrupt(pod)
         pod.life = self._env.process(self._come_up(pod, delay))
+
+    def pace(self, pod: Pod) -> None:
+        """Tell the data plane how slowly a pod works now."""
+        self._plane.set_slowness(pod.slot, pod.grey * pod.throttled * (HANGS if pod.frozen else 1.0))
+
+    def freeze(self, pod: Pod) -> None:
+        """Its node is gone. The gateway does not know yet: what it sends there hangs; the little in service still ends."""
+        self._interrupt(pod)
+        pod.frozen = True
+        self.pace(pod)
+
+    def unreachable(self, pod: Pod) -> None:
+        """The gateway's health checks of a frozen pod have failed: it gets no more requests."""
+        if pod.frozen and pod.state is not PodState.UNREACHABLE:
+            self._log(pod.name, "error", "health checks fail: no answer")
+            self._plane.kill_replica(pod.slot)
+            pod.state = PodState.UNREACHABLE
+
+    def thaw(self, pod: Pod, reason: str) -> None:
+        """Its node is back: the container starts, unless the pod was to go."""
+        if pod.state is PodState.DRAINING:
+            self._remove(pod)
+            return
+        pod.frozen = False
+        self.pace(pod)
+        self.crash(pod, reason)
+
+    def evict(self, pods: list[Pod]) -> None:
+        """Delete pods; the deployments make new ones."""
+        for pod in pods:
+            self._log(pod.name, "info", "deleted")
+            self._remove(pod)
+        for pool in sorted({pod.pool for pod in pods}):
+            self.reconcile(pool, self._wanted[pool])
+
+    def _died(self, pod: Pod, reason: str) -> float:
+        """Count the end of a container's process; seconds until the next start."""
+        self._log(pod.name, "error", reason)
+        delay, pod.backoff = backoff.decide(pod.backoff, self._env.now)
+        pod.restarts += 1
+        pod.usage.leaked = 0.0
+        return delay
 
     def sweep(self) -> None:
         """Remove drained pods that have finished what they had."""
@@ -165,6 +258,7 @@ class Fleet:
         self._created[pool] += 1
         slot = self._plane.add_replica(pool, self._models[workload.version], workload.concurrency, workload.queue)
         pod = Pod(f"{POOLS[pool]}-{self._created[pool]}", self._created[pool], pool, slot, workload.version)
+        pod.node = self.placement.place(self._pods)
         self._pods.append(pod)
         self.revision += 1
         if at_once:
@@ -175,21 +269,38 @@ class Fleet:
 
     def _come_up(self, pod: Pod, delay: float) -> Generator[simpy.Event, None, None]:
         try:
-            if delay:
-                pod.state = PodState.BACKING_OFF
-                self._log(pod.name, "warning", f"restart in {delay:g} s")
-                yield self._env.timeout(delay)
-            pod.state = PodState.STARTING
-            self._log(pod.name, "info", "starting")
-            yield self._env.timeout(self._runtime.start_time)
-            pod.state = PodState.LOADING
-            self._log(pod.name, "info", f"loading model {pod.version}")
+            yield from self._get_placed(pod)
+            while True:
+                if delay:
+                    pod.state = PodState.BACKING_OFF
+                    self._log(pod.name, "warning", f"restart in {delay:g} s")
+                    yield self._env.timeout(delay)
+                pod.state = PodState.STARTING
+                self._log(pod.name, "info", "starting")
+                yield self._env.timeout(self._runtime.start_time)
+                pod.state = PodState.LOADING
+                self._log(pod.name, "info", f"loading model {pod.version}")
+                if not self.refusal():
+                    break
+                yield self._env.timeout(REFUSED_AFTER)
+                delay = self._died(pod, f"loading model {pod.version}: {self.refusal() or 'connection lost'}")
             yield self._env.timeout(self._runtime.load_time)
-            pod.state = PodState.READY
+            pod.state, pod.ready_since = PodState.READY, self._env.now
             self._plane.set_ready(pod.slot, True)
             self._log(pod.name, "info", f"model {pod.version} loaded, ready")
         except simpy.Interrupt:
             return
+
+    def _get_placed(self, pod: Pod) -> Generator[simpy.Event, None, None]:
+        """Wait for a node that takes the pod, and for that node to start it."""
+        if not pod.node:
+            self._log(pod.name, "warning", "pending: no node takes it")
+        while not pod.node:
+            yield self._env.timeout(ROLLOUT_PERIOD)
+            pod.node = self.placement.place(self._pods)
+        if self.placement.is_lost(pod.node):
+            pod.frozen = True
+            yield self._env.event()  # nobody starts it there: it goes on when the node is back
 
     def _retire(self, pod: Pod) -> None:
         self._interrupt(pod)

@@ -26,6 +26,7 @@ from .kernel_memory import compiled, inlined
 from .kernel_servers import (
     ASIDE,
     BROKEN,
+    BROKEN_ASIDE,
     CANCELLED,
     RULES,
     SERVED,
@@ -137,7 +138,7 @@ def _kill(m: Ints, r: int, now: float) -> None:
             continue
         if j_[j, lay.J_STATE] != CANCELLED:
             counts[r, lay.R_BROKEN] += 1
-            record_job(m, j, now, BROKEN)
+            record_job(m, j, now, BROKEN_ASIDE if j_[j, lay.J_STATE] == ASIDE else BROKEN)
         q = waits_for(m, j)
         if q >= 0:
             orphans[n] = q

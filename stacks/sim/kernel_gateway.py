@@ -10,7 +10,7 @@ from typing import Any
 from . import kernel_memory as mem
 from . import layout as lay
 from .kernel_memory import compiled, inlined
-from .kernel_servers import RULES, give_up, item, offer, pick
+from .kernel_servers import RULES, give_up, is_partners, item, offer, pick
 from .layout import Ints
 
 ANSWERED, REFUSED, ERROR, HUNG_UP = 0, 1, 2, 3  # response classes 2xx, 4xx, 5xx, 0
@@ -159,6 +159,12 @@ def send(m: Ints, q: int, now: float) -> None:
         i[lay.I_SHED] += 1
         fail(m, q, REFUSED, now)
         return
+    if is_partners(m, index):
+        i[lay.I_PARTNER] += 1
+        if mem.unit(mem.draw(stream[lay.S_PARTNER], index, k + 1)) < g[lay.G_PARTNER]:
+            i[lay.I_PARTNER_REFUSED] += 1
+            fail(m, q, REFUSED, now)
+            return
     if k > 0:
         if not _within_budget(m):
             fail(m, q, ERROR, now)

@@ -16,7 +16,7 @@ from .kernel_memory import compiled, inlined
 from .layout import Ints
 
 QUEUED, SERVING, ASIDE, CANCELLED = 1, 2, 3, 4  # states of a job; ASIDE: answered from rules beside a full queue
-SERVED, BROKEN, GIVEN_UP, SERVED_ASIDE = 0, 1, 2, 3  # how a job left
+SERVED, BROKEN, GIVEN_UP, SERVED_ASIDE, BROKEN_ASIDE = 0, 1, 2, 3, 4  # how a job left
 MODEL, RULES = 0, 1
 OVERFLOW, ALWAYS = 1, 2  # fallback
 CONSTANT, EXPONENTIAL, LOGNORMAL = 0.0, 1.0, 2.0  # kinds of service time; the fourth is a table of quantiles
@@ -114,6 +114,13 @@ def service_time(m: Ints, model: int, index: Any, attempt: int) -> float:
 
 
 @inlined
+def is_partners(m: Ints, index: Any) -> bool:
+    """Whether a request is the partner's, keyed by the request."""
+    share = mem.clients(m)[lay.C_PARTNER]
+    return share > 0.0 and mem.unit(mem.draw(mem.keys(m)[lay.S_PARTNER], index, 0)) < share
+
+
+@inlined
 def waits_for(m: Ints, j: int) -> int:
     """The request that still waits for a job, or -1."""
     j_, q_ = mem.jobs(m), mem.requests(m)
@@ -187,7 +194,11 @@ def _start(m: Ints, j: int, now: float) -> None:
     if j_[j, lay.J_SOURCE] == RULES:
         span = mem.clients(m)[lay.C_RULES_TIME]
     else:
-        span = service_time(m, counts[r, lay.R_MODEL], mem.job_indices(m)[j], j_[j, lay.J_TRY]) + mem.clients(m)[lay.C_LOOKUP]
+        span = service_time(m, counts[r, lay.R_MODEL], mem.job_indices(m)[j], j_[j, lay.J_TRY])
+        if is_partners(m, mem.job_indices(m)[j]):
+            span *= mem.clients(m)[lay.C_PARTNER_FACTOR]
+            mem.clock(m)[lay.F_PARTNER_WORK] += span
+        span += mem.clients(m)[lay.C_LOOKUP]
     _will_finish(m, j, now, span * mem.replica_times(m)[r, lay.RF_SLOWNESS])
 
 

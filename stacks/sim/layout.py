@@ -15,16 +15,18 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
 
-C_TIMEOUT, C_BACKOFF, C_LIMIT, C_RULES_TIME, C_SLOW, C_LOOKUP, N_C = range(7)
-G_TIMEOUT, G_BUDGET, G_SHED, G_CANARY, G_SHADOW, N_G = range(6)
-F_NOW, N_F = range(2)
+C_TIMEOUT, C_BACKOFF, C_LIMIT, C_RULES_TIME, C_SLOW, C_LOOKUP, C_PARTNER, C_PARTNER_FACTOR, N_C = range(9)
+G_TIMEOUT, G_BUDGET, G_SHED, G_CANARY, G_SHADOW, G_PARTNER, N_G = range(7)
+F_NOW, F_PARTNER_WORK, N_F = range(3)
 (
     I_ROOM, I_CLIENT_RETRIES, I_RETRY_REFUSED, I_GATEWAY_RETRIES, I_FALLBACK, I_CANCEL,  # settings
     I_AGE, I_FREE_REQUEST, I_FREE_JOB, I_REQUESTS, I_JOBS, I_NFINISH, I_NRETRY, I_NEARLY, I_RING_HEAD, I_RING_LEN,  # memory
     I_ACTIVE, I_ACTIVE_RETRIES,  # requests at the gateway
     I_RETRY, I_OVERFLOW, I_SHED, I_NO_UPSTREAM,  # counters of the gateway
-    I_FAILED, I_SLOW, I_OK, I_DECIDED, I_RECORDED, I_JOBS_RECORDED, N_I,
-) = range(29)  # fmt: skip
+    I_FAILED, I_SLOW, I_OK, I_DECIDED, I_RECORDED, I_JOBS_RECORDED,
+    I_PARTNER, I_PARTNER_REFUSED,  # attempts of the partner's clients
+    N_I,
+) = range(31)  # fmt: skip
 (
     Q_GENERATION, Q_NEXT, Q_EXAMPLE, Q_ATTEMPT, Q_TRIES, Q_ARMED, Q_IS_RETRY, Q_JOB, Q_POOL, Q_COUNTED, Q_PATIENT, Q_EARLY, N_Q,
 ) = range(13)  # fmt: skip
@@ -37,7 +39,7 @@ JF_ARRIVAL, JF_START, N_JF = range(3)
 ) = range(19)  # fmt: skip
 RF_BUSY, RF_QUEUE, RF_LAST, RF_SLOWNESS, RF_BUSY_THEN, RF_QUEUE_THEN, N_RF = range(7)
 M_KIND, M_A, M_B, N_M = range(4)
-S_SERVICE, S_BACKOFF, S_PICK, S_ROUTE, S_SHED, S_SHADOW, N_S = range(7)
+S_SERVICE, S_BACKOFF, S_PICK, S_ROUTE, S_SHED, S_SHADOW, S_PARTNER, N_S = range(8)
 
 POOLS = 3
 MAX_REPLICAS = 256  # scaling goes to 64; rollouts surge, and drained pods take a while to go

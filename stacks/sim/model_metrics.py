@@ -49,6 +49,7 @@ class ModelMetrics:
         yield "retraining_last_run_age_seconds", (), self._loop.age
         yield "retraining_runs_total", (), float(len(self._loop.runs))
         yield "retraining_snapshot_rows_ratio", (), self._loop.rows_ratio
+        yield "quality_monitor_called_late", (), monitor.called_late
         yield from self._quality()
         yield from self._drift()
 

@@ -8,7 +8,8 @@
     plane.finish()
 
 - The clock only goes forward (`advance`). Operations take effect at the present time, `plane.now`.
-- Policy: `set_clients(ClientPolicy)`, `set_gateway(Gateway, Fallback)`; both at any time.
+- Policy: `set_clients(ClientPolicy)`, `set_gateway(Gateway, Fallback)`, `set_partner(share, factor)`, `refuse_partner(share)`;
+  all at any time.
 - Replicas: `add_replica(pool, model, concurrency, queue) -> slot`, `set_ready`, `drain_replica`, `kill_replica`,
   `remove_replica`, `set_capacity`, `set_slowness`, `is_empty`. Pools: 0 champion, 1 candidate, 2 shadow (`POOLS`).
 - Results: `counts()` is the exact ledger of requests scheduled at t >= 0; `state` holds the counters (columns named in `layout`);
@@ -142,6 +143,20 @@ class Plane:
     def set_lookup(self, delay: float) -> None:
         """Every answer of a model takes so many seconds more from now on: the look-up of its features."""
         self._s.c[lay.C_LOOKUP] = delay
+
+    def set_partner(self, share: float, factor: float) -> None:
+        """From now on a share of the requests is the partner's, and takes a model so many times as long.
+
+        Raises:
+            ValueError: the share is not one, or the factor not positive and finite.
+        """
+        if not (0.0 <= share <= 1.0 and 0.0 < factor < math.inf):
+            raise ValueError(f"not a partner: {share} of the requests, {factor} times as long")
+        self._s.c[lay.C_PARTNER], self._s.c[lay.C_PARTNER_FACTOR] = share, factor
+
+    def refuse_partner(self, share: float) -> None:
+        """The gateway refuses so much of what the partner's clients send (429)."""
+        self._s.g[lay.G_PARTNER] = share
 
     def set_costs(self, model: int, examples: slice[int, int, None], costs: Floats) -> None:
         """What a model's answers to some examples cost from now on."""
@@ -296,7 +311,7 @@ class Plane:
         """Jobs that left their replica one by one: [n, JOB_COLUMNS].
 
         Columns: request's index, try (client's attempt * 65536 + gateway's try), slot, arrival, start (inf if never), end, and
-        how it left (0 served, 1 broken, 2 given up, 3 answered from rules beside a full queue).
+        how it left (0 served, 1 broken, 2 given up, 3 answered from rules beside a full queue, 4 broken there).
         """
         return self._s.jobs[: self._s.i[lay.I_JOBS_RECORDED]]
 

@@ -52,6 +52,7 @@ class QualityMonitor:
         self._label_delays: dict[str, float] = {}
         self._skew: dict[str, tuple[int, float]] = {}  # by version, of the last answers: how many, how far from offline scores
         self._references: dict[str, Reference] = {}
+        self._answered = np.zeros(0)  # the champion's scores of the flights that it was asked about last
         self.health = NOTHING
         self.judged = [0.0, 0.0]
         """Flights in evaluations so far whose Brier score met the objective, and in those whose did not."""
@@ -96,6 +97,11 @@ class QualityMonitor:
         """Rows, features as served and scores of the flights that the champion was asked about of late."""
         return self.window.recent(self.champion, self.now)
 
+    @property
+    def called_late(self) -> float:
+        """Share of the flights that were answered for since the evaluation before which are called late; NaN without any."""
+        return self._scorer.called_late(self.version, self._answered)
+
     def quality_by(self, by: str) -> Mapping[str, QualityReading | None]:
         """Quality of the champion per slice."""
         return self.window.quality_by(self.champion, self.now, by)
@@ -138,6 +144,8 @@ class QualityMonitor:
             if len(ids):
                 self._skew[name] = (len(ids), float(np.mean(np.abs(scored.current[ids] - scored.ideal[ids]))))
             times = np.full(len(ids), now)
+            if name == self._champion():
+                self._answered = scored.current[ids]
             self.window.answered(name, times, examples.rows[ids], self._scorer.served[ids], scored.current[ids])
         self._counted[:] = counts
         late = sum(self._label_delays.values()) / 60.0 * self._service.world.config.pace

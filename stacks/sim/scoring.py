@@ -48,13 +48,26 @@ class Scorer:
         self.served = world.examples.features.copy()
         """Feature matrix of all examples as they were last served."""
         self._touched = slice(0, 0)  # examples whose present scores are not ideal
+        self._threshold = 0.0
 
     def add(self, version: ModelVersion, ideal: Floats) -> None:
         """One more model, the plane's last; its present scores are those of what the store serves now."""
         self.models.append(Scored(version, ideal, ideal.copy()))
-        ids = self._touched
+        ids, place = self._touched, len(self.models) - 1
         if ids.stop > ids.start:
-            self._rescore(len(self.models) - 1, ids, faithful=False)
+            self._rescore(place, ids, faithful=False)
+        if self._threshold:
+            self._price(place, slice(0, len(ideal)))
+
+    def set_threshold(self, threshold: float) -> None:
+        """Flights are called late from this score on; 0: from that of each version."""
+        self._threshold = threshold
+        for place, one in enumerate(self.models):
+            self._price(place, slice(0, len(one.current)))
+
+    def called_late(self, version: ModelVersion, scores: Floats) -> float:
+        """Share of some scores with which a flight is called late now; NaN without any."""
+        return float(np.mean(scores >= (self._threshold or version.threshold))) if len(scores) else math.nan
 
     def hour_at(self, t: float) -> int:
         """The hour of the year at drill time `t` (seconds)."""
@@ -85,9 +98,15 @@ class Scorer:
 
     def _rescore(self, place: int, ids: slice[int, int, None], *, faithful: bool) -> None:
         """Scores of some examples as they are served, and what they cost."""
-        one, labels = self.models[place], self._world.examples.labels[ids]
+        one = self.models[place]
         one.current[ids] = one.ideal[ids] if faithful else self._score(one, self.served[ids])
-        costs = prediction_costs(one.current[ids], labels, one.version.threshold, self._world.config.prices)
+        self._price(place, ids)
+
+    def _price(self, place: int, ids: slice[int, int, None]) -> None:
+        """What the present scores of some examples cost."""
+        one, labels = self.models[place], self._world.examples.labels[ids]
+        threshold = self._threshold or one.version.threshold
+        costs = prediction_costs(one.current[ids], labels, threshold, self._world.config.prices)
         self._plane.set_costs(place, ids, costs)
 
     @staticmethod

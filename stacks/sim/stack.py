@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
 from ...sandbox.model.actions import ACTIONS
-from ...sandbox.model.faults import (
-    CLIENTS_RETRY_STORM,
-    FAULTS,
-    LABELS_DELAY,
-    RELEASE_SLOW_MODEL,
-    RELEASE_SWAPPED,
-    TRAFFIC_SPIKE,
-)
-from ...sandbox.model.params import Params
-from ...sandbox.model.releases import deploy
+from ...sandbox.model.faults import FAULTS
+from ...sandbox.model.params import Value
+from ...sandbox.model.platform_actions import PUSHED
 from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.service import Change, ServiceSpec, differences, with_fields
 from ...sandbox.model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault, Progress
@@ -23,13 +16,13 @@ from ...sandbox.model.telemetry import SCRAPE_INTERVAL, Ledger, LogLine, Scrape,
 from ...sandbox.model.views import Table
 from .fleet import CHAMPION, POOLS, Fleet
 from .logs import GATEWAY, Watch, shedding
-from .plane import ClientPolicy
 from .scaler import Scaler
 from .traffic import Rate
 
 if TYPE_CHECKING:
     import simpy
 
+    from .faults import Faults
     from .metrics import Exporter
     from .model_book import ModelBook
     from .pipeline import Pipeline
@@ -59,18 +52,18 @@ class SimStack:
         import simpy
 
         from .canary import Canary
+        from .faults import Faults, Parts
         from .metrics import Exporter
         from .model_book import ModelBook
         from .model_metrics import ModelMetrics
         from .pipeline import open_pipeline
+        from .platform import open_platform
         from .quality import QualityMonitor
         from .retraining import RetrainingLoop
-        from .service import client_policy, open_service
+        from .service import open_service
         from .steering import Steering
         from .training_run import Workshop
         from .views import Views
-
-        self._faults: dict[str, str] = {}
 
         self._scenario = scenario
         self._spec: ServiceSpec = scenario.service
@@ -79,10 +72,11 @@ class SimStack:
         self._scrapes: list[Scrape] = []
         self._service: Service = open_service(scenario, seed, progress)
         self._plane: Plane = self._service.plane
-        self._usual_clients = client_policy(scenario.world.clients)
         self._rate = Rate(scenario.world.traffic, self._service.world.rate_curve(-scenario.warmup))
         self._env: simpy.Environment = simpy.Environment(initial_time=-scenario.warmup)
         self._fleet = Fleet(self._env, self._plane, self._service.models, scenario.runtime, self._log, self._rolled_out)
+        prices = scenario.world.prices
+        platform = open_platform(self._env, self._plane, self._fleet, lambda: self._spec, prices, seed, self._log)
         self._plane.set_gateway(self._spec.gateway, self._spec.fallback)
         for pool, workload in enumerate((self._spec.champion, self._spec.candidate, self._spec.shadow)):
             self._fleet.reconcile(pool, workload, at_once=True)
@@ -105,14 +99,21 @@ class SimStack:
         begins = self._service.world.draws.calendar(0.0)
         self._loop: RetrainingLoop = RetrainingLoop(steering, workshop, self._quality, begins, scenario.world.pace)
         self._views: Views = Views(self._service, self._pipeline.store, self._quality, self._book, self._loop)
+        clients = scenario.world.clients
+        parts = Parts(steering, platform, self._plane, self._rate, clients, self._pipeline, self._quality, self._loop, scaler)
+        self._faults: Faults = Faults(parts)
+        self._own: dict[str, Callable[[Value], object]] = {
+            "gateway.threshold": lambda threshold: self._pipeline.scorer.set_threshold(float(threshold)),
+            "platform.partner": lambda share: self._plane.refuse_partner(1.0 - float(share)),
+            "platform.drained": lambda which: platform.nodes.drain(str(which).partition("#")[0]),
+            "monitoring.restarted": lambda _which: platform.scraping.restart(),
+            "retraining.restarted": lambda _which: self._loop.restart(),
+        }
         model_metrics = ModelMetrics(self._pipeline.store, self._quality, self._loop)
-        self._exporter: Exporter = Exporter(self._plane, self._fleet, scenario.world.prices, model_metrics)
-        self._env.process(self._pipeline.run())
-        self._env.process(self._quality.run())
-        self._env.process(self._loop.run())
-        self._env.process(scaler.run())
-        self._env.process(self._scrape())
-        self._env.process(Watch(self._env, self._plane, self._fleet, self._log).run())
+        self._exporter: Exporter = Exporter(self._plane, self._fleet, platform, prices, model_metrics)
+        watch = Watch(self._env, self._plane, self._fleet, self._log)
+        for process in (self._pipeline.run, self._quality.run, self._loop.run, scaler.run, self._scrape, watch.run):
+            self._env.process(process())
         self._paid_seconds = 0.0  # of replicas, the warm-up's included
         self._replica_seconds = 0.0  # from t = 0
         self._up = True
@@ -121,10 +122,9 @@ class SimStack:
         """Put an effect into force now."""
         match effect:
             case InjectFault(beat, fault, params):
-                self._faults[beat] = fault
-                self._inject(beat, fault, params)
+                self._faults.begin(beat, fault, params)
             case ClearFault(beat):
-                self._clear(beat, self._faults.pop(beat))
+                self._faults.end(beat)
             case ApplySpec(_, changes):
                 for change in changes:
                     self._change(change)
@@ -167,53 +167,13 @@ class SimStack:
         self._paid_seconds += pods * (until - now)
         self._replica_seconds += pods * max(0.0, until - max(0.0, now))
 
-    def _inject(self, beat: str, fault: str, params: Params) -> None:
-        """Realise a fault by its mechanism."""
-        if fault == TRAFFIC_SPIKE.name:
-            self._rate.begin_spike(beat, float(params["factor"]), float(params["ramp"]), self._env.now)
-        elif fault == CLIENTS_RETRY_STORM.name:
-            usual = self._scenario.world.clients
-            timeout = float(params.get("timeout", usual.timeout))
-            self._plane.set_clients(ClientPolicy(timeout, int(params["retries"]), float(params["backoff"]), usual.backoff_limit))
-        elif fault == RELEASE_SLOW_MODEL.name:
-            self._desire(deploy(self._spec, str(params["version"])), "release-pipeline")
-        elif fault.startswith("features."):
-            self._pipeline.begin(beat, fault, params)
-        elif fault == LABELS_DELAY.name:
-            self._quality.begin_delay(beat, float(params["delay"]))
-        elif fault.startswith("retraining."):
-            self._loop.begin(beat, fault, params)
-        elif fault == RELEASE_SWAPPED.name:
-            self._swap(str(params.get("version", self._spec.candidate.version)))
-
-    def _clear(self, beat: str, fault: str) -> None:
-        """A fault ends by itself; a release stays until somebody rolls it back."""
-        if fault == TRAFFIC_SPIKE.name:
-            self._rate.end_spike(beat, self._env.now)
-        elif fault == CLIENTS_RETRY_STORM.name:
-            self._plane.set_clients(self._usual_clients)
-        elif fault.startswith("features."):
-            self._pipeline.end(beat)
-        elif fault == LABELS_DELAY.name:
-            self._quality.end_delay(beat)
-        elif fault.startswith("retraining."):
-            self._loop.end(beat)
-
-    def _swap(self, candidate: str) -> None:
-        """The release pipeline mixes the two deployments up."""
-        champion = self._spec.champion.version
-        if candidate and candidate != champion:
-            mixed = {"champion.version": candidate, "champion.previous": champion}
-            if self._spec.candidate.replicas:
-                mixed["candidate.version"] = champion
-            self._desire(with_fields(self._spec, dict(mixed)), "release-pipeline", "deploy of the aliases")
-
     def _desire(self, spec: ServiceSpec, by: str, why: str = "") -> None:
         """A controller or a pipeline of the service changes the desired state."""
         for change in differences(self._spec, spec, by, why):
             self._changes.append(change)
             told = f"{change.field.removeprefix('retraining.')}: {_said(change.before)} -> {_said(change.after)}"
-            self._log(by, "info", f"{told} ({why})" if why else told)
+            if change.field != PUSHED:  # that is bookkeeping: the fields themselves are told
+                self._log(by, "info", f"{told} ({why})" if why else told)
             self._change(change)
 
     def _change(self, change: Change) -> None:
@@ -224,10 +184,10 @@ class SimStack:
             self._log(GATEWAY, "warning", shedding(float(change.before), float(change.after)))
         if part in {"gateway", "fallback"}:
             self._plane.set_gateway(self._spec.gateway, self._spec.fallback)
+        if change.field in self._own:
+            self._own[change.field](change.after)
         elif part == "features":
             self._pipeline.change(change, self._spec.features)
-        elif change.field == "retraining.restarted":
-            self._loop.restart()
         elif f"model-{part}" in POOLS:
             pool = POOLS.index(f"model-{part}")
             workload = (self._spec.champion, self._spec.candidate, self._spec.shadow)[pool]

@@ -20,7 +20,7 @@ BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5)
 SECOND = ServiceTime.constant(1.0)
 PATIENT = Gateway(timeout=math.inf, retries=0)
 
-SERVED, BROKEN, GIVEN_UP, BESIDE = range(4)
+SERVED, BROKEN, GIVEN_UP, BESIDE, BROKEN_BESIDE = range(5)
 FAILED, SLOW, OK = range(3)
 
 
@@ -80,6 +80,6 @@ def number_in_system(plane: Plane) -> float:
 
 def sojourns(plane: Plane) -> float:
     """The same from the records: time at replicas, clipped at now, of those that left and of those that are still there."""
-    left = plane.jobs[plane.jobs[:, 6] != BESIDE]
+    left = plane.jobs[~np.isin(plane.jobs[:, 6], (BESIDE, BROKEN_BESIDE))]
     there = np.isin(plane.state.j[:, lay.J_STATE], (1, 2))
     return float((left[:, 5] - left[:, 3]).sum() + (plane.now - plane.state.jf[there, lay.JF_ARRIVAL]).sum())

@@ -1,0 +1,132 @@
+"""Containers of the model servers: memory, CPU, and the ways in which a process dies or slows down.
+
+Memory is a number per pod: what the process takes with its model, what each request in flight takes, and what has leaked, which
+grows with every answer. A container at its limit is killed by the kernel (OOM) and starts again with the kubelet's back-off.
+
+CPU: a busy slot wants one core. Above the limit the CFS quota gives the slots what is there, so that work takes busy over limit
+times as long, and the periods of 100 ms in which the quota ran out count as throttled (Linux kernel, "CFS Bandwidth Control").
+Limits are changed in place (Kubernetes documentation, "Resize CPU and Memory Resources assigned to Containers").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+import simpy
+
+from ...sandbox.model.service import Servers
+from ...sandbox.world.streams import Stream
+from . import layout as lay
+from .fleet import CHAMPION, Fleet, Pod, PodState
+from .plane import Plane
+
+PERIOD = 1.0
+"""Seconds between two looks at memory and CPU."""
+PROCESS = 300.0
+"""MiB of a process with its model."""
+PER_REQUEST = 1.0
+"""MiB of a request that is in service or waits."""
+QUOTA_PERIODS = 10.0
+"""CFS periods per second."""
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What faults do to containers at present, by beat."""
+
+    leaks: dict[str, float] = field(default_factory=dict)  # MiB per answer
+    deadly: dict[str, tuple[float, float]] = field(default_factory=dict)  # by settings: seconds that a process lives, since when
+
+
+class Containers:
+    """Looks after the containers every second.
+
+    Args:
+        env: whose time is drill time.
+        plane: the data plane.
+        fleet: the pods.
+        limits: settings and limits of the containers.
+        seed: of the drill.
+    """
+
+    def __init__(self, env: simpy.Environment, plane: Plane, fleet: Fleet, limits: Callable[[], Servers], seed: int) -> None:
+        self._env = env
+        self._plane = plane
+        self._fleet = fleet
+        self._limits = limits
+        self._luck = Stream(seed, "faults/grey")
+        self._spread = Stream(seed, "faults/crashes")
+        self._drawn = 0
+        self._slow: dict[str, tuple[Pod, float]] = {}
+        self.trouble = Trouble()
+
+    def run(self) -> Generator[simpy.Event, None, None]:
+        """For ever."""
+        while True:
+            yield self._env.timeout(PERIOD)
+            self.look()
+
+    def look(self) -> None:
+        """Memory grows, quotas run out, processes die."""
+        limits, leak = self._limits(), sum(self.trouble.leaks.values())
+        for pod in self._fleet.pods():
+            if pod.frozen or pod.state not in (PodState.READY, PodState.DRAINING):
+                continue
+            self._account(pod, limits.cpu)
+            answers = int(self._plane.state.r[pod.slot, lay.R_SERVED])
+            pod.usage.leaked += leak * (answers - pod.usage.answers)
+            pod.usage.answers = answers
+            if self.memory(pod) >= limits.memory:
+                pod.usage.kills += 1
+                self._fleet.crash(pod, f"OOMKilled: {self.memory(pod):.0f} MiB of {limits.memory:g} MiB")
+            elif limits.settings in self.trouble.deadly and self._is_due(pod, *self.trouble.deadly[limits.settings]):
+                self._fleet.crash(pod, f"exit code 1: settings {limits.settings}: thread pool is exhausted")
+
+    def memory(self, pod: Pod) -> float:
+        """MiB in use; 0 while no process runs."""
+        if pod.state not in (PodState.LOADING, PodState.READY, PodState.DRAINING):
+            return 0.0
+        row = self._plane.state.r[pod.slot]
+        return PROCESS + PER_REQUEST * float(row[lay.R_BUSY] + row[lay.R_WAITING]) + pod.usage.leaked
+
+    def _is_due(self, pod: Pod, lives: float, since: float) -> bool:
+        """Whether a process has lived as long as it can with the present settings: not all of them just as long."""
+        spread = 0.8 + 0.4 * float(self._spread.uniform(pod.ordinal, 1)[0])
+        return pod.state is PodState.READY and self._env.now - max(pod.ready_since, since) >= lives * spread
+
+    def refuse_downloads(self, refused: Callable[[], bool]) -> None:
+        """Set what says whether the host of the artifacts refuses."""
+        self._fleet.refusal = lambda: "503 Service Unavailable from the artifact store" if refused() else ""
+
+    def begin_grey(self, beat: str, factor: float) -> None:
+        """One of the champion's ready replicas, drawn, answers more slowly from now on."""
+        ready = self._fleet.ready(CHAMPION)
+        if ready:
+            pod = ready[int(self._luck.uniform(self._drawn, 1)[0] * len(ready))]
+            self._slow[beat] = (pod, factor)
+            pod.grey = factor
+            self._fleet.pace(pod)
+        self._drawn += 1
+
+    def end_grey(self, beat: str) -> None:
+        """It is itself again."""
+        pod, factor = self._slow.pop(beat, (None, 1.0))
+        if pod is not None and pod.state is not PodState.GONE and pod.grey == factor:
+            pod.grey = 1.0
+            self._fleet.pace(pod)
+
+    def _account(self, pod: Pod, limit: float) -> None:
+        """CPU that was wanted since the look before, and how far the quota goes from now on."""
+        usage, busy = pod.usage, self._plane.busy_seconds(pod.slot)
+        wanted = (busy - usage.busy) / PERIOD
+        usage.busy = busy
+        if limit <= 0.0:
+            slower = 1.0
+        else:
+            usage.periods += QUOTA_PERIODS * PERIOD
+            usage.throttled += QUOTA_PERIODS * PERIOD if wanted > limit else 0.0
+            slower = max(1.0, wanted / limit)
+        if slower != pod.throttled:
+            pod.throttled = slower
+            self._fleet.pace(pod)
