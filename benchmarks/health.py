@@ -6,13 +6,12 @@ many runs counts: another program can only add to a time.
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 
 import numpy as np
+from _lines import Line, run
 from scipy.stats import ks_2samp  # type: ignore[import-untyped]  # has no stubs
 from sklearn.metrics import average_precision_score, roc_auc_score  # type: ignore[import-untyped]  # has no stubs
 
@@ -41,11 +40,8 @@ def least(action: Callable[[], object], runs: int = 50) -> float:
     return 1000.0 * min(times)
 
 
-def main() -> int:
-    """Measure, print, and check if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit with 1 beyond the limits")
-    check = parser.parse_args().check
+def measure() -> Sequence[Line]:
+    """All of them."""
     data, now = load_data(), minutes_of(START)
     wanted = Lineage(data.data_hash, "benchmark", START - dt.timedelta(days=42), START, 0.25, 60)
     version = store.find(wanted.id) or models.train(data, wanted)
@@ -83,10 +79,8 @@ def main() -> int:
         ("the same with scikit-learn",
          least(lambda: (roc_auc_score(labels, judged), average_precision_score(labels, judged)), 10), None),
     )  # fmt: skip
-    for name, time, limit in rows:
-        print(f"{name:<62}{time:9.3f} ms{'' if limit is None else f'   <= {limit:g}'}")
-    return int(check and any(limit is not None and time > limit for _, time, limit in rows))
+    return [Line(f"model health: {name}", time, "ms", limit, least=False) for name, time, limit in rows]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(measure, __doc__)

@@ -9,18 +9,19 @@ ten frames a second. One more client asks for the snapshot twenty times a second
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 import httpx
+from _lines import Line, run
 from websockets.asyncio.client import unix_connect
 
 from drillbox.sandbox.api.folders import SessionInfo, sessions
@@ -123,21 +124,21 @@ def measure() -> Load:
             process.wait(PATIENCE)
 
 
-def main() -> int:
-    """Measure, print, and check if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help=f"exit with 1 below {LEAST:g} frames a second or above {MOST:.0%}")
-    check = parser.parse_args().check
+def lines() -> Sequence[Line]:
+    """What clients get, and what the host takes for it."""
     found = measure()
     slowest, middle = min(found.rates), found.latencies[len(found.latencies) // 2]
     late = found.latencies[int(0.99 * len(found.latencies))]
-    print(f"{CLIENTS} clients of the stream for {SECONDS:g} s, drill at {SPEED:g}x")
-    print(f"frames a second: {slowest:.2f} for the slowest client, {max(found.rates):.2f} for the fastest     >= {LEAST:g}")
-    print(f"a frame: {sum(found.sizes) / len(found.sizes) / 1000:.1f} kB on average")
-    print(f"the host: {found.share:.1%} of a processor     <= {MOST:.0%}")
-    print(f"a snapshot over HTTP: {1000 * middle:.1f} ms in the middle, {1000 * late:.1f} ms for one in a hundred")
-    return int(check and (slowest < LEAST or found.share > MOST))
+    who = f"session host, {CLIENTS} clients of a drill at {SPEED:g}x: "
+    return (
+        Line(f"{who}frames, slowest", slowest, "a second", LEAST),
+        Line(f"{who}frames, fastest", max(found.rates), "a second"),
+        Line(f"{who}a frame", sum(found.sizes) / len(found.sizes) / 1000, "kB"),
+        Line(f"{who}processor", 100.0 * found.share, "%", 100.0 * MOST, least=False),
+        Line(f"{who}snapshot, median", 1000 * middle, "ms"),
+        Line(f"{who}snapshot, 99th", 1000 * late, "ms"),
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(lines, __doc__)

@@ -14,15 +14,16 @@ timeouts and retries, which favours it.
 
 from __future__ import annotations
 
-import argparse
+import math
 import resource
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 import simpy
+from _lines import Line, run
 from numpy.typing import NDArray
 
 from drillbox.sandbox.model.service import Fallback, Gateway
@@ -42,6 +43,7 @@ FACTORS = (1, 4, 16)
 BATCH = 50_000  # requests in one call
 RUNS = 3
 SIMPY_REQUESTS = 50_000
+CIW_REQUESTS = 20_000
 STEP_REQUESTS, STEPS = 120, 3000
 
 LEAST_RATE = 3e6  # logical requests a second
@@ -65,27 +67,6 @@ class Run:
     def rate(self) -> float:
         """Logical requests a second."""
         return self.requests / self.seconds
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table; the limit is a number and whether the value may at least or at most be that."""
-
-    what: str
-    value: float
-    unit: str
-    limit: float | None = None
-    least: bool = True
-
-    @property
-    def holds(self) -> bool:
-        """Whether it is within its limit."""
-        return self.limit is None or (self.value >= self.limit if self.least else self.value <= self.limit)
-
-    def __str__(self) -> str:
-        """As a line of text."""
-        limit = "" if self.limit is None else f"{'>=' if self.least else '<='} {self.limit:g}"
-        return f"{self.what:<58}{self.value:>10.4g} {self.unit:<14}{limit:<9}{'' if self.holds else 'BROKEN'}".rstrip()
 
 
 def service() -> Plane:
@@ -185,11 +166,8 @@ def of_load(load: float) -> tuple[float, list[Line]]:
     return rate, lines
 
 
-def main() -> int:
-    """Measure, print, and check if asked to."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit with 1 if a limit is broken")
-    check = parser.parse_args().check
+def measure() -> Sequence[Line]:
+    """Everything but the peers that are not installed."""
     begin = perf_counter()
     kernel(LOADS[0], BATCH)
     lines = [Line("kernel: compiled or loaded, first call", perf_counter() - begin, "s")]
@@ -202,12 +180,42 @@ def main() -> int:
     lines += [
         Line("SimPy, a process per request: requests", plain / 1e6, "million/s"),
         Line("kernel over SimPy, same queue", rates[LOADS[0]] / plain, "times", LEAST_SIMPY_RATIO),
+        *ciw_lines(rates[LOADS[0]]),
         Line(f"a step of {STEP_REQUESTS} requests", 1e6 * one_step, "microseconds", 1e6 * MOST_STEP, least=False),
         Line(f"a step of {STEP_REQUESTS} requests over as many in one long call", one_step * rates[0.8] / STEP_REQUESTS, "times"),
     ]
-    print(*lines, sep="\n")
-    return int(check and not all(line.holds for line in lines))
+    return lines
+
+
+def ciw_lines(rate: float) -> list[Line]:
+    """The same queue in Ciw, if it is installed (`pip install ciw`): one node of all slots, without timeouts and retries."""
+    try:
+        import ciw  # type: ignore[import-not-found,import-untyped]  # a peer, not a dependency
+    except ImportError:
+        return []
+    servers, capacity = REPLICAS * SLOTS, REPLICAS * QUEUE
+    arrivals = LOADS[0] * CAPACITY
+    span = CIW_REQUESTS / arrivals
+    sigma = math.sqrt(math.log1p(CV * CV))
+    best = math.inf
+    for seed in range(RUNS):
+        ciw.seed(seed)
+        network = ciw.create_network(
+            arrival_distributions=[ciw.dists.Exponential(rate=arrivals)],
+            service_distributions=[ciw.dists.Lognormal(mean=math.log(MEAN) - sigma * sigma / 2.0, sd=sigma)],
+            number_of_servers=[servers],
+            queue_capacities=[capacity],
+        )
+        simulation = ciw.Simulation(network)
+        begin = perf_counter()
+        simulation.simulate_until_max_time(span)
+        best = min(best, perf_counter() - begin)
+    plain = CIW_REQUESTS / best
+    return [
+        Line("Ciw: requests", plain / 1e6, "million/s"),
+        Line("kernel over Ciw, same load", rate / plain, "times", LEAST_SIMPY_RATIO),
+    ]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(measure, __doc__)

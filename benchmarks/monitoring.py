@@ -11,13 +11,13 @@ to a time.
 
 from __future__ import annotations
 
-import argparse
-import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+
+from _lines import Line, run
 
 from drillbox.sandbox.cli.playing import Request, play_headless
 from drillbox.sandbox.engine import Readings
@@ -93,23 +93,20 @@ def measure(scenario: Path, folder: Path) -> Cost:
     return Cost(perf_counter() - begin, wiring.monitor.seconds, wiring.monitor.scrapes)
 
 
-def main() -> int:
-    """Measure, print, and check if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help=f"exit with 1 if the share is above {LIMIT:.0%}")
-    check = parser.parse_args().check
+def shares() -> Sequence[Line]:
+    """The least share of a few drills, and what it is made of."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         scenario = write_scenario(folder)
         measure(scenario, folder)  # fills the caches
         costs = [measure(scenario, folder) for _ in range(RUNS)]
     best = min(costs, key=lambda cost: cost.share)
-    for cost in costs:
-        per_scrape = 1000.0 * cost.monitor / cost.scrapes
-        print(f"drill {cost.drill:.3f} s, monitor {cost.monitor:.3f} s ({per_scrape:.3f} ms a scrape): {cost.share:.1%}")
-    print(f"monitoring takes {best.share:.1%} of a headless drill of {MINUTES} minutes; the limit is {LIMIT:.0%}")
-    return int(check and best.share > LIMIT)
+    return (
+        Line(f"a headless drill of {MINUTES} minutes, Python started", best.drill, "s"),
+        Line("monitoring: a scrape and all rules", 1000.0 * best.monitor / best.scrapes, "ms"),
+        Line("monitoring: share of a headless drill", 100.0 * best.share, "%", 100.0 * LIMIT, least=False),
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(shares, __doc__)

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-SHARED_CACHE = ROOT / ".cache" / "drillbox-tests"
+SHARED_CACHE = Path(os.environ.get("DRILLBOX_TEST_CACHE", ROOT / ".cache" / "drillbox-tests"))
 """What takes seconds to make (flight data, trained models, compiled kernels) and follows from code and data alone: its files are
 named by hashes of both, and written atomically, so that all tests, workers and runs may share it."""
 
