@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help play test lint format bench coverage clean
+.PHONY: help play test lint format bench mutations coverage clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,8 +38,11 @@ format: $(VENV)/.installed-dev ## format the code and fix what can be fixed
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-dev ## run the benchmarks
-	@set -e; for script in benchmarks/[!_]*.py; do echo "drillbox: $$script"; $(BIN)/python $$script; done
+bench: $(VENV)/.installed-dev ## run the benchmarks, one table
+	@$(BIN)/python benchmarks/table.py
+
+mutations: $(VENV)/.installed-dev ## break the engine on purpose, again and again: some test must notice
+	@$(BIN)/python tests/mutations.py
 
 coverage: $(VENV)/.installed-dev ## run the tests and show which lines of which room they miss
 	@$(BIN)/pytest -q -n $(WORKERS) $(if $(WITHOUT),-m "not ($(WITHOUT))") --cov --cov-report=term

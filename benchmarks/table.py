@@ -46,7 +46,8 @@ def page(found: dict[str, list[Line]]) -> str:
     git = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
     named = ", ".join(f"{name} {version}" for name, version in versions().items())
-    about = f"Commit {commit}, {dt.datetime.now(tz=dt.UTC):%Y-%m-%d}; {cpu_model()}, {os.cpu_count()} cores, {platform.system()}; {named}."
+    machine = f"{cpu_model()}, {os.cpu_count()} cores, {platform.system()}"
+    about = f"Commit {commit}, {dt.datetime.now(tz=dt.UTC):%Y-%m-%d}; {machine}; {named}."
     text = [INTRODUCTION, about, "", "| what | value | unit | promised |", "|---|---:|---|---|"]
     for lines in found.values():
         text += [f"| {line.what} | {line.value:.4g} | {line.unit} | {line.promised.replace('<=', '≤').replace('>=', '≥')}"
