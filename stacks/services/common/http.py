@@ -70,6 +70,10 @@ def _answer_errors_as_json(app: FastAPI) -> None:
     async def _http(_request: Request, error: StarletteHTTPException) -> JSONResponse:
         return JSONResponse({"error": str(error.detail)}, error.status_code, headers=error.headers)
 
+    @app.exception_handler(Exception)
+    async def _broken(_request: Request, _error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "the service failed; its log says why"}, 500)
+
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         return JSONResponse({"error": "; ".join(_told(one["loc"], one["msg"]) for one in error.errors())}, 422)
