@@ -11,7 +11,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -29,7 +29,13 @@ from drillbox.wiring import Wiring
 
 ROOT = Path(__file__).parent
 LARGE, SMALL = (120, 36), (80, 24)
-PATIENCE = 60.0
+KINDS = (
+    (LARGE, "", "dark", ()),
+    (SMALL, "-80x24", "dark", ("library", "cockpit", "debrief-score", "replay")),
+    (LARGE, "-light", "light", ("library", "cockpit", "debrief-course")),
+)
+"""Size, ending of the names, theme, and which pictures; none named: all."""
+PATIENCE = 180.0
 """Wall seconds for anything to happen."""
 WHAT_TO_DO = (
     (60.0, "declare", {}),
@@ -48,17 +54,18 @@ class Photographer:
     Args:
         pilot: of the running application.
         folder: where the pictures go.
+        only: names of those that are wanted, without their endings; none: all.
     """
 
-    def __init__(self, pilot: Pilot[int], folder: Path) -> None:
-        self.pilot, self.app, self._folder = pilot, pilot.app, folder
+    def __init__(self, pilot: Pilot[int], folder: Path, only: Sequence[str]) -> None:
+        self.pilot, self.app, self._folder, self._only = pilot, pilot.app, folder, only
 
     async def until(self, holds: Callable[[], bool], what: str) -> None:
         """Wait for a condition."""
         deadline = asyncio.get_running_loop().time() + PATIENCE
         while not holds():
             if asyncio.get_running_loop().time() > deadline:
-                raise TimeoutError(f"waited {PATIENCE:g} s for {what}")
+                raise TimeoutError(f"waited {PATIENCE:g} s for {what}; there is {self.app.screen}")
             await self.pilot.pause(0.05)
 
     async def screen(self, kind: type[Screen[object]]) -> None:
@@ -66,7 +73,9 @@ class Photographer:
         await self.until(lambda: isinstance(self.app.screen, kind), kind.__name__)
 
     async def shoot(self, name: str, settle: float = 0.3) -> None:
-        """Take a picture, some wall seconds after what changed last."""
+        """Take a picture, if it is wanted, some wall seconds after what changed last."""
+        if self._only and not name.startswith(tuple(self._only)):
+            return
         await self.pilot.pause(settle)
         path = self._folder / f"{name}.svg"
         path.write_text(self.app.export_screenshot(), encoding="utf-8")
@@ -139,10 +148,10 @@ async def main(folder: Path) -> None:
             there.mkdir(parents=True, exist_ok=True)
             (Path(place) / name).symlink_to(there, target_is_directory=True)
         os.environ["DRILLBOX_HOME"] = place
-        for size, suffix, theme in ((LARGE, "", "dark"), (SMALL, "-80x24", "dark"), (LARGE, "-light", "light")):
+        for size, suffix, theme, only in KINDS:
             app = DrillboxApp(CockpitBackend(Wiring()), Settings(theme=theme))
             async with app.run_test(size=size) as pilot:
-                await the_drill(Photographer(pilot, folder), suffix)
+                await the_drill(Photographer(pilot, folder, only), suffix)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,7 @@ from drillbox.wiring import Wiring
 SHORT = Wanted("monday-rush", profile="short")
 
 
-@pytest.mark.parametrize("size", [LARGE, SMALL])
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize(("size", "theme"), [(LARGE, "light"), (SMALL, "dark")])
 def test_every_screen_fits_with_its_footer(drill_of_mine: Path, size: tuple[int, int], theme: str) -> None:
     async def play(pilot: Pilot[int], app: DrillboxApp) -> None:
         async def fits(*texts: str) -> None:

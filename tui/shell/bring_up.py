@@ -44,7 +44,7 @@ class BringUpScreen(ShellScreen[Drill | None]):
     BringUpScreen {
         #steps { height: auto; padding: 1 2; }
         #bar { margin: 0 2; width: 1fr; & Bar { width: 1fr; } }
-        #told { margin: 0 2 1 2; height: auto; color: $foreground-muted; }
+        #told { margin: 1 2; height: auto; color: $foreground-muted; }
         #error { display: none; margin: 1 2; padding: 1 2; height: auto; border: round $error; }
         #error.shown { display: block; }
         #page { margin: 0 2; padding: 0 1; height: auto; border: round $warning; border-title-color: $warning; }
@@ -68,6 +68,7 @@ class BringUpScreen(ShellScreen[Drill | None]):
         self.steps: list[StepRow] = []
         self._drill: Drill | None = None
         self._cancelled = Event()
+        self._ready = False  # the thread is done, and the drill goes on
         self._over = False
 
     class Moved(Message):
@@ -128,6 +129,7 @@ class BringUpScreen(ShellScreen[Drill | None]):
                 if now.error or (now.phase is Phase.ENDED and not now.events):
                     raise_error(now.error)
                 if now.phase is not Phase.NEW:
+                    self._ready = True
                     self.post_message(self.Ready())
                     return
                 self._note(now.bringing_up, now.done)
@@ -203,10 +205,12 @@ class BringUpScreen(ShellScreen[Drill | None]):
         return action != "retry" or bool(self.query("#error.shown"))
 
     def action_cancel(self) -> None:
-        """Stop it."""
+        """Stop it. A drill that has begun at this very moment is not wanted either."""
         self._cancelled.set()
         if not self._over:
             self._over = True
+            if self._ready:
+                self.app.run_worker(self._give_up, thread=True, group="give-up")
             self.dismiss(None)
 
     def _paint(self) -> None:
