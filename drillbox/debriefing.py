@@ -11,7 +11,7 @@ from .sandbox.model.events import Alerted, Audience
 from .sandbox.model.units import format_clock, format_duration, format_share
 from .sandbox.reports.figures import asked
 from .sandbox.reports.panels import Panel, health_panels, panels, summary
-from .sandbox.reports.plain import fault_params_text
+from .sandbox.reports.plain import fault_params_text, notes_of
 from .sandbox.reports.scale import scale_of
 from .sandbox.scoring.harm import harm_of
 from .sandbox.scoring.record import Record
@@ -35,6 +35,8 @@ def debrief_of(result: Result, journal: Path) -> Debrief:
         harms=_harms(result),
         moments=tuple(_moments(result)),
         deeds=tuple(_deeds(result)),
+        notes=tuple(_notes(result)),
+        hints=len(result.record.hints),
         explained=result.counterfactuals is not None,
         lanes=(*_faults(result.record, scenario.duration), *_alerts(result.record, scenario.duration)),
         charts=tuple(_chart(panel, result) for panel in (*panels(result), *health_panels(result))),
@@ -99,6 +101,11 @@ def _deeds(result: Result) -> Iterator[Deed]:
     saved = {(one.command.actor, one.command.number): one.saved for one in result.counterfactuals or ()}
     for one in result.record.commands:
         yield Deed(one.at, one.actor, asked(one), one.outcome, one.reason, saved.get((one.actor, one.number)))
+
+
+def _notes(result: Result) -> list[tuple[float, str, str]]:
+    hints = [(at, f"hint {one.hint} of {len(result.scenario.hints)}", one.text) for at, one in result.record.hints]
+    return sorted([*notes_of(result.record), *hints])
 
 
 def _faults(record: Record, duration: float) -> Iterator[Lane]:

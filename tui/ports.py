@@ -182,6 +182,8 @@ class Debrief:
     harms: Mapping[str, Mapping[str, float]]
     moments: tuple[Moment, ...]
     deeds: tuple[Deed, ...]
+    notes: tuple[tuple[float, str, str], ...]  # (drill second, who or which hint, text)
+    hints: int  # that were asked for
     explained: bool  # whether it was looked into what each deed saved
     lanes: tuple[Lane, ...]
     charts: tuple[Chart, ...]

@@ -57,12 +57,14 @@ def test_a_lost_drill_leads_to_its_debrief_and_gives_the_exit_code() -> None:
     async def play(pilot: Pilot[int], app: DrillboxApp) -> None:
         await until_screen(pilot, CockpitScreen)
         session = backend.drills[0].session
+        session.submit("note", {"text": "the crowd is real"})
+        session.submit("hint", {})
         while not session.over:
             session.advance()
         await until_text(pilot, "The drill is over")
         await pilot.press("enter")
         await until_screen(pilot, DebriefScreen)
-        await until_text(pilot, "✗ FAILED")
+        await until_text(pilot, "✗ FAILED", "notes; 1 hint asked for", "you: the crowd is real", "hint 1 of")
         await pilot.press("ctrl+q")
 
     app = drive(play, backend, asked=SHORT)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ...sandbox.model.events import Accepted, Alerted, Changed, Ended, Event, Logged, Observed, Rejected
+from ...sandbox.model.events import Accepted, Alerted, Changed, Ended, Event, Hinted, Logged, Observed, Rejected
 from ..ports import Recording
 
 
@@ -76,7 +76,7 @@ def _when(event: Event) -> float:
 
 def _is_told(event: Event) -> bool:
     match event.body:
-        case Accepted() | Rejected() | Changed() | Ended():
+        case Accepted() | Rejected() | Changed() | Hinted() | Ended():
             return True
         case Alerted(state=state):
             return state in ("firing", "resolved")

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from ...sandbox.model.errors import DrillboxError
-from ...sandbox.model.events import Accepted, Alerted, Changed, Ended, Event, Logged, Rejected
+from ...sandbox.model.events import Accepted, Alerted, Changed, Ended, Event, Hinted, Logged, Rejected
 from ...sandbox.model.units import format_clock, format_duration
 from ..cockpit.words import change_text
 from ..cockpit.words import params as given
@@ -278,6 +278,8 @@ def _line(event: Event) -> Content | None:
         case Logged(_, component, severity, text):
             style = "$text-warning" if severity == "warning" else "$text-error"
             return Content.assemble(clock, ("· ", style), (f"{component}: {text}", "$foreground-muted"))
+        case Hinted(_, hint, text):
+            return Content.assemble(clock, ("? ", "$text-accent"), f"hint {hint}: {text}")
         case Ended(reason):
             return Content.assemble(clock, ("■ ", ""), f"the drill is over: {reason}")
     return None

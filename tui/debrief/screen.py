@@ -166,6 +166,7 @@ def _panes(debrief: Debrief) -> Iterable[TabPane]:
         _card("objectives", words.goals(debrief)),
         _card("times", words.moments(debrief)),
         _card("what it cost", words.harms(debrief)),
+        *([_card(words.about_notes(debrief), words.notes(debrief))] if debrief.notes else []),
     )
     yield TabPane("1 score", score, id="score")
     yield TabPane("2 course", CourseView(debrief), id="course")

@@ -97,6 +97,19 @@ def moments(debrief: Debrief) -> Content:
     return Content.assemble(*parts).rstrip()
 
 
+def about_notes(debrief: Debrief) -> str:
+    """The title of the notes, with the number of hints."""
+    return "notes" if not debrief.hints else f"notes; {debrief.hints} hint{'s' if debrief.hints > 1 else ''} asked for"
+
+
+def notes(debrief: Debrief) -> Content:
+    """Notes that were taken, and hints that were asked for."""
+    parts: list[Part] = []
+    for at, who, text in debrief.notes:
+        parts += [(f"{format_clock(at):>6} ", "$foreground-muted"), (f"{who}: ", "bold"), f"{text}\n"]
+    return Content.assemble(*parts).rstrip()
+
+
 def harms(debrief: Debrief) -> Content:
     """What it cost, by part: a column for you, idle and reference."""
     who = [name for name in WHO if name in debrief.harms]
