@@ -1,0 +1,81 @@
+"""What the load generator answers: health, metrics, its ledger, and its controls."""
+
+from __future__ import annotations
+
+from fastapi import Depends, FastAPI, HTTPException
+from pydantic import BaseModel
+
+from ..common.http import DENIED, guard, new_app
+from .service import Generator
+from .settings import ClientsOrder, SpikeOrder, Start
+
+
+class Sums(BaseModel):
+    """The ledger: decided requests that were scheduled at t >= 0; `in_flight` are those of any time that are not decided."""
+
+    t: float
+    failed: int
+    slow: int
+    ok: int
+    prediction_cost: float
+    in_flight: int
+    finished: bool
+
+
+def build(generator: Generator) -> FastAPI:
+    """The application."""
+    app = new_app("load generator", generator.why_unready, generator)
+    allowed = [Depends(guard(generator.settings.token))]
+
+    @app.get("/ledger")
+    async def ledger() -> Sums:
+        """The outcome so far."""
+        counts, sender = generator.ledger.counts(), generator.sender
+        return Sums(
+            t=sender.now(),
+            failed=counts.failed,
+            slow=counts.slow,
+            ok=counts.ok,
+            prediction_cost=counts.prediction_cost,
+            in_flight=generator.ledger.in_flight,
+            finished=generator.plan.finished,
+        )
+
+    @app.put("/control/start", dependencies=allowed, responses=DENIED)
+    async def start(order: Start) -> None:
+        """The drill begins at that time."""
+        try:
+            generator.start(order.origin)
+        except ValueError as error:
+            raise HTTPException(409, str(error)) from None
+
+    @app.put("/control/spikes/{name}", dependencies=allowed, responses=DENIED)
+    async def begin_spike(name: str, order: SpikeOrder) -> None:
+        """More clients."""
+        generator.begin_spike(name, order)
+
+    @app.delete("/control/spikes/{name}", dependencies=allowed, responses=DENIED)
+    async def end_spike(name: str, at: float | None = None) -> None:
+        """They go, now or at a drill time."""
+        try:
+            generator.end_spike(name, at)
+        except KeyError:
+            raise HTTPException(404, f"there is no spike {name!r}") from None
+
+    @app.put("/control/clients", dependencies=allowed, responses=DENIED)
+    async def set_clients(order: ClientsOrder) -> None:
+        """Clients behave like this."""
+        generator.set_clients(order)
+
+    @app.delete("/control/clients", dependencies=allowed, responses=DENIED)
+    async def usual_clients() -> None:
+        """Clients behave as usual."""
+        generator.set_clients(None)
+
+    @app.put("/control/finish", dependencies=allowed, responses=DENIED)
+    async def finish(limit: float = 60.0) -> Sums:
+        """No new requests; the ledger when all in flight are decided, at the latest after so many seconds."""
+        await generator.drain(limit)
+        return await ledger()
+
+    return app
