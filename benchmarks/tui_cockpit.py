@@ -2,8 +2,8 @@
 
 A session host plays monday-rush; the cockpit runs in a process of its own at a pseudo-terminal of 120 by 36 cells.
 
-- First paint: from the start of the process to the first panel on the terminal, Python and imports included, and to the drill's own
-  numbers.
+- First paint: from the start of the process to the first panel on the terminal, Python and imports included, and to the
+  numbers of the drill.
 - Key to reaction: from `]` to the next chart's title, at 60x, where the cockpit gets ten pictures a second.
 - Share of a processor: the cockpit's own, over ten seconds each, paused, at 1x and at 60x.
 - Memory: the resident set of a cockpit that is shown 24 hours of drill, an observation every 5 s and a log line with each.

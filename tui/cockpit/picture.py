@@ -21,6 +21,8 @@ from ...sandbox.model.events import (
     Registered,
     Rejected,
 )
+from ...sandbox.model.params import Value
+from ...sandbox.model.service import ServiceSpec, fields_of, with_fields
 from ...sandbox.session import Snapshot
 from . import fleet as pods
 from .budgets import Sample
@@ -36,9 +38,6 @@ MOST_LINES = 2000
 """Log lines, changes and lines of the feed that are kept, of each."""
 MOST_STATES = 50
 """Changes of one alert's state that are kept."""
-
-_BEGINNING = 1.0
-"""Drill seconds until which the desired state is that of the beginning."""
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 """An alert's name and labels."""
@@ -171,18 +170,30 @@ class Picture:
 
 def fold(picture: Picture, snapshot: Snapshot, events: Iterable[Event]) -> Picture:
     """The picture after a snapshot and the events that are new; events that are in it already change nothing."""
-    draft = _Draft(picture, snapshot)
-    for event in events:
+    fresh = list(events)
+    draft = _Draft(picture, snapshot, _before(snapshot.spec, fresh))
+    for event in fresh:
         if event.number > draft.last:
             draft.take(event)
     return draft.done()
 
 
+def _before(spec: ServiceSpec, events: Iterable[Event]) -> ServiceSpec:
+    """The desired state before the events that led to `spec`: what is needed by who joins a drill late."""
+    first: dict[str, Value] = {}
+    for event in events:
+        if isinstance(event.body, Changed):
+            first.setdefault(event.body.field, event.body.before)
+    known = {path for path, _ in fields_of(spec)}
+    return with_fields(spec, {path: value for path, value in first.items() if path in known})
+
+
 class _Draft:
     """A picture in the making: lists, so that a batch of events costs no more than its length."""
 
-    def __init__(self, picture: Picture, snapshot: Snapshot) -> None:
+    def __init__(self, picture: Picture, snapshot: Snapshot, first_spec: ServiceSpec) -> None:
         self._before = picture
+        self._first_spec = first_spec
         self._snapshot = snapshot
         self.last = picture.last
         self._pager = picture.pager or snapshot.pager
@@ -250,25 +261,17 @@ class _Draft:
         self._samples.append(Sample(at, body))
 
     def _first_fleet(self, body: Observed) -> Fleet:
-        """Replicas that were there when the drill began. Of other pools only a look at the very beginning tells."""
-        spec = self._snapshot.spec
+        """Replicas that were there when the drill began."""
+        spec = self._first_spec
         ready = round(body.slis.get("replicas", spec.champion.replicas))
-        if self._snapshot.now > _BEGINNING:
-            return pods.initial(pods.POOLS[0], ready, spec.champion.version)
         return {
-            **pods.initial(pods.POOLS[0], ready - spec.candidate.replicas, spec.champion.version),
+            **pods.initial(pods.POOLS[0], max(0, ready - spec.candidate.replicas), spec.champion.version),
             **pods.initial(pods.POOLS[1], spec.candidate.replicas, spec.candidate.version),
             **pods.initial(pods.POOLS[2], spec.shadow.replicas, spec.shadow.version),
         }
 
     def _change(self, event: Event, change: Changed) -> None:
         self._changes.append(Change(event.number, event.at, change))
-        if change.field == "champion.version" and not any(one.body.field == change.field for one in self._changes[:-1]):
-            before = str(change.before)  # known only now if the drill was joined late
-            self._fleet = {
-                name: replace(one, version=before) if one.since == 0.0 and one.pool == pods.POOLS[0] else one
-                for name, one in self._fleet.items()
-            }
         self._say(event, "change", f"{change_text(change)} by {change.by}" + (f": {change.why}" if change.why else ""))
 
     def _alert(self, event: Event, body: Alerted) -> None:

@@ -55,10 +55,10 @@ class Pool:
 
     @property
     def weights(self) -> Mapping[str, float]:
-        """Share of all requests by version: the pool's own, spread over its ready replicas."""
+        """Share of all requests by version: the pool's own, spread over its ready replicas, if it has any."""
         ready = Counter(one.version or self.wanted.version for one in self.replicas if one.state is ReplicaState.READY)
         if not ready:
-            return {self.wanted.version: 0.0}
+            return {self.wanted.version: self.weight}
         return {version: self.weight * count / ready.total() for version, count in ready.items()}
 
 
@@ -153,7 +153,7 @@ def _policy(spec: ServiceSpec) -> Iterator[str]:
     """What the gateway does, as far as it is worth a line."""
     gateway = spec.gateway
     budget = format_share(round(gateway.retry_budget, 4))
-    yield f"timeout {format_duration(gateway.timeout)} · retries {gateway.retries} · budget {budget}"
+    yield f"timeout {format_duration(gateway.timeout)}, retries {gateway.retries}, budget {budget}"
     if gateway.shed > 0:
         yield f"▲ sheds {format_share(gateway.shed)} of the requests"
     if spec.fallback.value != "off":
@@ -174,16 +174,11 @@ def _pool(pool: Pool, picture: Picture, width: int) -> Iterator[Row]:
         shown = f"{share} copy" if pool.mirrored else share
         note = f"{pool.ready}/{pool.wanted.replicas} ready" if index == 0 else ""
         head = f"├─{shown}─ "
-        bar = "▇" * round(weight * 6)
         name = f"{pool.role} {version}"
-        room = max(1, width - len(head) - len(name) - 7 - len(note))
+        room = max(0, width - len(head) - len(name) - len(note) - 2)
+        bar = "▇" * round(weight * min(6, room))
         text = Content.assemble(
-            (head, MUTED),
-            (name, "bold"),
-            " ",
-            (f"{bar:<6}", "$text-primary"),
-            " " * room,
-            (note, MUTED),
+            (head, MUTED), (name, "bold"), " ", (bar, "$text-primary"), " " * (room - len(bar) + 1), (note, MUTED)
         )
         yield Row(("version", version), text, f"{name}: {share.strip()} of the requests, {note}")
     groups: dict[Mark, list[str]] = {}

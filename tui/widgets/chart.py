@@ -138,7 +138,9 @@ def _plot_row(
         else:
             cells.append(("╌", "$text-warning") if limit else (" ", ""))
     if limit and note:
-        _write_over(cells, f" {note} ")
+        for text in (note, note.partition(": ")[2]):
+            if text and _write_over(cells, f" {text} "):
+                break
     return [*_runs(cells)]
 
 
@@ -160,12 +162,13 @@ def _names(plot: Plot, spread: Sequence[Sequence[Span | None]], rows: int, width
     return found
 
 
-def _write_over(cells: list[tuple[str, str]], text: str) -> None:
-    """Write a text over a line, as far to the right as nothing is drawn over it there."""
+def _write_over(cells: list[tuple[str, str]], text: str) -> bool:
+    """Write a text over a line, as far to the right as nothing is drawn over it there; whether there was room."""
     for begin in range(len(cells) - len(text) - 1, -1, -1):
         if all(cells[begin + index][0] == "╌" for index in range(len(text))):
             cells[begin : begin + len(text)] = [(char, "$text-warning") for char in text]
-            return
+            return True
+    return False
 
 
 def _runs(cells: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -71,6 +71,7 @@ class Rows(ScrollView, can_focus=True):
         padding: 0 1;
         scrollbar-size-vertical: 1;
         scrollbar-size-horizontal: 0;
+        scrollbar-gutter: stable;
         overflow-x: hidden;
         &:focus { border: round $border; border-title-color: $text; border-title-style: bold; }
         scrollbar-color: $foreground 20%;

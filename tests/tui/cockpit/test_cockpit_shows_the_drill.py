@@ -68,7 +68,7 @@ def test_the_service_is_a_tree_with_the_state_of_each_component_and_replica(rush
         told = stage.panel("service")
         for text in ("clients", "gateway", "▲ warns", "champion v1", "4/4 ready", "100%", "autoscaler", "3 to 4 at 60%"):
             assert text in told
-        for text in ("feature store", "feature pipeline", "labels", "retraining", "timeout 600ms"):
+        for text in ("feature store", "feature pipeline", "labels", "retraining", "timeout 600ms, retries 1"):
             assert text in told
         assert any(line.endswith("1 2 3 4") for line in told.split("\n"))
 

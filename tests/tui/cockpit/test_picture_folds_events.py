@@ -127,6 +127,17 @@ def test_each_line_of_a_life_has_its_state(snapshot: Snapshot, severity: str, te
     assert replica_mark(seen.fleet[name], 10.0).word
 
 
+def test_a_candidate_that_was_there_at_first_is_known_to_who_joins_late(snapshot: Snapshot) -> None:
+    spec = replace(snapshot.spec, candidate=replace(snapshot.spec.candidate, version="v2", replicas=0))
+    gone = [Changed("candidate.replicas", 1, 0, "you"), Changed("gateway.canary_weight", 0.1, 0.0, "you")]
+    seen = fold(Picture(), replace(snapshot, spec=spec), told(Observed({"replicas": 3.0}, {}, {}), *gone))
+    assert {name: one.version for name, one in seen.fleet.items()} == {
+        "model-champion-1": "v1",
+        "model-champion-2": "v1",
+        "model-candidate-1": "v2",
+    }
+
+
 def test_a_version_that_was_there_before_a_rollout_is_known_to_who_joins_late(snapshot: Snapshot) -> None:
     seen = fold(
         Picture(),
