@@ -21,7 +21,7 @@ KEYS = {
     "logs": ("7",),
     "act": ("a",),
     "form": ("x",),
-    "component": ("3", "down", "enter"),
+    "component": ("3", "enter"),
     "alert": ("2", "enter"),
     "leave": ("q",),
 }
