@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TextIO
 
@@ -52,7 +53,9 @@ class Records:
             self._file.writelines(f"{line}\n" for line in lines)
             self._file.flush()
         except OSError as error:
-            self._file = None
+            file, self._file = self._file, None
+            with contextlib.suppress(OSError):
+                file.close()
             return f"{self._path} cannot be written any more: {error.strerror}"
         return ""
 
