@@ -89,7 +89,7 @@ PLATFORM = (
         "model-server",
         "Change the limits of each model server's container, in place; a process beyond its memory limit is killed.",
         (
-            Param("memory", Kind.FACTOR, "MiB", optional=True, minimum=128.0, maximum=65536.0),
+            Param("memory", Kind.FACTOR, "memory in MiB", optional=True, minimum=128.0, maximum=65536.0),
             Param("cpu", Kind.FACTOR, "cores; 0: no limit", optional=True, minimum=0.0, maximum=64.0),
         ),
         ("servers.memory", "servers.cpu"),

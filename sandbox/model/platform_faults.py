@@ -16,7 +16,7 @@ MEMORY_LEAK = Fault(
     "pods.memory_leak",
     "model-server",
     "Each answered request leaves memory behind in its model server, which is killed at its memory limit and starts again.",
-    (Param("leak", Kind.FACTOR, "MiB that a request leaves behind", minimum=0.0, maximum=100.0),),
+    (Param("leak", Kind.FACTOR, "memory in MiB that a request leaves behind", minimum=0.0, maximum=100.0),),
 )
 CPU_THROTTLING = Fault(
     "pods.cpu_throttling",

@@ -42,6 +42,7 @@ VIEWS: dict[str, View] = {
         View("feature", "distribution of a feature as it is served, against the training data", "feature", ONLINE),
         View("rows", "the last flights asked about: features as served, score, and the label where it is known"),
         View("freshness", "age of the values of each source in the feature store"),
+        View("replicas", "every replica: node, version, state, restarts, memory, and the work that an answer takes there"),
         View("slices", "quality of the champion per slice of the flights whose label is known"),
         View("runs", "runs of the retraining loop: trigger, data, result and reason", lists=True),
         View("version", "lineage of a version: training window, data, code, quality in sample", "version"),

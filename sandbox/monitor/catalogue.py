@@ -130,7 +130,7 @@ def _cost_rate() -> Expr:
 
 
 def _down() -> Expr:
-    return OrZero(Aggregate("count", Binary(Operation.EQUAL, Instant(Selector("up")), 0.0)))
+    return sum_of(Binary(Operation.SUBTRACT, 1.0, Instant(Selector("up"))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ MEASURES: dict[str, Measure] = {
     ),
     "called_late": Measure("max", lambda: _worst("quality_monitor_called_late")),
     "cost_share": Measure(f"ratio_{_RATED}", lambda: _divide(_cost_rate(), _gauge("service_cost_budget_dollars_per_hour"))),
-    "targets_down": Measure("count", _down),
+    "targets_down": Measure("sum", _down),
     "scrape_seconds": Measure("max", lambda: _worst("scrape_duration_seconds")),
     "series": Measure("max", lambda: _worst("prometheus_tsdb_head_series")),
     "model_age": Measure("max", lambda: _worst("quality_monitor_model_age_seconds")),

@@ -58,6 +58,7 @@ class Containers:
         self._luck = Stream(seed, "faults/grey")
         self._spread = Stream(seed, "faults/crashes")
         self._drawn = 0
+        self._leaked = self._limited = False  # ever
         self._slow: dict[str, tuple[Pod, float]] = {}
         self.trouble = Trouble()
 
@@ -70,13 +71,12 @@ class Containers:
     def look(self) -> None:
         """Memory grows, quotas run out, processes die."""
         limits, leak = self._limits(), sum(self.trouble.leaks.values())
+        if not self._is_strained(limits):
+            return
         for pod in self._fleet.pods():
             if pod.frozen or pod.state not in (PodState.READY, PodState.DRAINING):
                 continue
-            self._account(pod, limits.cpu)
-            answers = int(self._plane.state.r[pod.slot, lay.R_SERVED])
-            pod.usage.leaked += leak * (answers - pod.usage.answers)
-            pod.usage.answers = answers
+            self._account(pod, limits.cpu, leak)
             if self.memory(pod) >= limits.memory:
                 pod.usage.kills += 1
                 self._fleet.crash(pod, f"OOMKilled: {self.memory(pod):.0f} MiB of {limits.memory:g} MiB")
@@ -89,6 +89,15 @@ class Containers:
             return 0.0
         row = self._plane.state.r[pod.slot]
         return PROCESS + PER_REQUEST * float(row[lay.R_BUSY] + row[lay.R_WAITING]) + pod.usage.leaked
+
+    def _is_strained(self, limits: Servers) -> bool:
+        """Whether anything can happen to a container: in most drills never, and a look costs time per pod."""
+        self._leaked |= bool(self.trouble.leaks)
+        self._limited |= limits.cpu > 0.0
+        if self._leaked or self._limited or limits.settings in self.trouble.deadly:
+            return True
+        room = self._plane.state.r[:, [lay.R_CONCURRENCY, lay.R_QUEUE]].sum(axis=1).max()
+        return bool(PROCESS + PER_REQUEST * float(room) >= limits.memory)
 
     def _is_due(self, pod: Pod, lives: float, since: float) -> bool:
         """Whether a process has lived as long as it can with the present settings: not all of them just as long."""
@@ -116,14 +125,18 @@ class Containers:
             pod.grey = 1.0
             self._fleet.pace(pod)
 
-    def _account(self, pod: Pod, limit: float) -> None:
-        """CPU that was wanted since the look before, and how far the quota goes from now on."""
+    def _account(self, pod: Pod, limit: float, leak: float) -> None:
+        """What was used since the look before, and how far the CPU quota goes from now on."""
         usage, busy = pod.usage, self._plane.busy_seconds(pod.slot)
-        wanted = (busy - usage.busy) / PERIOD
-        usage.busy = busy
-        if limit <= 0.0:
-            slower = 1.0
-        else:
+        answers = int(self._plane.state.r[pod.slot, lay.R_SERVED])
+        wanted, answered = (busy - usage.busy) / PERIOD, answers - usage.answers
+        seen = self._env.now - usage.seen < 1.5 * PERIOD
+        usage.busy, usage.answers, usage.seen = busy, answers, self._env.now
+        if not seen:  # nobody looked for a while, or the pod is new: what it used then does not count
+            return
+        usage.leaked += leak * answered
+        slower = 1.0
+        if limit > 0.0:
             usage.periods += QUOTA_PERIODS * PERIOD
             usage.throttled += QUOTA_PERIODS * PERIOD if wanted > limit else 0.0
             slower = max(1.0, wanted / limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -44,12 +45,13 @@ class PodState(StrEnum):
 
 @dataclass(slots=True)
 class Usage:
-    """What a container has used: `leaked` in MiB, counts of answers, kills and CFS periods, `busy` slot-seconds, as last read."""
+    """What a container has used: `leaked` in MiB, kills, CFS periods; answers and `busy` slot-seconds as `seen` last."""
 
     leaked: float = 0.0
     answers: int = 0
     kills: int = 0
     busy: float = 0.0
+    seen: float = -math.inf
     periods: float = 0.0
     throttled: float = 0.0
 

@@ -98,7 +98,9 @@ class SimStack:
         )
         begins = self._service.world.draws.calendar(0.0)
         self._loop: RetrainingLoop = RetrainingLoop(steering, workshop, self._quality, begins, scenario.world.pace)
-        self._views: Views = Views(self._service, self._pipeline.store, self._quality, self._book, self._loop)
+        self._views: Views = Views(
+            self._service, self._pipeline.store, self._quality, self._book, self._loop, self._fleet, platform
+        )
         clients = scenario.world.clients
         parts = Parts(steering, platform, self._plane, self._rate, clients, self._pipeline, self._quality, self._loop, scaler)
         self._faults: Faults = Faults(parts)
@@ -160,6 +162,8 @@ class SimStack:
     def _flow(self, until: float) -> None:
         """Let requests arrive and be served up to `until`."""
         now = self._plane.now
+        if until <= now:
+            return  # another event of the same moment
         for start, end, rate in self._rate.pieces(now, until):
             batch = self._service.arrivals(start, end, rate)
             self._plane.advance(end, *batch)

@@ -14,8 +14,11 @@ from ...sandbox.model.features import ONLINE, SOURCES
 from ...sandbox.model.views import VIEWS, Cell, Table
 from ...sandbox.world.calendar import moment_of
 from ...sandbox.world.data import FEATURES
+from . import layout as lay
 from .feature_store import FeatureStore
+from .fleet import Fleet
 from .model_book import ModelBook
+from .platform import Platform
 from .quality import QualityMonitor
 from .retraining import RetrainingLoop
 from .service import Service
@@ -28,9 +31,18 @@ class Views:
     """Tables of the present state."""
 
     def __init__(
-        self, service: Service, store: FeatureStore, monitor: QualityMonitor, book: ModelBook, loop: RetrainingLoop
+        self,
+        service: Service,
+        store: FeatureStore,
+        monitor: QualityMonitor,
+        book: ModelBook,
+        loop: RetrainingLoop,
+        fleet: Fleet,
+        platform: Platform,
     ) -> None:
         self._service = service
+        self._fleet = fleet
+        self._platform = platform
         self._store = store
         self._monitor = monitor
         self._book = book
@@ -46,6 +58,7 @@ class Views:
             "feature": self._feature,
             "rows": self._rows,
             "freshness": self._freshness,
+            "replicas": self._replicas,
             "slices": self._slices,
             "version": self._version,
             "runs": self._runs,
@@ -110,6 +123,19 @@ class Views:
             rows.append((source, known, round(age / 60.0)))
         now = moment_of(self._monitor.now).isoformat(sep=" ", timespec="minutes")
         return Table("Values in the feature store", ("source", "of the hour", "minutes old"), tuple(rows), {"now": now})
+
+    def _replicas(self, _subject: str) -> Table:
+        plane, platform = self._service.plane, self._platform
+        rows = []
+        for pod in self._fleet.pods():
+            served = int(plane.state.r[pod.slot, lay.R_SERVED])
+            work = None if not served else round(plane.busy_seconds(pod.slot) / served * 1000.0)
+            memory = round(platform.containers.memory(pod))
+            rows.append((pod.name, pod.node or None, pod.version, pod.state.value, pod.restarts, memory, served, work))
+        columns = ("replica", "node", "version", "state", "restarts", "memory MiB", "answers", "ms of work per answer")
+        down = [name for name, ready in platform.nodes.ready().items() if not ready]
+        facts: dict[str, Cell] = {"replicas": len(rows), "nodes not ready": ", ".join(down) or None}
+        return Table("Replicas", columns, tuple(rows), facts)
 
     def _slices(self, _subject: str) -> Table:
         rows = []

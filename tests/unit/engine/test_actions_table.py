@@ -13,6 +13,7 @@ from drillbox.sandbox.model.errors import nearest
 from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.features import ONLINE, listed
 from drillbox.sandbox.model.params import Kind, Param, ParamError, Value, parse_params
+from drillbox.sandbox.model.platform import ARTIFACTS, LABELS, NODES
 from drillbox.sandbox.model.retraining import WAITS
 from drillbox.sandbox.model.service import (
     Approval,
@@ -20,7 +21,10 @@ from drillbox.sandbox.model.service import (
     Fallback,
     Features,
     Gateway,
+    Monitoring,
+    Platform,
     Retraining,
+    Servers,
     ServiceSpec,
     Workload,
     differences,
@@ -54,6 +58,16 @@ SPEC = st.builds(
         stage=st.sampled_from(["", "run-1: training", f"run-1: {WAITS}"]),
     ),
     st.sampled_from(Fallback),
+    st.builds(Servers, SHARE, SHARE, st.sampled_from(ARTIFACTS), st.sampled_from(["usual", "revision-2"])),
+    st.builds(
+        Platform,
+        st.sets(st.sampled_from(NODES)).map(listed),
+        st.just(""),
+        SHARE,
+        SHARE,
+        st.sampled_from(["", "gateway.threshold=0.4", "gateway.timeout=3.0;servers.cpu=1.5", "servers.settings=revision-3"]),
+    ),
+    st.builds(Monitoring, st.sets(st.sampled_from(LABELS)).map(listed)),
 )
 PARAMS = [param for action in ACTIONS.values() for param in action.params]
 PARAMS += [param for fault in FAULTS.values() for param in fault.params]

@@ -31,6 +31,7 @@ class Weather:
     strange: float | None = (
         None  # how far data, labels and quality are from what training knew, 0 to 1; None: nothing is exported
     )
+    strained: float | None = None  # how far the platform is from health, 0 to 1; None: nothing is exported
 
 
 @dataclass
@@ -44,6 +45,9 @@ class Pod:
     failed: float = 0.0
     rules: float = 0.0
     restarts: float = 0.0
+    periods: float = 0.0
+    throttled: float = 0.0
+    kills: float = 0.0
 
 
 @dataclass
@@ -79,10 +83,36 @@ class SyntheticDrill:
                 self._add_pod(found, pod, ready=index >= weather.restarting)
         found[Series.of("kube_deployment_spec_replicas", deployment="model-champion")] = float(weather.pods)
         found[Series.of("service_cost_dollars_total", item="replicas")] = self.dollars
+        if weather.strained is not None:
+            self._add_platform(found, weather.strained)
         if weather.strange is not None:
             self._add_model(found, weather.strange)
         series = tuple(found)
         return Scrape(at, self.known.setdefault(series, series), np.array(list(found.values())))
+
+    def _add_platform(self, found: dict[Series, float], strained: float) -> None:
+        """What containers, nodes, price list and scrapers export."""
+        for i, pod in enumerate(self.pods):
+            pod.periods += 50.0
+            pod.throttled += 50.0 * strained * float(self.rng.uniform(0.5, 1.0))
+            pod.kills += float(strained > 0.5 and i == 0)
+            values = {
+                "container_memory_working_set_bytes": (0.3 + 0.69 * strained) * 2.0**30,
+                "container_spec_memory_limit_bytes": 2.0**30,
+                "container_oom_events_total": pod.kills,
+                "container_cpu_cfs_periods_total": pod.periods,
+                "container_cpu_cfs_throttled_periods_total": pod.throttled,
+            }
+            found |= {Series.of(name, pod=pod.name, deployment=pod.deployment): value for name, value in values.items()}
+            found[Series.of("up", job="model-server", instance=pod.name)] = float(strained < 0.5 or i > 0)
+            found[Series.of("scrape_duration_seconds", job="model-server", instance=pod.name)] = 0.01 + strained
+        for node in ("node-1", "node-2"):
+            ready = node == "node-1" or strained < 0.5
+            found[Series.of("kube_node_status_condition", condition="Ready", node=node, status="true")] = float(ready)
+        found[Series.of("service_cost_budget_dollars_per_hour")] = 4.0 - 3.8 * strained
+        found[Series.of("prometheus_tsdb_head_series")] = 400.0 + 50_000.0 * strained
+        found[Series.of("model_server_client_work_seconds_total", client="partner")] = self.pods[0].busy * 0.1
+        found[Series.of("quality_monitor_called_late")] = strained
 
     def _add_model(self, found: dict[Series, float], strange: float) -> None:
         """What feature store and quality monitor export."""

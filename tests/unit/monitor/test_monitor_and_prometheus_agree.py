@@ -54,6 +54,9 @@ COURSES: dict[str, list[Weather]] = {
         *([CALM] * 10 + [Weather(strange=0.1)] * 30 + [Weather(strange=0.8)] * 90 + [CALM] * 5 + [Weather(strange=0.0)] * 40),
     ],
     "no requests, then some that fail": [NOBODY] * 50 + [Weather(rate=20.0, failing=0.9)] * 30 + [NOBODY] * 70,
+    "a platform under strain": [
+        *([CALM] * 10 + [Weather(strained=0.1)] * 30 + [Weather(strained=0.9)] * 30 + [Weather(strained=0.0)] * 20),
+    ],
     "the gateway restarts and is not seen": [
         *([CALM] * 40 + [RESTARTED] + [STORM] * 10),
         *([Weather(down=True)] * 3 + [STORM] * 20 + [RESTARTED] + [CALM] * 40),
