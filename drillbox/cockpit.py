@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PATIENCE = 2.0
 """Wall seconds that a host has to tell how its drill stands."""
 NEEDS = {
-    "sim": "about 0.5 GB of memory; the first time some 50 MB of disk for the data, and a minute to train the model",
+    "sim": "about 0.4 GB of memory and 10 MB of disk; the first time it reads the data and trains the model, some seconds",
 }
 """What a stack takes."""
 

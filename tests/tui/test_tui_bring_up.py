@@ -44,7 +44,7 @@ def test_each_step_is_shown_with_its_share_and_what_it_takes() -> None:
     backend = SlowBackend()
 
     async def play(pilot: Pilot[int], _app: DrillboxApp) -> None:
-        await until_text(pilot, "▸ training the model", "40%", "It takes about 0.5 GB of memory")
+        await until_text(pilot, "▸ training the model", "40%", "It takes about 0.4 GB of memory")
         backend.go_on.set()
         await until_screen(pilot, CockpitScreen)
 

@@ -42,6 +42,7 @@ def tmux(drillbox_home: Path) -> Iterator[Callable[..., Tmux]]:
             session.abort("interrupted")
 
 
+@pytest.mark.slow
 def test_from_play_to_a_debrief_by_keys_only(tmux: Callable[..., Tmux], drillbox_home: Path) -> None:
     terminal = tmux(*SHORT, "--speed", "20x")
     terminal.until("Monday noon", "RUNNING", "Objectives")
@@ -90,9 +91,8 @@ def test_a_dead_terminal_loses_nothing(tmux: Callable[..., Tmux], drillbox_home:
     back.until("Keep")
     back.press("C-q")
     assert back.end() == 0
-    assert "the drill goes on; come back with: drillbox, or in plain lines: drillbox attach monday-rush-you-1" in " ".join(
-        back.screen().split()
-    )
+    told = "".join(back.screen().split())  # it wraps anywhere
+    assert "comebackwith:drillbox,orinplainlines:drillboxattachmonday-rush-you-1" in told
     assert [info.name for info in sessions()] == ["monday-rush-you-1"]
     assert (drillbox_home / "drills" / "monday-rush-you-1.jsonl").exists()
 
@@ -112,7 +112,7 @@ def test_settings_that_are_wrong_are_told_and_nothing_is_opened(tmux: Callable[.
     (drillbox_home / "settings.toml").write_text('theme = "drak"\n')
     terminal = tmux()
     assert terminal.end() == 2
-    assert "theme: unknown theme 'drak'; did you mean 'dark'?" in " ".join(terminal.screen().split())
+    assert "theme:unknowntheme'drak';didyoumean'dark'?" in "".join(terminal.screen().split())  # it wraps anywhere
 
 
 def test_a_terminal_that_can_show_only_lines_gets_lines(tmux: Callable[..., Tmux]) -> None:
