@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -18,9 +19,14 @@ R = TypeVar("R")
 
 log = logging.getLogger("drillbox.tui")
 
+_PATIENCE = 30.0
+"""Wall seconds that a call waits for the one before it."""
+
 
 class Asking(Screen[R]):
     """A screen that can ask without waiting."""
+
+    _last_turn: threading.Event | None = None
 
     class Answered(Message):
         """A call has come back; `then` shows what it brought."""
@@ -34,6 +40,8 @@ class Asking(Screen[R]):
         call: Callable[[], T],
         then: Callable[[T], object] = lambda _: None,
         refused: Callable[[str], object] | None = None,
+        *,
+        in_order: bool = False,
     ) -> None:
         """Make a call in a thread.
 
@@ -41,16 +49,25 @@ class Asking(Screen[R]):
             call: of the session.
             then: gets its answer, on the thread of the user interface.
             refused: gets the message if there is none; by default it is shown.
+            in_order: whether it must reach the session after those that were asked for in order before.
         """
+        turn = self._last_turn
+        mine = threading.Event()
+        if in_order:
+            self._last_turn = mine
 
         def work() -> None:
             try:
+                if in_order and turn is not None:
+                    turn.wait(_PATIENCE)
                 answer = call()
             except DrillboxError as error:
                 message = str(error)
                 self.post_message(self.Answered(lambda: (refused or self.complain)(message)))
             else:
                 self.post_message(self.Answered(lambda: then(answer)))
+            finally:
+                mine.set()
 
         self.run_worker(work, thread=True, exit_on_error=False, group="asking")
 

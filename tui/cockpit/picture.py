@@ -238,7 +238,8 @@ class _Draft:
                 self._change(event, change)
             case Registered() as version:
                 self._registered.append(version.version)
-                self._say(event, "version", f"{version.version} registered: {version.why}".rstrip(": "))
+                if event.at > 0:  # those that were there before are no news
+                    self._say(event, "version", f"{version.version} registered: {version.why}".rstrip(": "))
             case Alerted() as alert:
                 self._alert(event, alert)
             case Accepted() | Rejected() | Completed() | Failed() as told:

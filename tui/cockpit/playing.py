@@ -73,6 +73,8 @@ class Playing(Asking[Leave]):
         self.actions: Mapping[str, Action] = {}
         self._awaited: set[tuple[str, int]] = set()
         self._over = False
+        self._pause_asked: bool | None = None
+        self._speed_asked: float | None = None
 
     def _deliver(self, picture: Picture) -> None:
         self.post_message(self.Fresh(picture))
@@ -83,6 +85,11 @@ class Playing(Asking[Leave]):
     def played_on(self, picture: Picture) -> None:
         """Take a new picture: tell what became of what was asked for, and of new pages."""
         before, self.picture = self.picture, picture
+        if picture.snapshot is not None:
+            if self._pause_asked is (picture.snapshot.phase is Phase.PAUSED):
+                self._pause_asked = None
+            if self._speed_asked == picture.snapshot.speed:
+                self._speed_asked = None
         self._report()
         if before.snapshot is not None:
             self._call(before.feed[-1].number if before.feed else -1)
@@ -119,7 +126,7 @@ class Playing(Asking[Leave]):
 
     def submit(self, name: str, values: Mapping[str, Value]) -> None:
         """Ask for an action."""
-        self.ask(lambda: self.session.submit(name, dict(values)), self._submitted)
+        self.ask(lambda: self.session.submit(name, dict(values)), self._submitted, in_order=True)
 
     def _submitted(self, command: Command) -> None:
         self._awaited.add((command.actor, command.number))
@@ -144,21 +151,32 @@ class Playing(Asking[Leave]):
             self.notify(f"✓ {order.action}: done", timeout=3)
 
     def action_pause(self) -> None:
-        """Pause, or go on."""
+        """Pause, or go on. Pressed again before the drill has obeyed, it takes that back."""
         snapshot = self.picture.snapshot
         if snapshot is not None:
-            pause = snapshot.phase is not Phase.PAUSED
-            self.ask(lambda: self.session.control(pause=pause), lambda _: self.feed.poke())
+            paused = snapshot.phase is Phase.PAUSED if self._pause_asked is None else self._pause_asked
+            self._pause_asked = not paused
+            self._control(pause=not paused)
 
     def action_speed(self, step: int) -> None:
-        """The next speed up or down."""
+        """The next speed up or down, from the one that was asked for last."""
         snapshot = self.picture.snapshot
         if snapshot is None:
             return
-        now = snapshot.speed or SPEEDS[-1]
+        now = self._speed_asked or snapshot.speed or SPEEDS[-1]
         nearest = min(range(len(SPEEDS)), key=lambda index: abs(SPEEDS[index] - now))
-        speed = SPEEDS[max(0, min(len(SPEEDS) - 1, nearest + step))]
-        self.ask(lambda: self.session.control(speed=speed), lambda _: self.feed.poke())
+        self._speed_asked = SPEEDS[max(0, min(len(SPEEDS) - 1, nearest + step))]
+        self._control(speed=self._speed_asked)
+
+    def _control(self, *, pause: bool | None = None, speed: float | None = None) -> None:
+        def done(_: object) -> None:
+            self.feed.poke()
+
+        def refused(message: str) -> None:
+            self._pause_asked = self._speed_asked = None
+            self.complain(message)
+
+        self.ask(lambda: self.session.control(pause=pause, speed=speed), done, refused, in_order=True)
 
     # --------------------------------------------------------------------------------------------------------- how one leaves
 

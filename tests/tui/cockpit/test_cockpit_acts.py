@@ -211,6 +211,27 @@ def test_pause_and_speed_are_asked_for(short: DrillSession) -> None:
     perform(short, script)
 
 
+def test_keys_that_follow_quickly_are_taken_one_by_one(short: DrillSession) -> None:
+    """The cockpit does not look in between: it counts from what was asked for last."""
+
+    async def script(stage: Stage) -> None:
+        short.control(speed=1.0)
+        await stage.show()
+        for _ in range(4):
+            stage.cockpit.action_speed(1)
+        for _ in range(3):
+            stage.cockpit.action_pause()
+        for name in ("declare", "resolve", "declare"):
+            stage.cockpit.submit(name, {})
+        await stage.until(lambda: all(one.is_finished for one in stage.app.workers if one.group == "asking"))
+        assert (short.speed, short.snapshot().phase) == (20.0, Phase.PAUSED)
+        short.control(pause=False)
+        await stage.play(short.now + 1)
+        assert [action for action, _ in asked(short)] == ["declare", "resolve", "declare"]
+
+    perform(short, script)
+
+
 def test_a_paced_drill_says_why_it_cannot_be_paused(short: DrillSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DrillSession, "paced", property(lambda _: True))
 
