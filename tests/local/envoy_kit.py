@@ -20,7 +20,10 @@ from drillbox.stacks.deploy.envoy.policy import Policy
 from drillbox.stacks.local.envoy import Envoy, explain
 
 INFER = "/v2/models/flights/infer"
-ANSWER = b'{"model_name":"flights","outputs":[]}'
+ANSWER = (
+    b'{"model_name":"flights","model_version":"v1","outputs":[{"name":"score","shape":[1],"datatype":"FP64","data":[0.25]},'
+    b'{"name":"late","shape":[1],"datatype":"BOOL","data":[false]}],"parameters":{"source":"model"}}'
+)
 
 
 def free_address() -> Address:

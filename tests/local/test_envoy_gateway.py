@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
-import shutil
 import sys
 import threading
 import time
@@ -15,13 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from drillbox.sandbox.model.errors import Exit, StackError, UsageError
+from drillbox.sandbox.model.errors import StackError
 from drillbox.sandbox.model.service import Gateway
 from drillbox.sandbox.model.slis import LATENCY_BUCKETS
 from drillbox.sandbox.monitor.catalogue import BUCKETS, MEASURES, bucket_label
 from drillbox.stacks.deploy.envoy.bootstrap import Listen
 from drillbox.stacks.deploy.envoy.policy import Injected, Policy
-from drillbox.stacks.local.envoy import Envoy, explain, find_envoy
+from drillbox.stacks.local.envoy import find_envoy
 
 sys.path.insert(0, str(Path(__file__).parent))
 from envoy_kit import INFER, Replica, Running, free_address, until
@@ -225,38 +223,3 @@ def test_a_taken_port_is_named(tmp_path: Path, gateway: Running) -> None:
         Running(tmp_path / "f", taken).up(Policy(USUAL)),
     ):
         pass
-
-
-def test_a_missing_envoy_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def absent(name: str, *rest: Any) -> Any:
-        if name == "envoy":
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
-    monkeypatch.setattr(shutil, "which", {}.get)
-    with pytest.raises(StackError, match=r"pip install 'drillbox\[local\]'") as caught:
-        find_envoy()
-    assert caught.value.exit_code is Exit.STACK
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    envoy = Envoy(tmp_path / "file", Listen(free_address(), free_address(), free_address()))
-    with pytest.raises(UsageError, match=f"gateway: cannot write {tmp_path}/file"):
-        envoy.write(Policy(USUAL))
-
-
-def test_a_gateway_that_is_not_there_is_a_broken_stack(tmp_path: Path) -> None:
-    envoy = Envoy(tmp_path / "files", Listen(free_address(), free_address(), free_address()))
-    envoy.write(Policy(USUAL))
-    with pytest.raises(StackError, match="does not answer"):
-        envoy.healthy()
-    with pytest.raises(StackError, match="did not take up its configuration within 0.1 s"):
-        envoy.wait_applied(0.1)
-    with pytest.raises(StackError, match="Envoy has ended"):
-        envoy.wait_ready(5.0, alive=lambda: False)
-    assert "it wrote nothing" in str(explain(""))
-    envoy.close()
