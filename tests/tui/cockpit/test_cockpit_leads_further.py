@@ -34,17 +34,15 @@ async def jump(stage: Stage, name: str) -> str:
     return shown(stage)
 
 
-@pytest.mark.parametrize("which", ["rush", "storm"])
-def test_everything_that_can_be_jumped_to_has_rows(which: str, request: pytest.FixtureRequest) -> None:
-    session: DrillSession = request.getfixturevalue(which)
-    seen = fold(Picture(), session.snapshot(), session.events())
-    found = targets(seen, session.catalogue().metrics)
+def test_everything_that_can_be_jumped_to_has_rows(rush: DrillSession) -> None:
+    seen = fold(Picture(), rush.snapshot(), rush.events())
+    found = targets(seen, rush.catalogue().metrics)
     assert len({row.key for row in found}) == len(found) > 60
     for row in found:
         assert isinstance(row.key, tuple)
         detail = detail_of((row.key[0], row.key[1]), seen)
         assert detail is not None, row.key
-        tables: dict[Asked, object] = {asked: session.look(*asked) for asked in detail.views}
+        tables: dict[Asked, object] = {asked: rush.look(*asked) for asked in detail.views}
         rows = list(detail.rows(seen, tables, 76))  # type: ignore[arg-type]  # tables only
         assert rows or detail.expr, row.key
         assert not any("asking" in one.plain for one in rows)
