@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -188,7 +189,8 @@ def _running(info: SessionInfo) -> Running:
 
 
 def _past(path: Path, score: Score | None) -> Past:
-    return Past(path) if score is None else Past(path, score.ended, score.passed, score.impact)
+    when = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    return Past(path, when) if score is None else Past(path, when, score.ended, score.passed, score.impact)
 
 
 def _drill(info: SessionInfo, wanted: Wanted) -> Drill:

@@ -69,6 +69,7 @@ class Past:
     """The journal of a drill in the state folder, and what it came to, as far as that is known."""
 
     journal: Path
+    when: str  # its last change, in the local time
     ended: bool = False
     passed: bool = False
     impact: float | None = None

@@ -23,7 +23,7 @@ class PastScreen(ShellScreen[None]):
 
     WHERE = "Past drills"
     DEFAULT_CSS = """
-    PastScreen OptionList { height: 1fr; border: round $border; background: $surface; }
+    PastScreen #drills { height: 1fr; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "back", "Back", id="past.back", tooltip="Back to the library"),
@@ -38,7 +38,7 @@ class PastScreen(ShellScreen[None]):
 
     def content(self) -> Iterable[Widget]:
         """A list."""
-        yield OptionList(id="drills")
+        yield OptionList(id="drills", classes="box")
 
     def on_mount(self) -> None:
         """Read them."""
@@ -77,4 +77,5 @@ def _line(one: Past) -> Content:
     mark, style = ("✓", "$text-success") if one.passed else ("✗", "$text-error") if one.ended else ("·", "$foreground-muted")
     what = "passed" if one.passed else "failed" if one.ended else "not played to its end, or not judged yet"
     impact = f"  impact {one.impact:.0f}" if one.impact is not None else ""
-    return Content.assemble((f"{mark} ", style), (f"{one.journal.stem:44} ", "bold"), (f"{what}{impact}", style))
+    name, when = (f"{one.journal.stem:34} ", "bold"), (f"{one.when}  ", "$foreground-muted")
+    return Content.assemble((f"{mark} ", style), name, when, (f"{what}{impact}", style))

@@ -32,8 +32,8 @@ class SettingsScreen(ShellScreen[None]):
     WHERE = "Settings"
     DEFAULT_CSS = """
     SettingsScreen {
-        #themes { width: 36; height: 1fr; border: round $border; border-title-color: $foreground-muted; background: $surface; }
-        #about { width: 1fr; height: 1fr; border: round $panel-lighten-2; background: $surface; padding: 0 1; }
+        #themes { width: 36; height: 1fr; padding: 0 1; }
+        #about { width: 1fr; height: 1fr; padding: 0 1; }
     }
     SettingsScreen.-narrow #themes { width: 26; }
     """
@@ -44,8 +44,8 @@ class SettingsScreen(ShellScreen[None]):
     def content(self) -> Iterable[Widget]:
         """Themes, and a sample."""
         with Horizontal():
-            yield OptionList(*(Option(name, id=name) for name in ABOUT), id="themes")
-            with VerticalScroll(id="about", can_focus=False):
+            yield OptionList(*(Option(name, id=name) for name in ABOUT), id="themes", classes="box")
+            with VerticalScroll(id="about", classes="box", can_focus=False):
                 yield Static(id="text")
 
     def on_mount(self) -> None:
