@@ -52,6 +52,7 @@ def scenario(folder: Path, hours: float, rate: float, replicas: int) -> Path:
     content |= {"duration": f"{round(hours * 60)}m", "profiles": {}, "stacks": ["sim"]}
     content["world"] |= {"traffic": {"rate": f"{rate:g}/s"}, "pace": 1}
     content["service"]["champion"]["replicas"] = replicas
+    content["service"]["fallback"] = "off"  # which YAML 1.1 takes for false
     path = folder / f"for-{round(hours * 60)}-minutes.yaml"
     path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
     return path

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from .sandbox.cli.playing import Request
     from .sandbox.cli.wiring import SessionMaker
     from .sandbox.drill import Result
@@ -24,7 +27,29 @@ def _sim() -> Stack:
 
 
 STACKS: Mapping[str, Callable[[], Stack]] = {"sim": _sim}
-"""Stacks by name; each is made for one drill."""
+"""The stacks of this project by name; each is made for one drill."""
+GROUP = "drillbox.stacks"
+"""Entry points of this group name stacks of other distributions: a class, or a function, that makes one."""
+
+
+def all_stacks() -> Mapping[str, Callable[[], Stack]]:
+    """Those of this project, and those of installed distributions; none of theirs takes the place of ours."""
+    from importlib.metadata import entry_points
+
+    return {**{point.name: _installed(point) for point in entry_points(group=GROUP)}, **STACKS}
+
+
+def _installed(point: EntryPoint) -> Callable[[], Stack]:
+    def make() -> Stack:
+        from .sandbox.model.errors import StackError
+
+        try:
+            made: Stack = point.load()()
+        except Exception as error:
+            raise StackError(f"the stack {point.name!r} of {point.value} cannot be made: {error}") from error
+        return made
+
+    return make
 
 
 class Wiring:
@@ -37,8 +62,14 @@ class Wiring:
         return Library.installed()
 
     def stacks(self) -> Mapping[str, Capabilities]:
-        """What each stack can realise."""
-        return {name: make().capabilities for name, make in STACKS.items()}
+        """What each stack can realise; one of somebody else's that cannot be made is left out."""
+        from .sandbox.model.errors import StackError
+
+        found = {}
+        for name, make in all_stacks().items():
+            with suppress(StackError):
+                found[name] = make().capabilities
+        return found
 
     def session(self, scenario: Scenario, seed: int, stack: str, sinks: Iterable[Sink] = ()) -> DrillSession:
         """A session on a new stack, not yet started.
@@ -50,9 +81,10 @@ class Wiring:
         from .sandbox.observing import BuiltInMonitor
         from .sandbox.session import DrillSession
 
-        if stack not in STACKS:
-            raise UsageError(f"unknown stack {stack!r}; {nearest(stack, STACKS)}")
-        return DrillSession(scenario, seed, STACKS[stack](), BuiltInMonitor(scenario), sinks)
+        stacks = all_stacks()
+        if stack not in stacks:
+            raise UsageError(f"unknown stack {stack!r}; {nearest(stack, stacks)}")
+        return DrillSession(scenario, seed, stacks[stack](), BuiltInMonitor(scenario), sinks)
 
     def data_hash(self, progress: Callable[[str, float], None]) -> str:
         """The hash of the world's data, which is read and cached the first time.

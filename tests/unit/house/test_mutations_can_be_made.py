@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from mutations import MUTATIONS, Mutation, broken
+from mutations import MUTATIONS, Mutation, broken  # noqa: E402  # a script beside the tests, not a package
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: str(one.invariant))
