@@ -128,6 +128,7 @@ PLATFORM = (
         ),
         ("platform.partner", "platform.batch"),
         _quota,
+        destructive=True,
         mitigating=True,
     ),
     Action(

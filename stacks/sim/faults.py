@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...sandbox.model.params import Params, Value
+from ...sandbox.model.platform import ORIGIN
 from ...sandbox.model.platform_actions import push
 from ...sandbox.model.releases import deploy
 from ...sandbox.model.scenario import Clients
@@ -90,7 +91,7 @@ def mechanisms(parts: Parts) -> Mapping[str, Mechanism]:
     steering, plane, containers = parts.steering, parts.plane, parts.platform.containers
     env, rate, trouble, nodes = steering.env, parts.rate, containers.trouble, parts.platform.nodes
     refusals: set[str] = set()
-    containers.refuse_downloads(lambda: bool(refusals) and steering.spec().servers.artifacts == "origin")
+    containers.refuse_downloads(lambda: bool(refusals) and steering.spec().servers.artifacts == ORIGIN)
     return {
         "traffic.spike": Switch(
             lambda beat, given: rate.begin_spike(beat, float(given["factor"]), float(given["ramp"]), env.now),

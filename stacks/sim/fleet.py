@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 import simpy
@@ -15,9 +12,10 @@ from ...sandbox.control import rollout
 from ...sandbox.model.scenario import Runtime
 from ...sandbox.model.service import Workload
 from .plane import Plane
+from .pods import POOLS, Pod, PodState, Usage
 
-POOLS = ("model-champion", "model-candidate", "model-shadow")
-"""Deployments in the order of the data plane's pools."""
+__all__ = ["CHAMPION", "POOLS", "Fleet", "Log", "OneNode", "Placement", "Pod", "PodState", "Usage"]
+
 CHAMPION = 0
 ROLLOUT_PERIOD = 1.0
 """Seconds between two looks of the deployment at a rollout."""
@@ -29,60 +27,6 @@ HANGS = 1e6
 
 Log = Callable[[str, str, str], None]
 """`log(component, severity, text)` at the present drill time."""
-
-
-class PodState(StrEnum):
-    """Where a pod stands in its life."""
-
-    STARTING = "starting"
-    LOADING = "loading"
-    READY = "ready"
-    BACKING_OFF = "backing off"
-    DRAINING = "draining"
-    UNREACHABLE = "unreachable"
-    GONE = "gone"
-
-
-@dataclass(slots=True)
-class Usage:
-    """What a container has used: `leaked` in MiB, kills, CFS periods; answers and `busy` slot-seconds as `seen` last."""
-
-    leaked: float = 0.0
-    answers: int = 0
-    kills: int = 0
-    busy: float = 0.0
-    seen: float = -math.inf
-    periods: float = 0.0
-    throttled: float = 0.0
-
-
-@dataclass(slots=True, eq=False)
-class Pod:
-    """One replica. `ordinal` counts creations, `slot` is its place in the data plane; `restarts` are those of its container.
-
-    `grey` and `throttled` are how many times as long its work takes, for two reasons; `frozen`: nothing runs there at all.
-    """
-
-    name: str
-    ordinal: int
-    pool: int
-    slot: int
-    version: str
-    state: PodState = PodState.STARTING
-    restarts: int = 0
-    backoff: backoff.State = field(default_factory=backoff.State)
-    life: simpy.Process | None = None
-    node: str = ""  # empty: not placed yet
-    ready_since: float = 0.0
-    grey: float = 1.0
-    throttled: float = 1.0
-    frozen: bool = False
-    usage: Usage = field(default_factory=Usage)
-
-    @property
-    def deployment(self) -> str:
-        """The deployment that it belongs to."""
-        return POOLS[self.pool]
 
 
 class Placement(Protocol):
