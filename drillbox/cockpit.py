@@ -47,11 +47,11 @@ def open_cockpit(wiring: SessionMaker, request: Request | None, speed: float, me
         asked = Wanted(request.scenario, request.stack, request.seed, speed, request.profile, request.out, metrics_port)
     app = DrillboxApp(backend, settings, asked)
     code = app.run(mouse=settings.mouse)
-    if app.farewell:
-        say(app.farewell)
-    if app.return_code:  # it broke, and has told how
-        return int(Exit.STACK)
-    return code or 0
+    broken = bool(app.return_code)  # it has told how
+    told = app.way_back if broken else app.farewell
+    if told:
+        say(told)
+    return int(Exit.STACK) if broken else code or 0
 
 
 @dataclass

@@ -54,7 +54,8 @@ class DrillboxApp(App[int]):
         self.farewell = ""
         """What to say in the terminal after the end."""
         self._cockpit: CockpitScreen | None = None
-        self._way_back = ""
+        self.way_back = ""
+        """How to come back to the drill that is being played; what to say if the application breaks, which ends no drill."""
         for theme in themes():
             self.register_theme(theme)
         self.theme = settings.theme
@@ -108,7 +109,7 @@ class DrillboxApp(App[int]):
         from .cockpit.screen import CockpitScreen, How
 
         self._cockpit = cockpit = CockpitScreen(drill.session)
-        self._way_back = f"the drill goes on; come back with: drillbox, or in plain lines: drillbox attach {drill.name}"
+        self.way_back = f"the drill goes on; come back with: drillbox, or in plain lines: drillbox attach {drill.name}"
         try:
             leaving = self.push_screen(cockpit, wait_for_dismiss=True)
             if coached:
@@ -119,8 +120,9 @@ class DrillboxApp(App[int]):
         finally:
             self._cockpit = None
             drill.close()
+        way_back, self.way_back = self.way_back, ""
         if left.how is How.DETACHED:
-            self.farewell = self._way_back
+            self.farewell = way_back
             self.notify(f"{drill.name} goes on without you", title="Left the drill")
             return
         if left.how is How.GONE:
@@ -146,7 +148,7 @@ class DrillboxApp(App[int]):
             self._cockpit.action_leave()
             return
         if self._cockpit is not None and not self._cockpit.picture.ended:
-            self.farewell = self._way_back
+            self.farewell = self.way_back
         self.exit(self.code)
 
     def begin_tutorial(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.worker import WorkerFailed
 from tui_kit import LARGE, SMALL, TestBackend, drive, text_of, until, until_screen, until_text
 
 from drillbox.cockpit import CockpitBackend
@@ -104,6 +105,28 @@ def test_leaving_keeps_the_drill_running_and_tells_the_way_back() -> None:
     assert not backend.drills[0].session.over
     assert app.farewell == "the drill goes on; come back with: drillbox, or in plain lines: drillbox attach monday-rush-you-1"
     assert app.code == 0
+
+
+@pytest.mark.usefixtures("drillbox_home")
+def test_an_application_that_breaks_ends_no_drill_and_knows_the_way_back() -> None:
+    backend = TestBackend()
+    apps: list[DrillboxApp] = []
+
+    async def broken() -> None:
+        raise ZeroDivisionError("a bug")
+
+    async def play(pilot: Pilot[int], app: DrillboxApp) -> None:
+        apps.append(app)
+        await until_screen(pilot, CockpitScreen)
+        await until_text(pilot, "RUNNING")
+        app.run_worker(broken())
+        await until(pilot, lambda: not app.is_running, "the end")
+
+    with pytest.raises(WorkerFailed, match="a bug"):
+        drive(play, backend, asked=SHORT)
+    assert not backend.drills[0].session.over
+    assert apps[0].return_code == 1
+    assert apps[0].way_back.endswith("drillbox attach monday-rush-you-1")
 
 
 def test_the_backend_keeps_scores_apart_by_profile_and_looks_at_new_journals_only(drill_of_mine: Path) -> None:
