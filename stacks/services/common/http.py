@@ -97,5 +97,5 @@ def guard(token: str) -> Callable[[Credentials], None]:
     return check
 
 
-DENIED: dict[int | str, dict[str, object]] = {401: {"model": Error}, 403: {"model": Error}, 422: {"model": Error}}
+DENIED: dict[int | str, dict[str, object]] = {code: {"model": Error} for code in (400, 401, 403, 422)}
 """What controls may answer beside success."""

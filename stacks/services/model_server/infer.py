@@ -102,10 +102,12 @@ class Infer:
         if length.isdigit() and int(length) > limit:
             raise RequestError(413, f"the request has {int(length)} bytes; at most {limit} are taken")
         message = await receive() if length != b"0" and length.isdigit() and int(length) < 65536 else await _in_time(receive)
-        if not message.get("more_body", False):
-            return _part(message)
         parts = [_part(message)]
         size = len(parts[0])
+        if size > limit:  # a body in chunks may come at once, and says no length before
+            raise RequestError(413, f"the request has more than the {limit} bytes that are taken")
+        if not message.get("more_body", False):
+            return parts[0]
         try:
             async with asyncio.timeout(READ_TIMEOUT):
                 while message.get("more_body", False):
