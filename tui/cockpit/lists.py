@@ -13,7 +13,8 @@ from ..widgets.rows import Row
 from ..widgets.styles import FAINT, MUTED
 from . import words
 from .marks import Mark
-from .picture import Change, Line, Log, Picture
+from .picture import Picture
+from .records import Change, Line, Log
 
 _KINDS = {
     "begin": Mark("▶", "begin", "$text-accent"),

@@ -17,7 +17,8 @@ from ..feed import Feed
 from ..widgets.dialogs import Choice, Question
 from .acting import ActionForm, ActionMenu
 from .asking import Asking
-from .picture import Order, Picture
+from .picture import Picture
+from .records import Order
 
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 300.0, 600.0)
 """Drill seconds per wall second that the keys step through."""

@@ -16,7 +16,8 @@ from .board import PAGES, PANELS, View
 from .budgets import Standing, standing
 from .gauges import GAUGES, Gauge
 from .marks import Mark
-from .picture import Alert, Picture
+from .picture import Picture
+from .records import Alert
 
 _RECENT = 300.0
 """Drill seconds for which an alert that is over is still listed."""

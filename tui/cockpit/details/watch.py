@@ -14,8 +14,9 @@ from .. import money, state, words
 from ..budgets import standing
 from ..gauges import BY_ID
 from ..panels import plot_of
-from ..picture import Alert, Key, Picture
+from ..picture import Picture
 from ..plots import burn_plot
+from ..records import Alert, Key
 from .base import Detail, fact, head, metric_row, wrapped
 
 
