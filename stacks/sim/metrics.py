@@ -80,18 +80,19 @@ class Exporter:
         alive = np.array([pod.state in _RUNNING and not pod.frozen for pod in pods], np.float64)
         gateway, other = _gateway_size(self._plane), len(_PLATFORM) + len(model_series)
         result = self._platform.scraping.take(alive, gateway, len(_POD), other)
-        up = result.up.tobytes()
+        asked = np.array([pod.state in _RUNNING or pod.frozen for pod in pods], np.bool_)
+        up = result.up.tobytes() + asked.tobytes()
         if self._fleet.revision != self._revision or model_series != self._model_series or up != self._up:
             self._revision, self._model_series, self._up = self._fleet.revision, model_series, up
-            self._name(pods, model_series, alive, result)
+            self._name(pods, model_series, asked, result)
         values = np.concatenate([self._values(pods, spec, replica_seconds, training_seconds, result), model_values])
         return Scrape(at, self._series, values[self._order])
 
-    def _name(self, pods: list[Pod], model_series: list[Series], alive: NDArray[np.float64], result: Result) -> None:
-        """The series that there are, without those of targets that run and gave no data, and the order of the values in them."""
+    def _name(self, pods: list[Pod], model_series: list[Series], asked: NDArray[np.bool_], result: Result) -> None:
+        """The series that there are, without those of targets that should run and gave no data, and the order of the values."""
         names = [*_names(self._plane, pods), *model_series]
         failed = [0] if not result.up[0] else []
-        failed += [int(place) + 1 for place in np.flatnonzero((alive > 0.0) & (result.up[1:] == 0.0))]
+        failed += [int(place) + 1 for place in np.flatnonzero(asked & (result.up[1:] == 0.0))]
         gone: set[int] = set()
         gateway, first = _gateway_size(self._plane), _gateway_size(self._plane) + len(_PLATFORM) + len(_TARGET)
         for target in failed:

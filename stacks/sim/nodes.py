@@ -39,6 +39,7 @@ class Nodes:
         self._cordoned = cordoned
         self._log = log
         self._lost: dict[str, str] = {}  # node by beat
+        self._since: dict[str, float] = {}  # by node that is lost
         self._down: set[str] = set()  # nodes whose loss the control plane has noticed
         fleet.placement = self
 
@@ -62,15 +63,17 @@ class Nodes:
             self._lost[beat] = node
             return
         self._lost[beat] = node
+        self._since[node] = self._env.now
         for pod in self._on(node):
             self._fleet.freeze(pod)
-        self._env.process(self._notice(beat, node))
+        self._env.process(self._notice(node, self._env.now))
 
     def end(self, beat: str) -> None:
         """It is back: the containers of the pods that are still placed there start."""
         node = self._lost.pop(beat)
         if self.is_lost(node):
             return
+        del self._since[node]
         if node in self._down:
             self._down.discard(node)
             self._log(COMPONENT, "info", f"{node} is ready")
@@ -82,20 +85,20 @@ class Nodes:
         self._log(COMPONENT, "info", f"{node} is drained")
         self._fleet.evict(self._on(node))
 
-    def _notice(self, beat: str, node: str) -> Generator[simpy.Event, None, None]:
+    def _notice(self, node: str, since: float) -> Generator[simpy.Event, None, None]:
         """First the gateway, then the control plane, and at last the eviction."""
         yield self._env.timeout(UNHEALTHY)
-        if self._lost.get(beat) != node:
+        if self._since.get(node) != since:
             return
         for pod in self._on(node):
             self._fleet.unreachable(pod)
         yield self._env.timeout(GRACE - UNHEALTHY)
-        if self._lost.get(beat) != node:
+        if self._since.get(node) != since:
             return
         self._down.add(node)
         self._log(COMPONENT, "error", f"{node} is not ready: its kubelet stopped posting its status")
         yield self._env.timeout(TOLERATION)
-        if self._lost.get(beat) == node:
+        if self._since.get(node) == since:
             self._fleet.evict(self._on(node))
 
     def _on(self, node: str) -> list[Pod]:

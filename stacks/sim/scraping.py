@@ -50,11 +50,6 @@ class Result:
     seconds: NDArray[np.float64]
     series: float  # of all targets, that are stored
 
-    @property
-    def failed(self) -> bool:
-        """Whether a target that runs gave no data."""
-        return bool((self.seconds >= TIMEOUT).any())
-
 
 @dataclass(slots=True)
 class Trouble:

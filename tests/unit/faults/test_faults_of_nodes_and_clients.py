@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from fault_kit import Drill, scaled, with_fault
@@ -53,6 +54,8 @@ def test_a_lost_node_is_noticed_by_the_gateway_first_and_evicted_at_last(calm: S
     assert "NodeNotReady" not in drill.fired()
     drill.play(70.0)
     assert drill.sli("nodes_ready") == 3.0
+    assert drill.sli("targets_down") == 1.0
+    assert drill.metric("container_spec_memory_limit_bytes", pod=lost.name) == 0.0, "nobody tells anything of it"
     assert "NodeNotReady" in drill.fired()
     harm = drill.harm()
     drill.play(340.0)
@@ -78,6 +81,16 @@ def test_a_node_that_comes_back_starts_its_containers(calm: Scenario, opened: Op
     [back] = [pod for pod in drill.pods if pod.node == "node-2"]
     assert (back.restarts, back.frozen) == (1, False)
     assert drill.sli("latency") == 1.0
+
+
+def test_a_node_that_is_lost_twice_at_once_is_back_when_both_are_over(calm: Scenario, opened: Opened) -> None:
+    once = with_fault(calm, "nodes.loss", lasts=30.0, node="node-2")
+    again = replace(once.timeline[0], id="again", at=20.0, lasts=60.0)
+    drill = opened(replace(once, timeline=(*once.timeline, again)), 55.0)
+    assert drill.sli("nodes_ready") == 3.0, "40 s after the first loss"
+    drill.play(100.0)
+    assert drill.sli("nodes_ready") == 4.0
+    assert len(drill.ready) == 4
 
 
 # --------------------------------------------------------------------------------------------------------------------- partner
