@@ -145,6 +145,22 @@ def test_repeats_of_clients_beyond_the_retry_budget_are_refused_at_once(gateway:
         thread.join(10.0)
 
 
+def test_retries_beyond_the_budget_are_refused_and_counted_once(gateway: Running, replicas: SimpleNamespace) -> None:
+    overflow = gateway.total("envoy_gateway_rq_retry_overflow")
+    gateway.put(Policy(Gateway(timeout=5.0, retries=1, retry_budget=0.0), pools(replicas, "champion")))
+    held = [threading.Thread(target=gateway.ask, kwargs={"x_do": "hold"}) for _ in range(3)]
+    for number, thread in enumerate(held, start=1):
+        replicas.champion.failing = ["status:503"]
+        thread.start()
+        until(lambda seen=2 * number: len(replicas.champion.seen) == seen)  # its retry is held: as many as always may be
+    assert gateway.ask(x_do="status:503") == 503
+    assert len(replicas.champion.seen) == 7
+    assert gateway.total("envoy_gateway_rq_retry_overflow") == overflow + 1
+    replicas.champion.let_go()
+    for thread in held:
+        thread.join(10.0)
+
+
 def test_the_limit_of_repeats_grows_with_the_requests_in_flight(gateway: Running, replicas: SimpleNamespace) -> None:
     gateway.put(Policy(Gateway(timeout=5.0, retries=0, retry_budget=0.5), pools(replicas, "champion")))
     held = [threading.Thread(target=gateway.ask, kwargs={"x_do": "hold"}) for _ in range(10)]

@@ -27,7 +27,7 @@ FLUSH = 0.2
 
 _CODES = {"2xx": (200, 399), "4xx": (400, 499), "5xx": (500, 599), "0": (0, 199)}
 _FLAGS = {"rq_no_healthy_upstream": "UH", "rq_retry_overflow": "UO"}
-"""Counters of requests that the gateway itself ended: no ready replica; more repeats of clients than the retry budget allows."""
+"""Counters of requests that the gateway itself ended: no ready replica; a retry or client's repeat beyond the retry budget."""
 
 _KEPT = (f"{PREFIX}.", "http.gateway.downstream_rq_active", "http.gateway.fault.", "http.gateway.rds.", "runtime.", "server.live")
 _OF_POOLS = (
@@ -54,11 +54,10 @@ def priming_loggers() -> list[Json]:
 
 def stats_config() -> Json:
     """Buckets, the names of the clusters' retries, and which statistics are kept at all."""
-    retries = r"[^.]+\.gateway\.upstream_rq_(?:retry|retry_overflow)$"
     return {
         "stats_tags": [
-            {"tag_name": "scope", "regex": rf"^((cluster)\.){retries}"},
-            {"tag_name": "side", "regex": r"^cluster\.[^.]+\.gateway\.((upstream)_)rq_(?:retry|retry_overflow)$"},
+            {"tag_name": "scope", "regex": r"^((cluster)\.)[^.]+\.gateway\.upstream_rq_retry$"},
+            {"tag_name": "side", "regex": r"^cluster\.[^.]+\.gateway\.((upstream)_)rq_retry$"},
         ],
         "histogram_bucket_settings": [{"match": {"prefix": f"{PREFIX}.rq_time"}, "buckets": list(_bounds())}],
         "stats_matcher": {
