@@ -32,14 +32,15 @@ def objectives(picture: Picture, width: int) -> list[Row]:
         wanted = f"≥ {format_share(goal.target)}"
         name = f"{mark.shape} {goal.id}"
         value = words.share(stands.now, 2)
-        room = max(1, width - len(name) - len(value) - len(wanted) - 2 - len(mark.word) - 2)
+        room = width - len(name) - len(value) - len(wanted) - len(mark.word) - 4
+        gap = "  " if room > 0 else " "
         first = Content.assemble(
             (name, mark.style),
-            " " * room,
+            " " * max(1, room),
             (value, mark.style),
-            "  ",
+            gap,
             (wanted, MUTED),
-            "  ",
+            gap,
             (mark.word, mark.style),
         )
         rows.append(Row(("objective", goal.id), first, f"{goal.id}: {value}, objective {goal.wanted}, {mark.word}"))

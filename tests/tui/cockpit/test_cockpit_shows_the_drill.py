@@ -50,6 +50,13 @@ def test_objectives_tell_value_target_budget_and_burn(rush: DrillSession) -> Non
     perform(rush, script)
 
 
+def test_an_objective_fits_beside_the_alerts_of_a_small_terminal(rush: DrillSession) -> None:
+    async def script(stage: Stage) -> None:
+        assert "≥ 99% missed" in stage.screen()
+
+    perform(rush, script, SMALL)
+
+
 def test_alerts_are_sorted_by_state_with_shape_and_word(rush: DrillSession) -> None:
     async def script(stage: Stage) -> None:
         lines = stage.panel("alerts").split("\n")
