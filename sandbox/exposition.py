@@ -25,7 +25,7 @@ ADDRESS = "127.0.0.1"
 Latest = Callable[[], Scrape | None]
 """Gives the scrape to serve; None as long as there is none."""
 
-_OWN = {"up"}  # Prometheus makes it itself for every target
+_OWN = {"scrape_duration_seconds", "scrape_samples_scraped", "up"}  # Prometheus makes them itself for every target
 _HISTOGRAM = ("_bucket", "_sum", "_count")
 
 
