@@ -17,12 +17,12 @@ from .sheet import key_text
 
 Lines = list[tuple[str, str]]
 COMMON = {
-    "app.focus_next": "to the next part of the screen",
-    "app.focus_previous": "to the part before",
-    "command_palette": "find anything by its name",
-    "cursor_up": "up",
-    "cursor_down": "down",
-    "select": "choose",
+    "app.focus_next": "To the next part of the screen",
+    "app.focus_previous": "To the part before",
+    "command_palette": "Find anything by its name",
+    "cursor_up": "Up",
+    "cursor_down": "Down",
+    "select": "Choose",
 }
 """Of the bindings that come with the widgets those that one needs, by action; ours all have a help of their own."""
 
