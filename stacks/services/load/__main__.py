@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ....sandbox.model.errors import DrillboxError
+from ....sandbox.model.errors import DrillboxError, StackError
 from ..common.logs import Log
 from ..common.process import run, serve
 from ..common.settings import read
@@ -17,9 +17,11 @@ def main() -> int:
     log = Log("load")
     try:
         settings = read(LoadSettings, os.environ)
-        from .app import build  # after the settings: a wrong one is told at once
-        from .service import Generator
-
+        try:
+            from .app import build  # after the settings: a wrong one is told at once
+            from .service import Generator
+        except ModuleNotFoundError as error:
+            raise StackError(f"the load generator needs {error.name}: pip install 'drillbox[local]'") from error
         generator = Generator(settings, log)
     except DrillboxError as error:
         log("error", str(error))

@@ -196,3 +196,10 @@ def test_a_wrong_setting_ends_it_with_a_message(
     assert service.process.wait(20.0) == Exit.USAGE
     assert message in service.out.read_text()
     assert "Traceback" not in service.out.read_text()
+
+
+def test_a_missing_package_names_the_extra(start: Callable[..., Service], tmp_path: Path) -> None:
+    (tmp_path / "httptools.py").write_text("raise ModuleNotFoundError(name='httptools')\n")
+    service = start(1, PYTHONPATH=str(tmp_path))
+    assert service.process.wait(20.0) == Exit.STACK
+    assert "the load generator needs httptools: pip install 'drillbox[local]'" in service.out.read_text()
