@@ -231,7 +231,9 @@ class Slots:
         return live.work / 1000.0 * _log_normal(live.work_cv, luck[1], luck[2]) * slowness + (slowness - 1.0) * seconds
 
     def _work(self, job: Job, seconds: float) -> None:
-        self._workers.submit(lambda: burn(seconds), lambda _used: self._finish(job), lambda _error: self._finish(job))
+        self._workers.submit(
+            lambda: burn(seconds, lambda: job.left), lambda _used: self._finish(job), lambda _error: self._finish(job)
+        )
 
     def _finish(self, job: Job) -> None:
         """A request leaves its slot."""

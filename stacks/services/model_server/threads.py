@@ -76,9 +76,9 @@ def one_thread_each() -> None:
     sklearn.set_config(assume_finite=True, skip_parameter_validation=True)  # requests are checked before they come here
 
 
-def burn(seconds: float) -> float:
-    """Use so many seconds of this thread's CPU, however long that takes; how many it used."""
+def burn(seconds: float, stop: Callable[[], bool]) -> float:
+    """Use so many seconds of this thread's CPU, however long that takes, unless `stop` says otherwise; how many it used."""
     begin = time.thread_time()
-    while (used := time.thread_time() - begin) < seconds:
+    while (used := time.thread_time() - begin) < seconds and not stop():
         hashlib.sha256(_BLOCK)
     return used

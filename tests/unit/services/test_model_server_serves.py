@@ -68,6 +68,18 @@ def test_a_full_queue_refuses_at_once_and_rules_take_the_overflow(start: Any) ->
     assert found["model_server_inflight"] == found["model_server_queue_length"] == 0
 
 
+@pytest.mark.parametrize("cancel", ["false", "true"])
+def test_work_that_nobody_waits_for_goes_on_unless_it_is_cancelled(start: Any, cancel: str) -> None:
+    service = start(**{**SLOW, "MODEL_WORK": "1500", "MODEL_CANCEL_ON_TIMEOUT": cancel}).ready()
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{service.url}{INFER}", content=request_body(FLIGHTS), timeout=0.5, trust_env=False)
+    until(lambda: service.metrics()["model_server_inflight"] == 0)
+    found = service.metrics()
+    assert found['model_server_predictions_total{source="model"}'] == (cancel == "false")
+    assert (found["model_server_busy_seconds_total"] >= 1.5) == (cancel == "false")
+    assert ask(service).status_code == 200  # the slot is free again
+
+
 def test_sigterm_finishes_what_is_there_and_exits_with_0(start: Any, tmp_path: Path) -> None:
     log = tmp_path / "predictions.jsonl"
     service = start(**SLOW, MODEL_PREDICTION_LOG=str(log)).ready()
