@@ -158,7 +158,7 @@ def test_without_colours_the_screen_says_the_same(monkeypatch: pytest.MonkeyPatc
     seen: list[str] = []
 
     async def play(pilot: Pilot[int], app: DrillboxApp) -> None:
-        await until_text(pilot, "Monday noon", "★☆☆☆☆")
+        await until_text(pilot, "Monday noon", "★☆☆☆☆", "not played yet", "? Help")
         assert app.screen.query_one("#list", OptionList).highlighted == 0
         seen.append(text_of(app.screen))
 
