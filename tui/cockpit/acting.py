@@ -26,6 +26,7 @@ from .words import field
 
 LETTERS: Mapping[str, str] = {
     "acknowledge": "k", "declare": "d", "diagnose": "i", "resolve": "r", "silence": "m",
+    "hint": "y", "note": "v",
     "scale": "s", "restart": "t", "set-autoscaler": "o", "shed": "x", "fallback": "f",
     "set-timeout": "w", "set-retries": "e", "roll-back": "b", "stage": "g", "set-canary": "c",
     "promote": "p", "shadow": "h", "quarantine": "u", "release-feature": "l", "pin-feed": "n", "restart-pipeline": "j",

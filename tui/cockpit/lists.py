@@ -20,6 +20,7 @@ _KINDS = {
     "begin": Mark("▶", "begin", "$text-accent"),
     "action": Mark("●", "action", "$text-accent"),
     "refused": Mark("✗", "refused", "bold $text-error"),
+    "hint": Mark("?", "hint", "bold $text-warning"),
     "change": Mark("±", "change", "$text-primary"),
     "version": Mark("+", "version", "$text-primary"),
     "page": Mark("▲", "PAGE", "bold $text-error"),

@@ -16,6 +16,7 @@ from ...sandbox.model.events import (
     Ended,
     Event,
     Failed,
+    Hinted,
     Logged,
     Observed,
     Registered,
@@ -170,14 +171,21 @@ class _Draft:
                 self._alert(event, alert)
             case Accepted() | Rejected() | Completed() | Failed() as told:
                 self._obey(event, told)
+            case Began() | Ended() | Hinted() as body:
+                self._tell(event, body)
+            case _:
+                pass
+
+    def _tell(self, event: Event, body: Began | Ended | Hinted) -> None:
+        match body:
+            case Hinted(_, hint, text):
+                self._say(event, "hint", f"{hint}: {text}")
             case Began(_, title, pager):
                 self._pager = pager
                 self._say(event, "begin", title)
             case Ended(reason):
                 self._ended = reason
                 self._say(event, "end", f"the drill is over: {reason}")
-            case _:
-                pass
 
     def _say(self, event: Event, kind: str, text: str, alert: Key | None = None) -> None:
         self._feed.append(Line(event.number, event.at, kind, text, alert))

@@ -96,11 +96,14 @@ class Playing(Asking[Leave]):
             self._call(before.feed[-1].number if before.feed else -1)
 
     def _call(self, last: int) -> None:
-        """A page that is new calls."""
+        """A page that is new calls; a hint is shown for as long as it takes to read."""
         for line in self.picture.feed:
             if line.number > last and line.kind == "page":
                 self.app.bell()
                 self.notify(line.text.partition(":")[0], title="▲ PAGE", severity="error", timeout=4)
+            elif line.number > last and line.kind == "hint":
+                number, _, text = line.text.partition(": ")
+                self.notify(text, title=f"? hint {number}", timeout=15)
 
     def action_menu(self) -> None:
         """All actions."""

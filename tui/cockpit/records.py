@@ -57,7 +57,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the feed: begin, action, refused, change, version, page, ticket, resolved or end; `alert`: that it tells of."""
+    """One line of the feed, of a kind of its own such as action, hint, change or page; `alert`: that it tells of."""
 
     number: int
     at: float

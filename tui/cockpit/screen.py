@@ -45,6 +45,8 @@ class CockpitScreen(Playing):
         Binding("x", "act('shed')", "Shed", show=False, id="cockpit.shed", tooltip="Refuse a share of the requests"),
         Binding("f", "act('fallback')", "Fallback", show=False, id="cockpit.fallback", tooltip="Answer from rules"),
         Binding("b", "act('roll-back')", "Roll back", show=False, id="cockpit.roll-back", tooltip="Return to the version before"),
+        Binding("h", "act('hint')", "Hint", show=False, id="cockpit.hint", tooltip="Ask for the next hint; hints are counted"),
+        Binding("n", "act('note')", "Note", show=False, id="cockpit.note", tooltip="Write a note for the debrief"),
         Binding("slash", "filter", "Filter", key_display="/", id="cockpit.filter", tooltip="Show only some log lines"),
         Binding("colon", "jump", "Jump", key_display=":", id="cockpit.jump", tooltip="Look into anything, by its name"),
         Binding("m", "metric", "Metric", show=False, id="cockpit.metric", tooltip="Any metric or expression over time"),

@@ -1,6 +1,6 @@
 """A light HTTP/1.1 client: connections over asyncio, answers parsed by httptools. Its cost per request is what matters.
 
-Why not a client library: docs/decisions/0010.
+Why not a client library: docs/decisions/0009.
 """
 
 from __future__ import annotations
