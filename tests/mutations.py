@@ -17,7 +17,14 @@ from os import environ
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TESTS = ("tests/unit/engine", "tests/unit/drill", "tests/unit/core")
+TESTS = (
+    "tests/unit/engine/test_engine_properties.py",
+    "tests/unit/engine/test_hints_and_notes.py",
+    "tests/unit/engine/test_journal_survives.py",
+    "tests/unit/engine/test_session_and_pacer.py",
+    "tests/unit/drill/test_engine_keeps_its_invariants.py",
+    "tests/unit/core/test_sessions_and_pacing.py",
+)
 """Those that guard the engine."""
 LINKED = ("drillbox", "sandbox", "stacks", "scenarios", "tui", "tests")
 ENGINE = "sandbox/engine.py"
@@ -114,7 +121,9 @@ def broken(mutation: Mutation, text: str) -> str:
         ValueError: what is to be broken is not there once.
     """
     if text.count(mutation.before) != 1:
-        raise ValueError(f"{mutation.invariant}: found {text.count(mutation.before)} times in {mutation.file}: {mutation.before!r}")
+        raise ValueError(
+            f"{mutation.invariant}: found {text.count(mutation.before)} times in {mutation.file}: {mutation.before!r}"
+        )
     return text.replace(mutation.before, mutation.after)
 
 
