@@ -60,8 +60,8 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
-	@echo "drillbox: installing into $(VENV), with the tools for development (the first time takes a minute or two; about 200 MB to download)"
-	@$(PIP) install --editable '.[dev]'
+	@echo "drillbox: installing into $(VENV), with the tools for development (the first time takes a minute or two; about 300 MB to download)"
+	@$(PIP) install --editable '.[dev,local]'
 	@touch $(VENV)/.installed $@
 
 $(BIN)/python:
