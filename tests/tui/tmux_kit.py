@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-PATIENCE = 90.0
+PATIENCE = 150.0
 """Wall seconds for anything to happen."""
 _LOOK = 0.05
 
@@ -43,10 +43,6 @@ class Tmux:
     def press(self, *keys: str) -> None:
         """Press keys, by their names in tmux."""
         self._tmux("send-keys", *keys)
-
-    def resize(self, columns: int, rows: int) -> None:
-        """Change the size of the terminal."""
-        self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
 
     def screen(self) -> str:
         """What is on it."""

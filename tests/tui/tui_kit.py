@@ -20,7 +20,7 @@ from drillbox.tui.ports import Drill, Running, Told, Wanted
 from drillbox.tui.settings.settings import Settings
 from drillbox.wiring import Wiring
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Wall seconds for anything to happen."""
 LARGE, SMALL = (120, 36), (80, 24)
 
@@ -106,8 +106,14 @@ async def until_screen(pilot: Pilot[int], kind: type[Screen[object]]) -> None:
 
 
 async def until_text(pilot: Pilot[int], *texts: str) -> None:
-    """Wait until all of them are on the screen."""
-    await until(pilot, lambda: all(text in text_of(pilot.app.screen) for text in texts), f"{texts}")
+    """Wait until all of them are on the screen, wherever its lines break."""
+
+    def shown() -> bool:
+        text = text_of(pilot.app.screen)
+        words = " ".join(text.split())
+        return all(one in text or one in words for one in texts)
+
+    await until(pilot, shown, f"{texts}")
 
 
 def text_of(screen: Screen[object]) -> str:
