@@ -58,11 +58,14 @@ def page(found: dict[str, list[Line]]) -> str:
 def main() -> int:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("scripts", nargs="*", default=SCRIPTS, choices=(*SCRIPTS, ()), help="all if none is named")
+    parser.add_argument("scripts", nargs="*", help=f"of {', '.join(SCRIPTS)}; all if none is named")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} in docs")
     asked = parser.parse_args()
+    wrong = [script for script in asked.scripts if script not in SCRIPTS]
+    if wrong:
+        parser.error(f"there is no {wrong[0]!r}; choose from {', '.join(SCRIPTS)}")
     found: dict[str, list[Line]] = {}
-    for script in asked.scripts:
+    for script in asked.scripts or SCRIPTS:
         found[script] = lines_of(script)
         print(*found[script], sep="\n", flush=True)
     if asked.write:
