@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,6 +46,8 @@ def open_cockpit(wiring: SessionMaker, request: Request | None, speed: float, me
     asked = None
     if request is not None:
         asked = Wanted(request.scenario, request.stack, request.seed, speed, request.profile, request.out, metrics_port)
+    for name in ("COLUMNS", "LINES"):  # a parent's, now or once: the terminal knows its size, also after it changed
+        os.environ.pop(name, None)
     app = DrillboxApp(backend, settings, asked)
     code = app.run(mouse=settings.mouse)
     broken = bool(app.return_code)  # it has told how

@@ -105,6 +105,13 @@ def test_a_terminal_of_any_size_and_kind_will_do(tmux: Callable[..., Tmux], size
     assert terminal.end() == 0
 
 
+def test_the_size_of_the_terminal_counts_not_that_of_a_parent(tmux: Callable[..., Tmux]) -> None:
+    terminal = tmux(size=(120, 36), environment={"COLUMNS": "50", "LINES": "15"})
+    terminal.until("Library", "Monday noon", "PAGE flight-delays")
+    terminal.press("q")
+    assert terminal.end() == 0
+
+
 def test_a_terminal_that_is_too_small_is_told_how_large_it_must_be(tmux: Callable[..., Tmux]) -> None:
     terminal = tmux(size=(59, 19))
     terminal.until("This terminal is too small.", "60 columns by 20 rows")

@@ -11,7 +11,7 @@ from drillbox.sandbox.loading import Library
 from drillbox.tui.app import DrillboxApp
 from drillbox.tui.cockpit.screen import CockpitScreen
 from drillbox.tui.library.choices import Choice, SeedPicker
-from drillbox.tui.library.screen import LibraryScreen
+from drillbox.tui.library.screen import PLAY, LibraryScreen
 from drillbox.tui.ports import Running
 
 pytestmark = pytest.mark.usefixtures("drillbox_home")
@@ -90,7 +90,10 @@ def test_a_surprise_is_an_incident_that_was_played_least(drill_of_mine: Path) ->
         assert "played once, passed 1; best impact 100" in static(screen, "#rest")
         for _ in range(10):
             await pilot.press("r")
-            assert "monday-rush" not in static(screen, "#head")
+            chosen = screen.query_one("#list", OptionList).highlighted_option
+            assert chosen is not None
+            assert chosen.id != PLAY + "monday-rush"
+        await until(pilot, lambda: "monday-rush" not in static(screen, "#head"))
 
     drive(play)
 
