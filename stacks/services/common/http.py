@@ -12,8 +12,10 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.registry import Collector
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from .settings import Finite
 
 _BEARER = HTTPBearer(auto_error=False, description="the token in CONTROL_TOKEN")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
@@ -95,6 +97,23 @@ def guard(token: str) -> Callable[[Credentials], None]:
             raise HTTPException(401, "the token is missing or wrong", {"WWW-Authenticate": "Bearer"})
 
     return check
+
+
+class Start(BaseModel):
+    """When the drill begins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    origin: Finite = Field(description="CLOCK_MONOTONIC, in seconds, at t = 0 of the drill")
+
+
+def add_start(app: FastAPI, token: str, start: Callable[[float], None]) -> None:
+    """The control by which a service learns when the drill begins: `start` is given the origin."""
+
+    @app.put("/control/start", dependencies=[Depends(guard(token))], responses=DENIED, status_code=204)
+    async def begin(order: Start) -> None:
+        """The drill begins at that time."""
+        start(order.origin)
 
 
 DENIED: dict[int | str, dict[str, object]] = {code: {"model": Error} for code in (400, 401, 403, 422)}

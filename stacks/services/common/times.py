@@ -15,6 +15,10 @@ class DrillClock:
     def __init__(self, origin: float | None) -> None:
         self._origin = time.monotonic() if origin is None else origin
 
+    def start(self, origin: float) -> None:
+        """Count from another t = 0, in seconds of CLOCK_MONOTONIC."""
+        self._origin = origin
+
     def now(self) -> float:
         """Seconds since t = 0; negative during the warm-up."""
         return time.monotonic() - self._origin

@@ -45,9 +45,21 @@ class Service:
         self.store = OnlineStore(data, clock, settings.start, settings.pace, settings.seed, self._log)
         self.store.read_feed(settings.feed)
         self.store.materialise()
-        self._pipeline = asyncio.get_running_loop().create_task(self._materialise(self.store))
+        self._keep_filled()
         self._why = ""
         self._log("info", f"store filled for {', '.join(self.store.origins)}, ready")
+
+    def start(self, origin: float) -> None:
+        """The drill's t = 0 is at `origin` (CLOCK_MONOTONIC, seconds)."""
+        if self.store is not None:
+            self.store.start(origin)
+            self._keep_filled()
+
+    def _keep_filled(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.cancel()
+        if self.store is not None:
+            self._pipeline = asyncio.get_running_loop().create_task(self._materialise(self.store))
 
     async def _materialise(self, store: OnlineStore) -> None:
         while True:  # the next hour comes with time alone: there is no event to wait for
@@ -77,7 +89,7 @@ def main() -> int:
 
     async def whole() -> None:
         service = Service(settings, log)
-        app = build(settings, lambda: service.store, service.why_not_ready)
+        app = build(settings, lambda: service.store, service.why_not_ready, service.start)
         await serve(app, settings, log, service.begin, service.stop, service.end)
 
     return run(whole, log)

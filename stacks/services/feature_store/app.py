@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ....sandbox.model.errors import nearest
 from ....sandbox.model.faults import FAULTS, Fault
 from ....sandbox.model.params import ParamError, Value, parse_params
-from ..common.http import DENIED, Error, guard, new_app
+from ..common.http import DENIED, Error, add_start, guard, new_app
 from ..common.jsons import dumps
 from .online import OnlineStore, RefusedError, Values
 from .settings import StoreSettings
@@ -77,13 +77,19 @@ class StoreMetrics(Collector):
         yield from (ages, lookups, filled)
 
 
-def build(settings: StoreSettings, store: Callable[[], OnlineStore | None], why_not_ready: Callable[[], str]) -> FastAPI:
+def build(
+    settings: StoreSettings,
+    store: Callable[[], OnlineStore | None],
+    why_not_ready: Callable[[], str],
+    start: Callable[[float], None],
+) -> FastAPI:
     """The application.
 
     Args:
         settings: for the controls' token.
         store: once it is open.
         why_not_ready: empty if it is ready.
+        start: is given CLOCK_MONOTONIC at t = 0 of the drill.
     """
     app = new_app("drillbox feature store", why_not_ready, StoreMetrics(store))
 
@@ -95,6 +101,7 @@ def build(settings: StoreSettings, store: Callable[[], OnlineStore | None], why_
 
     _serving(app, opened)
     _controls(app, opened, settings.token)
+    add_start(app, settings.token, start)
     return app
 
 

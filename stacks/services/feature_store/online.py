@@ -124,6 +124,11 @@ class OnlineStore:
         next_hour = (math.floor(self.minute / _HOUR + _SOON) + 1) * _HOUR
         return max(0.0, (next_hour - self.minute) / self._pace)
 
+    def start(self, origin: float) -> None:
+        """The drill's t = 0 is at `origin` (CLOCK_MONOTONIC, seconds): the store has what is known by then."""
+        self._clock.start(origin)
+        self._store.reload(self._known_hour)
+
     def begin(self, beat: str, fault: str, params: Params) -> None:
         """A fault begins.
 

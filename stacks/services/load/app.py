@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI, HTTPException
 from pydantic import BaseModel
 
-from ..common.http import DENIED, guard, new_app
+from ..common.http import DENIED, Start, guard, new_app
 from .service import Generator
-from .settings import ClientsOrder, SpikeOrder, Start
+from .settings import ClientsOrder, SpikeOrder
 
 
 class Sums(BaseModel):

@@ -46,14 +46,6 @@ class LoadSettings(Settings):
         return self.world.clients.timeout if self.slow is None else self.slow
 
 
-class Start(BaseModel):
-    """When the drill begins."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    origin: Finite = Field(description="CLOCK_MONOTONIC, in seconds, at t = 0 of the drill")
-
-
 class SpikeOrder(BaseModel):
     """More clients: the fault `traffic.spike`."""
 

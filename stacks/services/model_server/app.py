@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ....sandbox.model.errors import nearest
 from ....sandbox.model.service import Fallback
-from ..common.http import DENIED, Error, guard, new_app
+from ..common.http import DENIED, Error, add_start, guard, new_app
 from ..common.settings import Finite
 from . import documents as doc
 from .infer import PATH, Infer
@@ -48,6 +48,9 @@ class Changes(BaseModel):
     slow_share: Finite | None = Field(None, ge=0, le=1)
     work: Finite | None = Field(None, ge=0, le=10_000)
     work_cv: Finite | None = Field(None, ge=0, le=10)
+    hold: Finite | None = Field(None, ge=0, le=600_000)
+    hold_cv: Finite | None = Field(None, ge=0, le=10)
+    rules_hold: Finite | None = Field(None, ge=0, le=600_000)
 
 
 def build(server: Server) -> ASGIApp:
@@ -71,6 +74,7 @@ def interface(server: Server) -> FastAPI:
     _about_the_model(app, server)
     _inference(app)
     _controls(app, server)
+    add_start(app, server.settings.token, server.clock.start)
     return app
 
 

@@ -66,6 +66,7 @@ class Infer:
         return await self._result(job, slots, question, receive)
 
     async def _result(self, job: Job, slots: Slots, question: Question, receive: Receive) -> tuple[int, Headers, bytes]:
+        began = self._server.clock.now()
         gone = asyncio.ensure_future(_disconnected(receive))
         if self._server.settings.cancel:
             gone.add_done_callback(lambda task: None if task.cancelled() else slots.leave(job))
@@ -83,6 +84,8 @@ class Infer:
                 self._server.wasted += not job.left
             gone.cancel()
         time = self._server.clock.now()
+        bound = self._server.settings.slow_bound
+        self._server.metrics.slow += bound > 0.0 and time - began > bound
         self._server.predictions.add(Answer(question.id, time, question.rows, question.matrix, job.scores, job.source))
         return 200, *self._writer.write(question, job.scores, job.threshold, job.source)
 

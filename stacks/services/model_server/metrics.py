@@ -34,6 +34,7 @@ class ServerMetrics(Collector):
         self._concurrency = settings.concurrency
         self.requests: Counter[int] = Counter({200: 0, 503: 0})  # by status code
         self.lookups: Counter[str] = Counter()
+        self.slow = 0  # answers that took longer than `settings.slow_bound`
 
     def collect(self) -> Iterator[Metric]:
         """All families."""
@@ -49,6 +50,7 @@ class ServerMetrics(Collector):
         yield self._counter("model_server_predictions", "Answers.", "source", answers)
         yield self._counter("model_server_requests", "Requests to infer.", "code", self.requests)
         yield self._counter("model_server_lookups", "Look-ups in the feature store.", "result", lookups)
+        yield self._family("model_server_slow_answers", "counter", "Answers later than the bound.", [({}, self.slow)])
         batches = slots.batches if slots else 0
         yield self._family("model_server_batches", "counter", "Micro-batches scored.", [({}, batches)])
         dropped = self._predictions.dropped

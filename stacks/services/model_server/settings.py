@@ -52,6 +52,16 @@ class ModelSettings(Settings):
     slow_share: Finite = Field(1.0, alias="MODEL_SLOW_SHARE", ge=0, le=1, description="share of the answers that it is for")
     work: Finite = Field(0.0, alias="MODEL_WORK", ge=0, le=10_000, description="more milliseconds of CPU for each answer")
     work_cv: Finite = Field(0.0, alias="MODEL_WORK_CV", ge=0, le=10, description="its coefficient of variation, log-normal")
+    hold: Finite = Field(
+        0.0, alias="MODEL_HOLD", ge=0, le=600_000, description="milliseconds that an answer takes a slot, at least"
+    )
+    hold_cv: Finite = Field(0.0, alias="MODEL_HOLD_CV", ge=0, le=10, description="its coefficient of variation, log-normal")
+    rules_hold: Finite = Field(
+        0.0, alias="MODEL_RULES_HOLD", ge=0, le=600_000, description="the same of an answer from the rules"
+    )
+    slow_bound: Finite = Field(
+        0.0, alias="MODEL_SLOW_BOUND", ge=0, le=600, description="seconds from which an answer counts as slow"
+    )
 
     @property
     def live(self) -> Live:
@@ -73,3 +83,6 @@ class Live(BaseModel):
     slow_share: Finite = Field(1.0, ge=0, le=1)
     work: Finite = Field(0.0, ge=0, le=10_000)
     work_cv: Finite = Field(0.0, ge=0, le=10)
+    hold: Finite = Field(0.0, ge=0, le=600_000)
+    hold_cv: Finite = Field(0.0, ge=0, le=10)
+    rules_hold: Finite = Field(0.0, ge=0, le=600_000)

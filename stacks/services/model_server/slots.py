@@ -2,7 +2,9 @@
 
 A server serves `concurrency` requests at once, and `queue` more may wait; the next is refused at once, or answered by the rules
 beside the slots. Requests in service that have their features are scored together, as soon as the scoring thread is free: under
-load batches grow by themselves. A slower model's extra work is each request's own, in a thread of its slot.
+load batches grow by themselves. A slower model's extra work is each request's own, in a thread of its slot. A request holds its
+slot for a time of its own at least, as if an accelerator elsewhere did the work: queues are those of a model that takes so long,
+on a machine that has not the cores for it.
 """
 
 from __future__ import annotations
@@ -47,6 +49,8 @@ class Job:
     scores: Floats = field(default_factory=lambda: np.empty(0))
     threshold: float = 0.0
     left: bool = False  # nobody waits for it any more
+    until: float = 0.0  # of the event loop's clock: its slot is held so long
+    holding: asyncio.TimerHandle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,8 @@ class Slots:
         self._scorer: Threads[Batch] = Threads(loop, "score", 1, one_thread_each)
         self._workers: Threads[float] = Threads(loop, "work", live.concurrency)
         self._luck = Stream(settings.seed, f"model_server/work/{settings.pod}")
-        self._worked = 0
+        self._holds = Stream(settings.seed, f"model_server/hold/{settings.pod}")
+        self._worked = self._held = 0
         self._waiting: deque[Job] = deque()
         self._ready: list[Job] = []
         self._scoring = False
@@ -138,15 +143,20 @@ class Slots:
         if job in self._waiting:
             self._waiting.remove(job)
             job.future.cancel()
+        elif job.holding is not None:
+            job.holding.cancel()
+            self._finish(job)
 
     # -------------------------------------------------------------------------------------------------------------- service
 
     def _start(self, job: Job) -> None:
         self.busy_seconds()
         self.busy += 1
-        if self.live.fallback == Fallback.ALWAYS:
+        by_rules = self.live.fallback == Fallback.ALWAYS
+        job.until = self._loop.time() + self._hold_time(by_rules=by_rules)
+        if by_rules:
             self._by_rules(job)
-            self._loop.call_soon(self._finish, job)
+            self._loop.call_soon(self._hold, job)
         elif job.question.online:
             self._is_ready(job)
         else:
@@ -207,7 +217,7 @@ class Slots:
             if seconds > 0.0:
                 self._work(job, seconds)
             else:
-                self._finish(job)
+                self._hold(job)
         if self._ready:
             self._score()
 
@@ -223,7 +233,7 @@ class Slots:
     def _extra(self, seconds: float) -> float:
         """Seconds of CPU that an answer takes beyond its share of the scoring, `seconds`."""
         live = self.live
-        if live.work == 0.0 and live.slowness == 1.0:
+        if live.work == 0.0 and (live.slowness == 1.0 or live.hold > 0.0):
             return 0.0
         luck = self._luck.uniform(3 * self._worked, 3).tolist()
         self._worked += 1
@@ -232,11 +242,31 @@ class Slots:
 
     def _work(self, job: Job, seconds: float) -> None:
         self._workers.submit(
-            lambda: burn(seconds, lambda: job.left), lambda _used: self._finish(job), lambda _error: self._finish(job)
+            lambda: burn(seconds, lambda: job.left), lambda _used: self._hold(job), lambda _error: self._finish(job)
         )
+
+    def _hold_time(self, *, by_rules: bool) -> float:
+        """Seconds that a request is to hold its slot."""
+        live = self.live
+        if by_rules:
+            return live.rules_hold / 1000.0
+        if live.hold == 0.0:
+            return 0.0
+        luck = self._holds.uniform(3 * self._held, 3).tolist()
+        self._held += 1
+        slowness = live.slowness if luck[0] < live.slow_share else 1.0
+        return live.hold / 1000.0 * _log_normal(live.hold_cv, luck[1], luck[2]) * slowness
+
+    def _hold(self, job: Job) -> None:
+        """A request has its scores: it stays in its slot until its time is over."""
+        if job.left or self._loop.time() >= job.until:
+            self._finish(job)
+        else:
+            job.holding = self._loop.call_at(job.until, self._finish, job)
 
     def _finish(self, job: Job) -> None:
         """A request leaves its slot."""
+        job.holding = None
         self.busy_seconds()
         self.busy -= 1
         self._answered(job)

@@ -66,6 +66,11 @@ class Service:
         lines = [line for line in self.client.get("/metrics").text.splitlines() if not line.startswith("#")]
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
+    def cpu_seconds(self) -> float:
+        """Of the process, since it began."""
+        ticks = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
     def close(self) -> None:
         self.client.close()
         if self.process.poll() is None:

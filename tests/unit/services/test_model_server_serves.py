@@ -215,3 +215,44 @@ def test_a_taken_port_is_told_with_exit_code_2(version: ModelVersion) -> None:
         )
     assert done.returncode == 2
     assert f"port {port} of 127.0.0.1 is in use: set SERVICE_PORT" in done.stderr
+
+
+def test_an_answer_holds_its_slot_for_its_time_without_using_a_core(start: Any) -> None:
+    service = start(
+        MODEL_CONCURRENCY="2", MODEL_QUEUE="4", MODEL_HOLD="400", MODEL_RULES_HOLD="100", MODEL_SLOW_BOUND="0.2"
+    ).ready()
+    before = service.cpu_seconds()
+    with ThreadPoolExecutor(4) as pool:
+        began = time.monotonic()
+        assert [one.result().status_code for one in [pool.submit(ask, service) for _ in range(4)]] == [200] * 4
+        assert time.monotonic() - began >= 0.8  # two at once
+    found = service.metrics()
+    assert found["model_server_busy_seconds_total"] >= 4 * 0.39
+    assert service.cpu_seconds() - before < 4 * 0.4
+    assert found["model_server_slow_answers_total"] == 4
+    service.control({"fallback": "always"})
+    assert ask(service).json()["parameters"] == {"source": "rules"}
+    assert service.metrics()["model_server_busy_seconds_total"] - found["model_server_busy_seconds_total"] >= 0.09
+    assert service.metrics()["model_server_slow_answers_total"] == 4
+
+
+def test_who_hangs_up_frees_a_slot_that_is_held_if_work_is_cancelled(start: Any) -> None:
+    service = start(MODEL_HOLD="60000", MODEL_CANCEL_ON_TIMEOUT="true").ready()
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{service.url}{INFER}", content=request_body(FLIGHTS), timeout=0.5, trust_env=False)
+    until(lambda: service.metrics()["model_server_inflight"] == 0)
+
+
+def test_a_server_and_a_store_learn_when_the_drill_begins(start: Any, tmp_path: Path) -> None:
+    log = tmp_path / "predictions.jsonl"
+    service = start(MODEL_PREDICTION_LOG=str(log)).ready()
+    store = start("feature_store", DRILL_START="2013-07-08T12:00:00", DRILL_PACE="3600").ready()
+    origin = {"origin": time.monotonic() + 3600.0}
+    for one in (service, store):
+        assert one.control(origin, "/control/start", "PUT").status_code == 204
+        assert one.control({"origin": "soon"}, "/control/start", "PUT").status_code == 422
+    assert ask(service).status_code == 200
+    until(lambda: log.exists() and len(log.read_text().splitlines()) == 1)
+    assert json.loads(log.read_text())["time"] < -3000.0
+    known = store.client.get("/v1/features", params={"origin": "JFK"}).json()
+    assert known["event_time"].startswith("2013-02-")  # 150 days before: an hour takes a second
