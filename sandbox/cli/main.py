@@ -33,6 +33,7 @@ COMMANDS = {
     "host": "host:host_command",
     "run": "run:run_command",
     "prove": "prove:prove_command",
+    "fidelity": "fidelity:fidelity_command",
     "replay": "journals:replay_command",
     "report": "journals:report_command",
     "export": "export:export_group",

@@ -1,0 +1,163 @@
+"""What is compared of a drill: pages, verdict, and figures of stretches of it. From its journal and raw series alone."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..model.scenario import Scenario
+from ..model.telemetry import Scrape
+from ..monitor.catalogue import BUCKETS, CLASS
+from ..monitor.promql import histogram_quantile
+from ..scoring.record import Point, Record
+from ..scoring.times import times_of
+from ..scoring.verdict import judge
+
+WHOLE = "whole drill"
+"""The stretch that the bands are for; the others explain a difference."""
+QUANTILE = 0.95
+SECONDS_PER_LE = 1e-3
+"""Envoy's buckets are bounded in milliseconds."""
+
+Histogram = Mapping[float, float]
+"""Counts of answers that took at most so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a drill, in seconds of drill time."""
+
+    name: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is measured over a stretch; None where there is no data.
+
+    `throughput` is answered requests per second and `errors` the share of requests that failed, both of the ledger of logical
+    requests, clients' retries included. `p95` is in seconds, of the answers (2xx) that the gateway gave, interpolated within the
+    buckets of its histogram. `auc` is the quality monitor's last word on the champion in the stretch.
+    """
+
+    throughput: float | None = None
+    p95: float | None = None
+    errors: float | None = None
+    auc: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A drill, reduced to what is compared. `pages` are first firings (alert, drill seconds) in order, `figures` by stretch."""
+
+    stack: str
+    operator: str
+    seed: int
+    verdict: str
+    reasons: tuple[str, ...]
+    pages: tuple[tuple[str, float], ...]
+    figures: Mapping[str, Figures]
+
+
+def stretches_of(record: Record, scenario: Scenario) -> tuple[Stretch, ...]:
+    """The whole drill, and its parts: before the fault, from there to the mitigation, and the verdict window.
+
+    Both stacks are measured over the stretches of one of them, the simulation: what is compared is the same time.
+    """
+    times, end = times_of(record, scenario), scenario.duration
+    judged = end - scenario.verdict_window
+    found = [Stretch(WHOLE, 0.0, end)]
+    if times.injected is not None:
+        mitigated = judged if times.mitigated is None else times.mitigated
+        found += [Stretch("before the fault", 0.0, times.injected), Stretch("fault to mitigation", times.injected, mitigated)]
+    found.append(Stretch("verdict window", judged, end))
+    return tuple(one for one in found if one.end > one.start)
+
+
+def outcome_of(
+    record: Record, scenario: Scenario, scrapes: Iterable[Scrape], stretches: Sequence[Stretch], about: tuple[str, str, int]
+) -> Outcome:
+    """Reduce a drill.
+
+    Args:
+        record: of its journal.
+        scenario: that was played.
+        scrapes: its raw series, in order, from t = 0 on.
+        stretches: over which figures are measured.
+        about: stack, operator and seed.
+    """
+    judgement = judge(record, scenario)  # without an impact: only the simulation can tell one at any time
+    latencies = _latencies(scrapes)
+    figures = {one.name: _figures(record, latencies, one) for one in stretches}
+    return Outcome(*about, judgement.verdict.value, judgement.reasons, pages_of(record), figures)
+
+
+def pages_of(record: Record) -> tuple[tuple[str, float], ...]:
+    """When each page first fired, in the order of firing."""
+    first: dict[str, float] = {}
+    for at, alert in record.alerts:
+        if alert.state == "firing" and alert.labels.get("severity") == "page":
+            first.setdefault(alert.name, at)
+    return tuple(first.items())
+
+
+def _figures(record: Record, latencies: Sequence[tuple[float, Histogram]], stretch: Stretch) -> Figures:
+    ledger = _ledger_over(record, stretch)
+    requests = sum(ledger.values())
+    answered = requests - ledger.get("failed", 0.0)
+    return Figures(
+        throughput=answered / (stretch.end - stretch.start) if requests else None,
+        p95=_p95(latencies, stretch),
+        errors=ledger["failed"] / requests if requests else None,
+        auc=next((point.slis["quality_auc"] for point in _within(record.points, stretch) if "quality_auc" in point.slis), None),
+    )
+
+
+def _ledger_over(record: Record, stretch: Stretch) -> dict[str, float]:
+    """Requests by what became of them; nothing where the record does not cover the stretch."""
+    times = [point.at for point in record.points]
+    first, last = bisect_right(times, stretch.start) - 1, bisect_right(times, stretch.end) - 1
+    if first < 0 or last <= first or record.until < stretch.end:
+        return {}
+    whole = stretch.end >= record.until and record.ended == "finished"
+    final = record.ledger if whole else record.points[last].ledger  # the last one, with what was in flight at the end
+    return {name: final[name] - record.points[first].ledger[name] for name in ("failed", "slow", "ok")}
+
+
+def _within(points: Sequence[Point], stretch: Stretch) -> Iterable[Point]:
+    """The points of a stretch, the last first."""
+    return (point for point in reversed(points) if stretch.start < point.at <= stretch.end)
+
+
+def _latencies(scrapes: Iterable[Scrape]) -> list[tuple[float, Histogram]]:
+    """The answers' cumulative histogram at each scrape, since the first one, across resets of counters."""
+    before: dict[tuple[tuple[str, str], ...], float] = {}
+    total: dict[float, float] = {}
+    found: list[tuple[float, Histogram]] = []
+    for number, scrape in enumerate(scrapes):
+        for series, value in zip(scrape.series, scrape.values.tolist(), strict=True):
+            if series.name == BUCKETS and series.label(CLASS) == "2xx" and not math.isnan(value):
+                last = before.get(series.labels, 0.0)
+                bound = float(series.label("le")) * SECONDS_PER_LE
+                grown = (value - last if value >= last else value) if number else 0.0
+                total[bound] = total.get(bound, 0.0) + grown
+                before[series.labels] = value
+        found.append((scrape.at, dict(total)))
+    return found
+
+
+def _p95(latencies: Sequence[tuple[float, Histogram]], stretch: Stretch) -> float | None:
+    times = [at for at, _ in latencies]
+    first, last = bisect_right(times, stretch.start) - 1, bisect_right(times, stretch.end) - 1
+    if first < 0 or last <= first:
+        return None
+    earlier, later = latencies[first][1], latencies[last][1]
+    bounds = sorted(later)
+    counts = [later[bound] - earlier.get(bound, 0.0) for bound in bounds]
+    if len(bounds) < 2 or not counts[-1]:
+        return None
+    value = histogram_quantile(QUANTILE, bounds, counts)
+    return value if math.isfinite(value) else None
