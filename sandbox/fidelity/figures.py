@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..model.scenario import Scenario
-from ..model.telemetry import Scrape
+from ..model.telemetry import SCRAPE_INTERVAL, Scrape
 from ..monitor.catalogue import BUCKETS, CLASS
 from ..monitor.promql import histogram_quantile
-from ..scoring.record import Point, Record
+from ..scoring.record import Record
 from ..scoring.times import times_of
 from ..scoring.verdict import judge
 
@@ -20,6 +20,8 @@ WHOLE = "whole drill"
 QUANTILE = 0.95
 SECONDS_PER_LE = 1e-3
 """Envoy's buckets are bounded in milliseconds."""
+SLACK = 0.5 * SCRAPE_INTERVAL
+"""Seconds by which an observation may come after the moment that it is of: real scrapes take their time."""
 
 Histogram = Mapping[float, float]
 """Counts of answers that took at most so many seconds."""
@@ -105,31 +107,36 @@ def pages_of(record: Record) -> tuple[tuple[str, float], ...]:
 
 
 def _figures(record: Record, latencies: Sequence[tuple[float, Histogram]], stretch: Stretch) -> Figures:
-    ledger = _ledger_over(record, stretch)
-    requests = sum(ledger.values())
-    answered = requests - ledger.get("failed", 0.0)
+    points = record.points
+    places = _places([point.at for point in points], stretch)
+    if places is None:
+        return Figures()
+    first, last = places
+    lasted, final = points[last].at - points[first].at, points[last].ledger
+    if stretch.end >= record.until and record.ended == "finished":
+        lasted, final = stretch.end - points[first].at, record.ledger  # the last one, with what was in flight at the end
+    failed, slow, ok = (final[name] - points[first].ledger[name] for name in ("failed", "slow", "ok"))
+    requests = failed + slow + ok
+    told = (point.slis["quality_auc"] for point in reversed(points[first + 1 : last + 1]) if "quality_auc" in point.slis)
     return Figures(
-        throughput=answered / (stretch.end - stretch.start) if requests else None,
+        throughput=(slow + ok) / lasted if requests else None,
         p95=_p95(latencies, stretch),
-        errors=ledger["failed"] / requests if requests else None,
-        auc=next((point.slis["quality_auc"] for point in _within(record.points, stretch) if "quality_auc" in point.slis), None),
+        errors=failed / requests if requests else None,
+        auc=next(told, None),
     )
 
 
-def _ledger_over(record: Record, stretch: Stretch) -> dict[str, float]:
-    """Requests by what became of them; nothing where the record does not cover the stretch."""
-    times = [point.at for point in record.points]
-    first, last = bisect_right(times, stretch.start) - 1, bisect_right(times, stretch.end) - 1
-    if first < 0 or last <= first or record.until < stretch.end:
-        return {}
-    whole = stretch.end >= record.until and record.ended == "finished"
-    final = record.ledger if whole else record.points[last].ledger  # the last one, with what was in flight at the end
-    return {name: final[name] - record.points[first].ledger[name] for name in ("failed", "slow", "ok")}
-
-
-def _within(points: Sequence[Point], stretch: Stretch) -> Iterable[Point]:
-    """The points of a stretch, the last first."""
-    return (point for point in reversed(points) if stretch.start < point.at <= stretch.end)
+def _places(times: Sequence[float], stretch: Stretch) -> tuple[int, int] | None:
+    """Which observations a stretch begins and ends with; None where they do not cover it."""
+    first, last = (bisect_right(times, at + SLACK) - 1 for at in (stretch.start, stretch.end))
+    if (
+        first < 0
+        or last <= first
+        or times[first] < stretch.start - SCRAPE_INTERVAL
+        or times[last] < stretch.end - SCRAPE_INTERVAL
+    ):
+        return None
+    return first, last
 
 
 def _latencies(scrapes: Iterable[Scrape]) -> list[tuple[float, Histogram]]:
@@ -150,14 +157,10 @@ def _latencies(scrapes: Iterable[Scrape]) -> list[tuple[float, Histogram]]:
 
 
 def _p95(latencies: Sequence[tuple[float, Histogram]], stretch: Stretch) -> float | None:
-    times = [at for at, _ in latencies]
-    first, last = bisect_right(times, stretch.start) - 1, bisect_right(times, stretch.end) - 1
-    if first < 0 or last <= first:
+    places = _places([at for at, _ in latencies], stretch)
+    if places is None:
         return None
-    earlier, later = latencies[first][1], latencies[last][1]
+    earlier, later = (latencies[place][1] for place in places)
     bounds = sorted(later)
-    counts = [later[bound] - earlier.get(bound, 0.0) for bound in bounds]
-    if len(bounds) < 2 or not counts[-1]:
-        return None
-    value = histogram_quantile(QUANTILE, bounds, counts)
+    value = histogram_quantile(QUANTILE, bounds, [later[bound] - earlier.get(bound, 0.0) for bound in bounds])
     return value if math.isfinite(value) else None
