@@ -101,7 +101,7 @@ class Wiring:
         from .sandbox.provenance import hash_of_code
 
         rooms = Path(__file__).parent
-        return hash_of_code(rooms / "sandbox", rooms / "stacks" / "sim")
+        return hash_of_code(rooms / "sandbox", rooms / "stacks" / "control_plane", rooms / "stacks" / "sim")
 
     def cockpit(self, request: Request | None = None, speed: float = 10.0, metrics_port: int | None = None) -> int:
         """Open the terminal UI, at a drill that somebody asks for or at the library.

@@ -1,56 +1,20 @@
-"""Which part of the simulation realises which fault: one table."""
+"""Which part of the simulated data plane realises which fault: one table, beside that of the control plane."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from ...sandbox.model.params import Params, Value
+from ...sandbox.model.params import Params
 from ...sandbox.model.platform import ORIGIN
-from ...sandbox.model.platform_actions import push
-from ...sandbox.model.releases import deploy
 from ...sandbox.model.scenario import Clients
-from ...sandbox.model.service import ServiceSpec, with_fields
+from ..control_plane.faults import CONFIG, Mechanism, Switch, push_settings, stays
+from ..control_plane.steering import Steering
 from .pipeline import Pipeline
 from .plane import ClientPolicy, Plane
-from .planner import Planner
 from .platform import Platform
-from .quality import QualityMonitor
-from .retraining import RetrainingLoop
-from .scaler import Scaler
 from .service import client_policy
-from .steering import Steering
 from .traffic import Rate
-
-PIPELINE = "release-pipeline"
-"""Who releases versions."""
-
-
-class Mechanism(Protocol):
-    """Realises faults: what it does follows from the state that it changes."""
-
-    def begin(self, beat: str, fault: str, params: Params) -> None:
-        """A fault begins; `beat` names it until it ends."""
-
-    def end(self, beat: str) -> None:
-        """It ends by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """A mechanism of two functions."""
-
-    on: Callable[[str, Params], None]
-    off: Callable[[str], None]
-
-    def begin(self, beat: str, _fault: str, params: Params) -> None:
-        """As `Mechanism`."""
-        self.on(beat, params)
-
-    def end(self, beat: str) -> None:
-        """As `Mechanism`."""
-        self.off(beat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +27,6 @@ class Parts:
     rate: Rate
     clients: Clients
     pipeline: Pipeline
-    quality: QualityMonitor
-    loop: RetrainingLoop
-    scaler: Scaler
-
-
-class Faults:
-    """Begins and ends faults by the table of mechanisms."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._mechanisms = mechanisms(parts)
-        self._live: dict[str, Mechanism] = {}
-
-    def begin(self, beat: str, fault: str, params: Params) -> None:
-        """A fault begins."""
-        family = fault.partition(".")[0]
-        mechanism = self._live[beat] = self._mechanisms[fault if fault in self._mechanisms else family]
-        mechanism.begin(beat, fault, params)
-
-    def end(self, beat: str) -> None:
-        """A fault ends by itself."""
-        self._live.pop(beat).end(beat)
 
 
 def mechanisms(parts: Parts) -> Mapping[str, Mechanism]:
@@ -105,44 +48,23 @@ def mechanisms(parts: Parts) -> Mapping[str, Mechanism]:
             lambda _beat, given: plane.set_partner(float(given["share"]), float(given["factor"])),
             lambda _beat: plane.set_partner(0.0, 1.0),
         ),
-        "release.slow_model": Switch(
-            lambda _beat, given: steering.desire(deploy(steering.spec(), str(given["version"])), PIPELINE), _stays
-        ),
-        "release.swapped": Switch(lambda _beat, given: _swap(steering, given), _stays),
         "features": parts.pipeline,
-        "labels.delay": Switch(
-            lambda beat, given: parts.quality.begin_delay(beat, float(given["delay"])), parts.quality.end_delay
-        ),
-        "retraining": parts.loop,
-        "pods.crash_loop": Switch(lambda _beat, given: _push_deadly(parts, float(given["after"])), _stays),
+        "pods.crash_loop": Switch(lambda _beat, given: _push_deadly(parts, float(given["after"])), stays),
         "pods.memory_leak": Switch(
             lambda beat, given: trouble.leaks.__setitem__(beat, float(given["leak"])),
             trouble.leaks.__delitem__,
         ),
         "pods.cpu_throttling": Switch(
-            lambda _beat, given: _push(steering, {"servers.cpu": float(given["limit"])}, "capacity", "limits as they are used"),
-            _stays,
+            lambda _beat, given: push_settings(
+                steering, {"servers.cpu": float(given["limit"])}, "capacity", "limits as they are used"
+            ),
+            stays,
         ),
         "pods.grey_slow": Switch(lambda beat, given: containers.begin_grey(beat, float(given["factor"])), containers.end_grey),
         "nodes.loss": Switch(lambda beat, given: nodes.begin(beat, str(given["node"])), nodes.end),
         "artifacts.refusing": Switch(lambda beat, _given: refusals.add(beat), refusals.discard),
-        "config.push": Switch(
-            lambda _beat, given: _push(
-                steering,
-                {f"gateway.{name}": value for name, value in given.items()},
-                "config-pipeline",
-                "settings of the new region",
-            ),
-            _stays,
-        ),
         "monitoring": parts.platform.scraping,
-        "autoscaler.empty_as_zero": Switch(lambda beat, _given: parts.scaler.blind.add(beat), parts.scaler.blind.discard),
-        "cost.runaway": Planner(steering),
     }
-
-
-def _stays(_beat: str) -> None:
-    """A release and a push stay until somebody takes them back."""
 
 
 def _stormy(usual: Clients, given: Params) -> ClientPolicy:
@@ -151,24 +73,9 @@ def _stormy(usual: Clients, given: Params) -> ClientPolicy:
     return ClientPolicy(timeout, int(given["retries"]), float(given["backoff"]), usual.backoff_limit)
 
 
-def _push(steering: Steering, values: dict[str, Value], by: str, why: str) -> None:
-    steering.desire(push(steering.spec(), values), by, why)
-
-
 def _push_deadly(parts: Parts, after: float) -> None:
     """New settings with which a process does not live long."""
     deadly = parts.platform.containers.trouble.deadly
     settings = f"revision-{len(deadly) + 2}"
     deadly[settings] = (after, parts.steering.env.now)
-    _push(parts.steering, {"servers.settings": settings}, "config-pipeline", "larger thread pools")
-
-
-def _swap(steering: Steering, given: Params) -> None:
-    """The release pipeline mixes the two deployments up."""
-    spec: ServiceSpec = steering.spec()
-    candidate, champion = str(given.get("version", spec.candidate.version)), spec.champion.version
-    if candidate and candidate != champion:
-        mixed: dict[str, Value] = {"champion.version": candidate, "champion.previous": champion}
-        if spec.candidate.replicas:
-            mixed["candidate.version"] = champion
-        steering.desire(with_fields(spec, mixed), PIPELINE, "deploy of the aliases")
+    push_settings(parts.steering, {"servers.settings": settings}, CONFIG, "larger thread pools")

@@ -6,7 +6,7 @@ values of the flight's origin. What it gets is what the model scores: wrong valu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,9 +18,9 @@ from ...sandbox.model.service import Features
 from ...sandbox.world.data import FLIGHT_FEATURES, OBSERVED_AFTER, FlightData
 from ...sandbox.world.draws import Examples
 from ...sandbox.world.streams import Stream
+from ..control_plane.interfaces import Log
 
 Floats = NDArray[np.float64]
-Log = Callable[[str, str, str], None]
 
 FIRST = len(FLIGHT_FEATURES)
 """The first column of the online features in a feature matrix."""

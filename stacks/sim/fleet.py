@@ -11,12 +11,12 @@ from ...sandbox.control import restart as backoff
 from ...sandbox.control import rollout
 from ...sandbox.model.scenario import Runtime
 from ...sandbox.model.service import Workload
+from ..control_plane.interfaces import CHAMPION, POOLS, Log
 from .plane import Plane
-from .pods import POOLS, Pod, PodState, Usage
+from .pods import Pod, PodState, Usage
 
 __all__ = ["CHAMPION", "POOLS", "Fleet", "Log", "OneNode", "Placement", "Pod", "PodState", "Usage"]
 
-CHAMPION = 0
 ROLLOUT_PERIOD = 1.0
 """Seconds between two looks of the deployment at a rollout."""
 
@@ -24,9 +24,6 @@ REFUSED_AFTER = 1.0
 """Seconds until a download that is refused ends the process."""
 HANGS = 1e6
 """Times as long that work takes where nothing runs any more: nobody waits for its end."""
-
-Log = Callable[[str, str, str], None]
-"""`log(component, severity, text)` at the present drill time."""
 
 
 class Placement(Protocol):

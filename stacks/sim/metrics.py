@@ -9,9 +9,9 @@ from ...sandbox.model.platform import NODES
 from ...sandbox.model.scenario import Prices
 from ...sandbox.model.service import ServiceSpec
 from ...sandbox.model.telemetry import Scrape, Series
+from ..control_plane.model_metrics import ModelMetrics
 from . import layout as lay
 from .fleet import POOLS, Fleet, Pod, PodState
-from .model_metrics import ModelMetrics
 from .plane import Plane
 from .platform import Platform
 from .scraping import Result

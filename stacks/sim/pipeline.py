@@ -10,7 +10,8 @@ from ...sandbox.learning.references import reference
 from ...sandbox.model.params import Params
 from ...sandbox.model.service import Change, Features
 from ...sandbox.world.data import OBSERVED_AFTER
-from .feature_store import FIRST, FeatureStore, Log
+from ..control_plane.interfaces import Log
+from .feature_store import FIRST, FeatureStore
 from .plane import Plane
 from .scoring import Scorer
 from .service import Service

@@ -9,9 +9,7 @@ from enum import StrEnum
 import simpy
 
 from ...sandbox.control import restart as backoff
-
-POOLS = ("model-champion", "model-candidate", "model-shadow")
-"""Deployments in the order of the data plane's pools."""
+from ..control_plane.interfaces import POOLS
 
 
 class PodState(StrEnum):

@@ -65,10 +65,6 @@ class Scorer:
         for place, one in enumerate(self.models):
             self._price(place, slice(0, len(one.current)))
 
-    def called_late(self, version: ModelVersion, scores: Floats) -> float:
-        """Share of some scores with which a flight is called late now; NaN without any."""
-        return float(np.mean(scores >= (self._threshold or version.threshold))) if len(scores) else math.nan
-
     def hour_at(self, t: float) -> int:
         """The hour of the year at drill time `t` (seconds)."""
         return math.floor(self._world.draws.calendar(t) / 60.0 + 1e-9)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from ...sandbox.model.slis import LATENCY_BUCKETS
 from ...sandbox.model.stack import Progress
 from ...sandbox.world.flights import World, open_world
 from ...sandbox.world.traffic import Arrivals
+from ..control_plane.catalogue import config_of, next_name
 from .plane import ClientPolicy, Model, Plane, ServiceTime
 
 Batch = tuple[NDArray[np.float64], int, NDArray[np.int32]]
@@ -57,8 +57,7 @@ class Service:
 
     def add(self, model: ModelVersion, snapshot: Snapshot) -> str:
         """A version that was trained in the drill; the name that it gets there."""
-        numbers = [int(name[1:]) for name in self.models if re.fullmatch(r"v\d+", name)]
-        name = f"v{max(numbers, default=0) + 1}"
+        name = next_name(self.models)
         scores = score_examples(model, self.world.examples)
         place = self.plane.add_model(Model(service_time(Version(name), self.runtime), self.world.costs(scores, model.threshold)))
         self.models[name], self.snapshots[name], self.sizes[name] = place, snapshot, TREES
@@ -115,10 +114,7 @@ def service_time(version: Version, runtime: Runtime) -> ServiceTime:
 
 
 def _trained(world: World, version: Version, progress: Progress) -> tuple[ModelVersion, NDArray[np.float64]]:
-    config = world.config
-    if version.train_from is not None or version.train_until is not None:
-        config = replace(config, train_from=version.train_from, train_until=version.train_until)
-    trained = ensure_model(config, world.data, progress, version.trees)
+    trained = ensure_model(config_of(world.config, version), world.data, progress, version.trees)
     return trained, score_examples(trained, world.examples, progress)
 
 

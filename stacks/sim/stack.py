@@ -16,19 +16,18 @@ from ...sandbox.model.telemetry import SCRAPE_INTERVAL, Ledger, LogLine, Scrape,
 from ...sandbox.model.views import Table
 from .fleet import CHAMPION, POOLS, Fleet
 from .logs import GATEWAY, Watch, shedding
-from .scaler import Scaler
 from .traffic import Rate
 
 if TYPE_CHECKING:
     import simpy
 
-    from .faults import Faults
+    from ..control_plane.faults import Faults
+    from ..control_plane.model_book import ModelBook
+    from ..control_plane.quality import QualityMonitor
+    from ..control_plane.retraining import RetrainingLoop
     from .metrics import Exporter
-    from .model_book import ModelBook
     from .pipeline import Pipeline
     from .plane import Plane
-    from .quality import QualityMonitor
-    from .retraining import RetrainingLoop
     from .service import Service
     from .views import Views
 
@@ -51,19 +50,17 @@ class SimStack:
         """Open the world, train or load the model, and start the replicas, ready at the start of the warm-up."""
         import simpy
 
-        from .canary import Canary
-        from .faults import Faults, Parts
+        from ..control_plane.assembly import DataPlane, open_control_plane
+        from ..control_plane.faults import Faults
+        from ..control_plane.model_metrics import ModelMetrics
+        from ..control_plane.steering import Steering
+        from .faults import Parts, mechanisms
         from .metrics import Exporter
-        from .model_book import ModelBook
-        from .model_metrics import ModelMetrics
         from .pipeline import open_pipeline
         from .platform import open_platform
-        from .quality import QualityMonitor
-        from .retraining import RetrainingLoop
         from .service import open_service
-        from .steering import Steering
-        from .training_run import Workshop
-        from .views import Views
+        from .sources import PlaneAnswers, PlaneReplicas, PlaneVersions
+        from .views import Views, freshness
 
         self._scenario = scenario
         self._spec: ServiceSpec = scenario.service
@@ -80,30 +77,23 @@ class SimStack:
         self._plane.set_gateway(self._spec.gateway, self._spec.fallback)
         for pool, workload in enumerate((self._spec.champion, self._spec.candidate, self._spec.shadow)):
             self._fleet.reconcile(pool, workload, at_once=True)
-        scaler = Scaler(self._env, self._plane, self._fleet, lambda: self._spec, self._scaled)
-        self._pipeline: Pipeline = open_pipeline(self._env, self._service, seed, self._log)
-        self._quality: QualityMonitor = QualityMonitor(
-            self._env, self._service, self._pipeline.scorer, scenario, lambda: self._spec.champion.version
-        )
-        self._book = ModelBook(self._service, scenario, lambda: scenario.calendar(self._env.now))
         steering = Steering(self._env, lambda: self._spec, self._desire, self._log)
-        workshop = Workshop(
-            steering,
-            self._service,
-            self._pipeline.scorer,
-            self._quality,
-            self._book,
-            Canary(steering, self._plane, self._fleet, self._quality),
-            scenario.runtime.training_time,
+        self._pipeline: Pipeline = open_pipeline(self._env, self._service, seed, self._log)
+        store, scorer = self._pipeline.store, self._pipeline.scorer
+        seen = DataPlane(
+            self._service.world,
+            PlaneVersions(self._service, scorer),
+            PlaneAnswers(self._service, scorer),
+            PlaneReplicas(self._plane, self._fleet),
+            lambda: freshness(store, self._quality.now),
         )
-        begins = self._service.world.draws.calendar(0.0)
-        self._loop: RetrainingLoop = RetrainingLoop(steering, workshop, self._quality, begins, scenario.world.pace)
-        self._views: Views = Views(
-            self._service, self._pipeline.store, self._quality, self._book, self._loop, self._fleet, platform
-        )
-        clients = scenario.world.clients
-        parts = Parts(steering, platform, self._plane, self._rate, clients, self._pipeline, self._quality, self._loop, scaler)
-        self._faults: Faults = Faults(parts)
+        control = open_control_plane(steering, seen, scenario)
+        self._quality: QualityMonitor = control.quality
+        self._book = control.book
+        self._loop: RetrainingLoop = control.loop
+        self._views: Views = Views(control.views, self._plane, self._fleet, platform)
+        parts = Parts(steering, platform, self._plane, self._rate, scenario.world.clients, self._pipeline)
+        self._faults: Faults = Faults({**control.faults, **mechanisms(parts)})
         self._own: dict[str, Callable[[Value], object]] = {
             "gateway.threshold": lambda threshold: self._pipeline.scorer.set_threshold(float(threshold)),
             "platform.partner": lambda share: self._plane.refuse_partner(1.0 - float(share)),
@@ -111,10 +101,10 @@ class SimStack:
             "monitoring.restarted": lambda _which: platform.scraping.restart(),
             "retraining.restarted": lambda _which: self._loop.restart(),
         }
-        model_metrics = ModelMetrics(self._pipeline.store, self._quality, self._loop)
+        model_metrics = ModelMetrics(self._quality, self._loop, store.ages)
         self._exporter: Exporter = Exporter(self._plane, self._fleet, platform, prices, model_metrics)
         watch = Watch(self._env, self._plane, self._fleet, self._log)
-        for process in (self._pipeline.run, self._quality.run, self._loop.run, scaler.run, self._scrape, watch.run):
+        for process in (self._pipeline.run, *control.processes, self._scrape, watch.run):
             self._env.process(process())
         self._paid_seconds = 0.0  # of replicas, the warm-up's included
         self._replica_seconds = 0.0  # from t = 0
@@ -206,10 +196,6 @@ class SimStack:
         """The registry follows the deployment."""
         if pool == CHAMPION and self._book is not None and version:
             self._book.deployed(version, POOLS[pool], "rollout complete")
-
-    def _scaled(self, replicas: int) -> None:
-        """The autoscaler changed the wanted number of replicas."""
-        self._desire(with_fields(self._spec, {"champion.replicas": replicas}), "autoscaler")
 
     def _scrape(self) -> Generator[simpy.Event, None, None]:
         """Take a scrape at every multiple of the interval."""

@@ -12,10 +12,10 @@ from drillbox.sandbox.model.scenario import Beat, Scenario
 from drillbox.sandbox.model.service import Retraining, ServiceSpec
 from drillbox.sandbox.observing import BuiltInMonitor
 from drillbox.sandbox.session import DrillSession
-from drillbox.stacks.sim.retraining import RetrainingLoop
+from drillbox.stacks.control_plane.retraining import RetrainingLoop
+from drillbox.stacks.control_plane.training_run import Run
 from drillbox.stacks.sim.service import Service
 from drillbox.stacks.sim.stack import SimStack
-from drillbox.stacks.sim.training_run import Run
 
 TRAINING = 20.0
 """Seconds of drill time that a training job takes here."""

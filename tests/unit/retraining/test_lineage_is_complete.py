@@ -16,7 +16,7 @@ from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.model.views import Table
 from drillbox.sandbox.world.calendar import minutes_of
 from drillbox.sandbox.world.data import FlightData, Rows
-from drillbox.stacks.sim import training_run
+from drillbox.stacks.control_plane import training_run
 
 
 def lineage_shown(drill: Drill, version: str) -> dict[str, str]:

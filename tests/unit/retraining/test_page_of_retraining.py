@@ -19,9 +19,9 @@ from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.retraining import RETRAINING
 from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.model.service import Retraining
-from drillbox.stacks.sim import canary as sim_canary
-from drillbox.stacks.sim import retraining as sim_retraining
-from drillbox.stacks.sim import training_run
+from drillbox.stacks.control_plane import canary as real_canary
+from drillbox.stacks.control_plane import retraining as real_retraining
+from drillbox.stacks.control_plane import training_run
 
 DOCS = Path(__file__).parents[3] / "docs"
 HASH = re.compile(r"`[0-9a-f]{12}`")
@@ -114,7 +114,7 @@ def test_bounds_are_those_of_the_code(page: str) -> None:
     loop, prose = Retraining(), " ".join(page.split())
     spans = Spans()
     for quoted in (
-        f"Every {sim_retraining.PERIOD:g} seconds without one the scheduler asks",
+        f"Every {real_retraining.PERIOD:g} seconds without one the scheduler asks",
         f"The *cooldown* ({loop.cooldown:g} h)",
         f"the last `days` days ({loop.days})",
         f"Its end is {spans.maturity_hours + HELD_OUT_HOURS:g} hours ago, in whole hours: {spans.maturity_hours:g} until",
@@ -124,7 +124,7 @@ def test_bounds_are_those_of_the_code(page: str) -> None:
         f"At least {gate.FEWEST} are needed",
         f"lower by `margin` ({loop.margin:g})",
         f"with {gate.FEWEST_IN_SLICE} flights higher by {gate.SLICE_TOLERANCE:g}",
-        f"gets {sim_canary.STEPS[0]:.0%} of the requests for {sim_canary.STEP:g} seconds, then {sim_canary.STEPS[1]:.0%}",
+        f"gets {real_canary.STEPS[0]:.0%} of the requests for {real_canary.STEP:g} seconds, then {real_canary.STEPS[1]:.0%}",
         f"Fisher's exact test at {canary.LEVEL:g}",
         f"more than {canary.LARGEST_SKEW:g} from what the same model says offline",
         f"With fewer than {canary.MIN_REQUESTS} requests between two decisions",
@@ -139,6 +139,6 @@ def test_bounds_are_those_of_the_code(page: str) -> None:
         training_run.EVALUATION_TIME,
         25.0,
         2.0,
-        sim_canary.STEP,
+        real_canary.STEP,
     ]
     assert [float(number) for number in NUMBER.findall(steps)] == times

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from drillbox.sandbox.model.scenario import Traffic
 from drillbox.sandbox.model.service import Autoscaler, ServiceSpec, Workload
+from drillbox.stacks.control_plane.scaler import Scaler
+from drillbox.stacks.control_plane.steering import Desire, Steering
 from drillbox.stacks.sim.fleet import CHAMPION
-from drillbox.stacks.sim.scaler import Scaler
+from drillbox.stacks.sim.sources import PlaneReplicas
 from drillbox.stacks.sim.traffic import Rate
 
 if TYPE_CHECKING:
@@ -68,6 +70,10 @@ def test_cuts_never_change_the_rate_at_any_moment(cuts: list[float]) -> None:
     )
 
 
+def scaler(bench: Bench, spec: Callable[[], ServiceSpec], desire: Desire) -> Scaler:
+    return Scaler(Steering(bench.env, spec, desire, lambda *_told: None), PlaneReplicas(bench.plane, bench.fleet))
+
+
 def test_the_scaler_follows_the_load(bench: Bench) -> None:
     """Two busy replicas at a target of one half ask for four."""
     spec = ServiceSpec(
@@ -76,14 +82,14 @@ def test_the_scaler_follows_the_load(bench: Bench) -> None:
     )
     wanted: list[tuple[float, int]] = []
 
-    def want(replicas: int) -> None:
+    def want(desired: ServiceSpec, _by: str, _why: str = "") -> None:
         nonlocal spec
-        wanted.append((bench.env.now, replicas))
-        spec = replace(spec, champion=replace(spec.champion, replicas=replicas))
+        wanted.append((bench.env.now, desired.champion.replicas))
+        spec = desired
         bench.fleet.reconcile(CHAMPION, spec.champion)
 
     bench.fleet.reconcile(CHAMPION, spec.champion, at_once=True)
-    bench.env.process(Scaler(bench.env, bench.plane, bench.fleet, lambda: spec, want).run())
+    bench.env.process(scaler(bench, lambda: spec, want).run())
     times = np.arange(0.0, 60.0, 0.02)  # 50/s against a capacity of 40/s
     bench.plane.advance(0.0, times[:1], 0, np.zeros(1, np.int32))
     done = 1
@@ -99,9 +105,9 @@ def test_the_scaler_follows_the_load(bench: Bench) -> None:
 
 
 def test_a_disabled_scaler_never_asks(bench: Bench, three: Workload) -> None:
-    asked: list[int] = []
+    asked: list[ServiceSpec] = []
     bench.fleet.reconcile(CHAMPION, three, at_once=True)
     spec = ServiceSpec(champion=three)
-    bench.env.process(Scaler(bench.env, bench.plane, bench.fleet, lambda: spec, asked.append).run())
+    bench.env.process(scaler(bench, lambda: spec, lambda desired, _by, _why="": asked.append(desired)).run())
     bench.run(100.0)
     assert not asked

@@ -1,4 +1,4 @@
-"""The registry of one simulated drill: its versions, what became of them, and the aliases that follow what is deployed."""
+"""The registry of one drill: its versions, what became of them, and the aliases that follow what is deployed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...sandbox.learning.registry import Registry
 from ...sandbox.learning.version import ModelVersion
 from ...sandbox.model.events import Registered
 from ...sandbox.model.scenario import Scenario
-from .service import Service
+from .interfaces import Versions
 
 PIPELINE = "release-pipeline"
 Note = Callable[[Registry], object]
@@ -20,22 +20,26 @@ Note = Callable[[Registry], object]
 
 
 class ModelBook:
-    """Knows what was registered and deployed. Its registry is a file in a temporary folder, made when somebody first looks.
+    """Knows what was registered and deployed. Its registry is a file that is made when somebody first looks.
 
     Args:
-        service: versions and their models.
-        scenario: for the versions at the start.
+        versions: that there are at the start.
+        scenario: for what was deployed then.
         now: gives the calendar time.
+        folder: of the registry; a temporary one if not given.
     """
 
-    def __init__(self, service: Service, scenario: Scenario, now: Callable[[], dt.datetime]) -> None:
-        self._service = service
+    def __init__(
+        self, versions: Versions, scenario: Scenario, now: Callable[[], dt.datetime], folder: Path | None = None
+    ) -> None:
+        self._versions = versions
+        self._kept = folder
         self._now = now
         self._notes: list[Note] = []
         self._entered = 0
         self._told: list[Registered] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        for name in service.models:
+        for name in versions.names:
             self._register(name, self.model(name).train_until, PIPELINE, "there before the drill")
         champion = scenario.service.champion
         for name in (champion.previous, champion.version):
@@ -44,7 +48,7 @@ class ModelBook:
 
     def model(self, version: str) -> ModelVersion:
         """The model behind a version of the drill."""
-        return self._service.model(version)
+        return self._versions.model(version)
 
     def told(self) -> tuple[Registered, ...]:
         """The versions that were registered since the last call."""
@@ -74,9 +78,9 @@ class ModelBook:
         Raises:
             UsageError: it cannot be written.
         """
-        if self._folder is None:
+        if self._kept is None and self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="drillbox-registry-")
-        found = Registry(Path(self._folder.name))
+        found = Registry(self._kept or Path(self._folder.name if self._folder else ""))
         for note in self._notes[self._entered :]:
             note(found)
         self._entered = len(self._notes)
@@ -90,7 +94,7 @@ class ModelBook:
             self._entered = 0
 
     def _register(self, name: str, at: dt.datetime, by: str, reason: str) -> None:
-        model, trees = self.model(name), self._service.sizes[name]
+        model, trees = self.model(name), self._versions.trees(name)
         self._notes.append(lambda registry: registry.register(model, trees, at, by, f"{reason} as {name}"))
         window = (model.train_from.isoformat(), model.train_until.isoformat())
         quality = model.quality

@@ -1,15 +1,14 @@
-"""What the feature store and the quality monitor of the simulated service export, under the names of the real producers."""
+"""What feature store, quality monitor and retraining loop export, under the names of the real producers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from ...sandbox.model.features import ONLINE
 from ...sandbox.model.telemetry import Series
 from ...sandbox.world.calendar import minutes_of
 from ...sandbox.world.data import FEATURES
-from .feature_store import FeatureStore
 from .quality import QualityMonitor
 from .retraining import RetrainingLoop
 
@@ -18,10 +17,19 @@ Sample = tuple[str, tuple[tuple[str, str], ...], float]
 
 
 class ModelMetrics:
-    """The gauges and counters; a gauge without data is not exported."""
+    """The gauges and counters; a gauge without data is not exported.
 
-    def __init__(self, store: FeatureStore, monitor: QualityMonitor, loop: RetrainingLoop) -> None:
-        self._store = store
+    Args:
+        monitor: of the model's health.
+        loop: of retraining.
+        ages: seconds by source, at a calendar minute, since the values in the feature store were to be known; none if the store
+            exports them itself.
+    """
+
+    def __init__(
+        self, monitor: QualityMonitor, loop: RetrainingLoop, ages: Callable[[float], Mapping[str, float]] = lambda _minute: {}
+    ) -> None:
+        self._ages = ages
         self._loop = loop
         self._monitor = monitor
         self._series: dict[tuple[str, tuple[tuple[str, str], ...]], Series] = {}
@@ -40,7 +48,7 @@ class ModelMetrics:
 
     def _all(self) -> Iterator[Sample]:
         monitor = self._monitor
-        for source, age in self._store.ages(monitor.now).items():
+        for source, age in self._ages(monitor.now).items():
             yield "feature_store_age_seconds", (("source", source),), age
         for met, flights in zip(("yes", "no"), monitor.judged, strict=True):
             yield "quality_monitor_judged_flights_total", (("met", met),), flights

@@ -1,9 +1,9 @@
-"""The quality monitor as a process of the simulation: predictions and labels go in, the health of the champion comes out."""
+"""The quality monitor as a process: predictions and labels go in, the health of the champion comes out."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 
 import numpy as np
 import simpy
@@ -20,8 +20,9 @@ from ...sandbox.model.features import ONLINE
 from ...sandbox.model.scenario import Scenario
 from ...sandbox.world.data import FEATURES
 from ...sandbox.world.draws import Examples
-from .scoring import Scorer
-from .service import Service
+from ...sandbox.world.flights import World
+from .interfaces import Answers, Versions
+from .steering import Steering
 
 EVERY = 15.0
 """Seconds of drill time between two evaluations, and at least a minute of the calendar: within one nothing is new."""
@@ -34,20 +35,19 @@ class QualityMonitor:
     """Evaluates the champion every `EVERY` seconds, also before the drill: the service did not begin with it.
 
     Args:
-        env: whose time is drill time.
-        service: world, models and data plane.
-        scorer: what was served, and the scores of it.
-        scenario: for its calendar and its quality objective.
-        champion: gives the version that serves now.
+        steering: time and desired state.
+        world: flights and calendar.
+        versions: that there are.
+        answers: of the model servers.
+        scenario: for its warm-up and its quality objective.
     """
 
-    def __init__(
-        self, env: simpy.Environment, service: Service, scorer: Scorer, scenario: Scenario, champion: Callable[[], str]
-    ) -> None:
-        self._env = env
-        self._service = service
-        self._scorer = scorer
-        self._champion = champion
+    def __init__(self, steering: Steering, world: World, versions: Versions, answers: Answers, scenario: Scenario) -> None:
+        self._steering = steering
+        self.world = world
+        """Flights and calendar."""
+        self._versions = versions
+        self._answers = answers
         self._limit = next((goal.brier for goal in scenario.objectives if goal.brier is not None), None)
         self._label_delays: dict[str, float] = {}
         self._skew: dict[str, tuple[int, float]] = {}  # by version, of the last answers: how many, how far from offline scores
@@ -56,7 +56,7 @@ class QualityMonitor:
         self.health = NOTHING
         self.judged = [0.0, 0.0]
         """Flights in evaluations so far whose Brier score met the objective, and in those whose did not."""
-        world, spans = service.world, Spans()
+        spans = Spans()
         begin = world.draws.calendar(-scenario.warmup)
         past = world.data.departing(begin - (spans.quality_hours + spans.maturity_hours) * 60.0, begin)
         rows = world.examples.rows
@@ -64,14 +64,13 @@ class QualityMonitor:
         self._flights = np.arange(first, int(rows.max()) + 1, dtype=np.int32)
         self._unknown = np.ones(len(self._flights), np.bool_)
         self.window = HealthWindow(world.data, first, int(rows.max()) + 1, spans, ONLINE)
-        self._counted = np.zeros_like(service.plane.answers_by_example)
         self._remember(past)
 
     def run(self) -> Generator[simpy.Event, None, None]:
         """The loop, for ever."""
-        every = max(EVERY, 60.0 / self._service.world.config.pace)
+        every = max(EVERY, 60.0 / self.world.config.pace)
         while True:
-            yield self._env.timeout(every)
+            yield self._steering.env.timeout(every)
             self._collect()
             self._evaluate()
 
@@ -86,12 +85,12 @@ class QualityMonitor:
     @property
     def now(self) -> float:
         """The calendar minute."""
-        return self._service.world.draws.calendar(self._env.now)
+        return self.world.draws.calendar(self._steering.env.now)
 
     @property
     def champion(self) -> str:
         """The version that serves, as the drill calls it."""
-        return self._champion()
+        return self._steering.spec().champion.version
 
     def recent(self) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
         """Rows, features as served and scores of the flights that the champion was asked about of late."""
@@ -100,7 +99,10 @@ class QualityMonitor:
     @property
     def called_late(self) -> float:
         """Share of the flights that were answered for since the evaluation before which are called late; NaN without any."""
-        return self._scorer.called_late(self.version, self._answered)
+        if not len(self._answered):
+            return math.nan
+        threshold = self._steering.spec().gateway.threshold or self.version.threshold
+        return float(np.mean(self._answered >= threshold))
 
     def quality_by(self, by: str) -> Mapping[str, QualityReading | None]:
         """Quality of the champion per slice."""
@@ -118,12 +120,12 @@ class QualityMonitor:
     @property
     def version(self) -> ModelVersion:
         """The champion's model."""
-        return self._service.model(self._champion())
+        return self._versions.model(self.champion)
 
     @property
     def reference(self) -> Reference:
         """What its training data looked like."""
-        return self._reference(self._champion())
+        return self._reference(self.champion)
 
     def compare(self, candidate: str) -> Evidence:
         """What a candidate has answered lately, beside the champion."""
@@ -131,39 +133,27 @@ class QualityMonitor:
 
     def _reference(self, name: str) -> Reference:
         if name not in self._references:
-            self._references[name] = self._service.reference(name)
+            self._references[name] = self._versions.reference(name)
         return self._references[name]
 
     def _collect(self) -> None:
         """Take in what was answered, and the labels that have come, since the last time."""
-        self._count_new_models()
-        counts, examples, now = self._service.plane.answers_by_example, self._service.world.examples, self.now
-        for name, model in self._service.models.items():
-            ids = np.flatnonzero(counts[model] > self._counted[model])
-            scored = self._scorer.models[model]
-            if len(ids):
-                self._skew[name] = (len(ids), float(np.mean(np.abs(scored.current[ids] - scored.ideal[ids]))))
-            times = np.full(len(ids), now)
-            if name == self._champion():
-                self._answered = scored.current[ids]
-            self.window.answered(name, times, examples.rows[ids], self._scorer.served[ids], scored.current[ids])
-        self._counted[:] = counts
-        late = sum(self._label_delays.values()) / 60.0 * self._service.world.config.pace
-        data = self._service.world.data
+        now, collected = self.now, self._answers.collect(self.now)
+        for name, given in collected.items():
+            if len(given.rows):
+                self._skew[name] = (len(given.rows), given.skew)
+            self.window.answered(name, given.times, given.rows, given.features, given.scores)
+        champion = collected.get(self.champion)
+        self._answered = np.zeros(0) if champion is None else champion.scores
+        late = sum(self._label_delays.values()) / 60.0 * self.world.config.pace
+        data = self.world.data
         arrived = self._unknown & (data.known_at[self._flights] + late <= now)
         self._unknown &= ~arrived
         flights = self._flights[arrived]
         self.window.labelled(flights, data.label[flights])
 
-    def _count_new_models(self) -> None:
-        """A model that was added counts from zero; the rules keep the last row."""
-        new = len(self._service.plane.answers_by_example) - len(self._counted)
-        if new:
-            last = len(self._counted) - 1
-            self._counted = np.insert(self._counted, [last] * new, 0, axis=0)
-
     def _evaluate(self) -> None:
-        self.health = self.window.evaluate(self._champion(), self.now, self.reference)
+        self.health = self.window.evaluate(self.champion, self.now, self.reference)
         quality = self.health.quality
         if quality is not None:
             met = self._limit is None or quality.brier <= self._limit
@@ -171,9 +161,9 @@ class QualityMonitor:
 
     def _remember(self, flights: NDArray[np.int32]) -> None:
         """The predictions from before the drill: each flight as it was last asked about."""
-        data = self._service.world.data
+        data = self.world.data
         asked = data.departure[flights].astype(np.float64) - ASKED_BEFORE
         examples = Examples(data, flights, (np.floor(asked / 60.0) - 1).astype(np.int32))
-        for name, model in self._service.models.items():
-            scores = score_examples(self._service.trained[model][0], examples)
+        for name in self._versions.names:
+            scores = score_examples(self._versions.model(name), examples)
             self.window.answered(name, asked, flights, examples.features, scores)

@@ -1,4 +1,4 @@
-"""A canary in the simulation: a candidate gets growing shares of the requests as long as it is no worse than the champion."""
+"""A canary: a candidate gets growing shares of the requests as long as it is no worse than the champion."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from ...sandbox.control import canary as control
 from ...sandbox.control.canary import Move, Tally
 from ...sandbox.model.releases import stage
 from ...sandbox.model.retraining import COMPONENT
-from . import layout as lay
-from .fleet import CHAMPION, Fleet
-from .plane import Plane
+from .interfaces import CANDIDATE, CHAMPION, Replicas
 from .quality import QualityMonitor
 from .steering import Steering
 
@@ -24,8 +22,6 @@ STEP = 30.0
 """Seconds of drill time between two decisions."""
 PATIENCE = 300.0
 """Seconds in which the candidate must have come up."""
-CANDIDATE = 1
-"""Its place among the deployments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +37,15 @@ class Canary:
 
     Args:
         steering: time, desired state, log.
-        plane: whose replicas count what they do.
-        fleet: of pods.
+        replicas: what is observed of the pods.
         monitor: of what versions answered.
     """
 
-    def __init__(self, steering: Steering, plane: Plane, fleet: Fleet, monitor: QualityMonitor) -> None:
+    def __init__(self, steering: Steering, replicas: Replicas, monitor: QualityMonitor) -> None:
         self._steering = steering
-        self._plane = plane
-        self._fleet = fleet
+        self._replicas = replicas
         self._monitor = monitor
-        self._counted: dict[int, dict[str, Tally]] = {}
+        self._counted: dict[int, Mapping[str, Tally]] = {}
 
     def play(self, name: str, rejected: Callable[[], str]) -> Generator[simpy.Event, None, Ending]:
         """Bring the candidate up and try it out to the end; `rejected` says why it is to end early, empty if it is not."""
@@ -60,11 +54,11 @@ class Canary:
             stage(self._steering.spec(), {"version": name, "replicas": replicas}, 0), COMPONENT, "to be tried out"
         )
         deadline = self._steering.env.now + PATIENCE
-        while self._held() or len(self._fleet.ready(CANDIDATE)) < replicas:
+        while self._held() or self._replicas.ready(CANDIDATE) < replicas:
             yield self._steering.env.timeout(1.0)
             if reason := self._over(name, rejected):
                 return reason
-            if self._steering.env.now >= deadline and len(self._fleet.ready(CANDIDATE)) < replicas:
+            if self._steering.env.now >= deadline and self._replicas.ready(CANDIDATE) < replicas:
                 return Ending(False, f"{name} did not come up within {PATIENCE:g} s")
         self._steering.put({"gateway.canary_weight": STEPS[0]}, COMPONENT, f"{name} is ready")
         self._tally(CHAMPION), self._tally(CANDIDATE)
@@ -106,8 +100,7 @@ class Canary:
 
     def _tally(self, pool: int) -> Tally:
         """What the pods of a pool did since the last call; one that is new began at zero."""
-        rows = self._plane.state.r
-        now = {pod.name: _counts(rows[pod.slot]) for pod in self._fleet.pods(pool)}
+        now = self._replicas.tallies(pool)
         before: Mapping[str, Tally] = self._counted.get(pool, {})
         self._counted[pool] = now
         none = Tally(0, 0, 0)
@@ -116,8 +109,3 @@ class Canary:
             for one, old in ((tally, before.get(name, none)) for name, tally in now.items())
         ]
         return Tally(*(sum(column) for column in zip(*grown, strict=True))) if grown else none
-
-
-def _counts(row: lay.Ints) -> Tally:
-    failed = int(row[lay.R_REJECTED] + row[lay.R_BROKEN])
-    return Tally(int(row[lay.R_SERVED]) + failed, failed, int(row[lay.R_SLOW]))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import simpy
@@ -27,10 +28,9 @@ from ...sandbox.model.retraining import COMPONENT, WAITS
 from ...sandbox.model.service import Approval, with_fields
 from ...sandbox.world.calendar import EPOCH, minutes_of
 from .canary import Canary
+from .interfaces import Versions
 from .model_book import ModelBook
 from .quality import QualityMonitor
-from .scoring import Scorer
-from .service import Service
 from .steering import Steering
 
 SNAPSHOT_TIME, VALIDATION_TIME, EVALUATION_TIME = 5.0, 5.0, 10.0
@@ -73,31 +73,34 @@ class Workshop:
 
     Args:
         steering: time, desired state, log.
-        service: world, models and data plane.
-        scorer: told of new versions.
+        versions: that there are; new ones are added.
         monitor: whose champion is compared with.
         book: of versions.
         canary: tries candidates out.
         training_time: seconds of drill time that a training job takes.
+        aside: entered around work that takes real time, so that others may get on meanwhile; what they may change, that work does
+            not read.
     """
 
     def __init__(
         self,
         steering: Steering,
-        service: Service,
-        scorer: Scorer,
+        versions: Versions,
         monitor: QualityMonitor,
         book: ModelBook,
         canary: Canary,
         training_time: float,
+        *,
+        aside: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._steering = steering
-        self._service = service
-        self._scorer = scorer
+        self._versions = versions
+        self._data = monitor.world.data
         self._monitor = monitor
         self._book = book
         self._canary = canary
         self._training_time = training_time
+        self._aside = aside
         self._decided = ""
         self.training_seconds = 0.0
         """Of drill time, up to now."""
@@ -148,23 +151,24 @@ class Workshop:
         hour = math.floor(self._hour)
         until = EPOCH + dt.timedelta(hours=hour if recipe.hasty else hour - self._maturity - HELD_OUT_HOURS)
         start = until - dt.timedelta(days=recipe.days)
-        data = self._service.world.data
-        snapshot = snapshots.take(data, start, until, before_hour=recipe.before_hour, as_on_time=recipe.hasty)
-        run.days, run.rows, run.late, run.data = recipe.days, len(snapshot.rows), snapshot.late, snapshot.digest
+        with self._aside():
+            snapshot = snapshots.take(self._data, start, until, before_hour=recipe.before_hour, as_on_time=recipe.hasty)
+            run.days, run.rows, run.late, run.data = recipe.days, len(snapshot.rows), snapshot.late, snapshot.digest
         return snapshot
 
     def _validate(self, run: Run, snapshot: Snapshot) -> None:
         """Usual is what the version had that had most: a champion of half the data must not make that the measure."""
-        usual = max(snapshots.rows_per_day(version) for version, _ in self._service.trained)
+        usual = max(snapshots.rows_per_day(self._versions.model(name)) for name in self._versions.names)
         facts = snapshots.facts(snapshot, self._monitor.reference, usual)
         run.ratio = facts.rows / facts.usual_rows if facts.usual_rows else None
         verdict = gate.validate(facts)
         self._obey(run, "validation", verdict)
 
     def _train(self, run: Run, snapshot: Snapshot) -> str:
-        model = snapshots.train(snapshot, self._monitor.version.threshold, TREES)
-        name = self._service.add(model, snapshot)
-        self._scorer.add(*self._service.trained[-1])
+        threshold = self._monitor.version.threshold
+        with self._aside():
+            model = snapshots.train(snapshot, threshold, TREES)
+        name = self._versions.add(model, snapshot)
         run.version = name
         self._book.registered(name, COMPONENT, f"run-{run.number}, {run.trigger}: trained")
         quality = model.quality
@@ -175,14 +179,15 @@ class Workshop:
 
     def _judge(self, run: Run, name: str) -> None:
         """Champion and candidate on flights that neither was trained on, and that landed long ago."""
-        champion, now = self._monitor.version, self._monitor.now
+        champion, candidate, now = self._monitor.version, self._versions.model(name), self._monitor.now
         end = (math.floor(self._hour) - self._maturity) * 60.0
-        trained = [minutes_of(version.train_until) for version in (champion, self._service.model(name))]
-        rows = held_out(self._service.world.data, max(end - HELD_OUT_HOURS * 60.0, *trained), end, now)
+        trained = [minutes_of(version.train_until) for version in (champion, candidate)]
+        rows = held_out(self._data, max(end - HELD_OUT_HOURS * 60.0, *trained), end, now)
         if not len(rows):
             verdict = gate.Verdict(False, "no flights to compare on that neither was trained on")
         else:
-            found = evaluate(self._service.world.data, rows, self._service.model(name), champion)
+            with self._aside():
+                found = evaluate(self._data, rows, candidate, champion)
             verdict = gate.judge(found.overall, found.slices, self._steering.loop.margin)
         try:
             self._obey(run, "gate", verdict)

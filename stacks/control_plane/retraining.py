@@ -1,4 +1,4 @@
-"""The retraining loop as a process of the simulation: its scheduler, and what goes wrong with it.
+"""The retraining loop as a process: its scheduler, and what goes wrong with it.
 
 Before t = 0 no run begins: a drill begins with the versions that it names.
 """

@@ -1,4 +1,4 @@
-"""What the service's own controllers hold on to in the simulation: time, the desired state, and the log."""
+"""What the service's own controllers hold on to: time, the desired state, and the log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import simpy
 
 from ...sandbox.model.params import Value
 from ...sandbox.model.service import Retraining, ServiceSpec, with_fields
-from .fleet import Log
+from .interfaces import Log
 
 
 class Desire(Protocol):
