@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 
 class DrillClock:
@@ -22,3 +24,12 @@ class DrillClock:
     def now(self) -> float:
         """Seconds since t = 0; negative during the warm-up."""
         return time.monotonic() - self._origin
+
+
+def age() -> float:
+    """Seconds since this process was started; 0 where the system does not tell (proc(5), `starttime`)."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19])
+    except OSError:
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

@@ -51,6 +51,7 @@ class Changes(BaseModel):
     hold: Finite | None = Field(None, ge=0, le=600_000)
     hold_cv: Finite | None = Field(None, ge=0, le=10)
     rules_hold: Finite | None = Field(None, ge=0, le=600_000)
+    threshold: Finite | None = Field(None, ge=0, le=1)
 
 
 def build(server: Server) -> ASGIApp:

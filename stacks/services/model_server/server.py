@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from ....sandbox.model.errors import DrillboxError
 from ..common.logs import Log
-from ..common.times import DrillClock
+from ..common.times import DrillClock, age
 from .lookups import Lookups
 from .metrics import ServerMetrics
 from .model import Model, open_model
@@ -80,6 +80,14 @@ class Server:
         self.predictions.close(2.0)
 
     def _loaded(self, model: Model) -> None:
+        loop = asyncio.get_running_loop()
+        left = self.settings.load_time - age()
+        if left > 0.0:  # it is there sooner than a larger one would be
+            loop.call_later(left, self._serve, model)
+        else:
+            self._serve(model)
+
+    def _serve(self, model: Model) -> None:
         loop = asyncio.get_running_loop()
         self.lookups = Lookups(self.settings.features_url, model.origins, lambda: self.live.lookup_timeout)
         self.metrics.lookups = self.lookups.results

@@ -42,6 +42,9 @@ class ModelSettings(Settings):
     batch_delay: Finite = Field(0.0, alias="MODEL_BATCH_DELAY", ge=0, le=1, description="seconds that a batch waits to fill")
     cancel: bool = Field(False, alias="MODEL_CANCEL_ON_TIMEOUT", description="whether work stops that nobody waits for")
     seed: int = Field(0, alias="DRILL_SEED", ge=0, description="of the drill")
+    load_time: Finite = Field(
+        0.0, alias="MODEL_LOAD_TIME", ge=0, le=3600, description="seconds from the process's start to ready, at least"
+    )
 
     concurrency: int = Field(1, alias="MODEL_CONCURRENCY", ge=1, le=1024, description="requests served at once")
     queue: int = Field(16, alias="MODEL_QUEUE", ge=0, le=100_000, description="requests that may wait")
@@ -59,6 +62,7 @@ class ModelSettings(Settings):
     rules_hold: Finite = Field(
         0.0, alias="MODEL_RULES_HOLD", ge=0, le=600_000, description="the same of an answer from the rules"
     )
+    threshold: Finite = Field(0.0, alias="MODEL_THRESHOLD", ge=0, le=1, description="score of a late flight; 0: the version's")
     slow_bound: Finite = Field(
         0.0, alias="MODEL_SLOW_BOUND", ge=0, le=600, description="seconds from which an answer counts as slow"
     )
@@ -86,3 +90,4 @@ class Live(BaseModel):
     hold: Finite = Field(0.0, ge=0, le=600_000)
     hold_cv: Finite = Field(0.0, ge=0, le=10)
     rules_hold: Finite = Field(0.0, ge=0, le=600_000)
+    threshold: Finite = Field(0.0, ge=0, le=1)

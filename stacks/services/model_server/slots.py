@@ -212,7 +212,8 @@ class Slots:
         begin = 0
         for job in jobs:
             end = begin + len(job.question.matrix)
-            job.scores, job.threshold, begin = batch.scores[begin:end], self._model.version.threshold, end
+            job.scores, begin = batch.scores[begin:end], end
+            job.threshold = self.live.threshold or self._model.version.threshold
             seconds = self._extra(batch.seconds / len(jobs))
             if seconds > 0.0:
                 self._work(job, seconds)
