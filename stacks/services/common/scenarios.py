@@ -1,0 +1,77 @@
+"""A scenario as text, to hand it to another process, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from ....sandbox.model.errors import UsageError, nearest
+from ....sandbox.model.scenario import Scenario
+from ....sandbox.model.traffic import Burst, Constant, Diurnal, Flow, Ramp, Replay, Shape, Spike, Step
+
+_SHAPES: dict[str, type[Shape]] = {
+    next(str(each.default) for each in dataclasses.fields(kind) if each.name == "kind"): kind
+    for kind in (Constant, Ramp, Spike, Step, Replay, Diurnal, Burst)
+}
+
+
+def dump_scenario(scenario: Scenario) -> str:
+    """As one line of JSON."""
+    return json.dumps(dataclasses.asdict(scenario), default=str, separators=(",", ":"))
+
+
+def load_scenario(text: str) -> Scenario:
+    """What `dump_scenario` wrote.
+
+    Raises:
+        UsageError: it is not that; the message says what is wrong first.
+    """
+    try:
+        raw = json.loads(text)
+        traffic = raw["world"]["traffic"]
+        traffic["flows"] = tuple(
+            Flow(float(flow["rate"]), tuple(map(_shape, flow["shapes"]))) for flow in traffic.get("flows", ())
+        )
+        scenario: Scenario = _adapter(Scenario).validate_python(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(f"it is no scenario: {error!r}") from None
+    return scenario
+
+
+def read_scenario(path: Path) -> Scenario:
+    """The scenario in a file that holds what `dump_scenario` wrote.
+
+    Raises:
+        UsageError: it cannot be read, or holds something else; the message names the file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+    try:
+        return load_scenario(text)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def _shape(raw: dict[str, Any]) -> Shape:
+    kind = str(raw.get("kind", ""))
+    if kind not in _SHAPES:
+        raise UsageError(f"unknown shape {kind!r}; {nearest(kind, _SHAPES)}")
+    values = {name: value for name, value in raw.items() if name != "kind"}
+    shape: Shape = _adapter(_SHAPES[kind]).validate_python(values)
+    return shape
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """Made when it is first needed: that of a scenario takes a while."""
+    return TypeAdapter(kind)
