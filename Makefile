@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 SCENARIO ?= monday-rush
+# What `make fidelity` holds against the simulation
+STACK ?= local
 # What needs more than this machine's Python runs on request: make test WITHOUT=
 WITHOUT ?= engine or cluster
 
@@ -12,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help play test lint format bench mutations coverage clean
+.PHONY: help play test lint format bench fidelity mutations coverage clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +42,9 @@ format: $(VENV)/.installed-dev ## format the code and fix what can be fixed
 
 bench: $(VENV)/.installed-dev ## run the benchmarks, one table
 	@$(BIN)/python benchmarks/table.py
+
+fidelity: $(VENV)/.installed-dev ## play every incident on the local stack, in real time, and hold it against the simulation (hours)
+	@$(BIN)/python docs/make_fidelity.py --stack $(STACK)
 
 mutations: $(VENV)/.installed-dev ## break the engine on purpose, again and again: some test must notice
 	@$(BIN)/python tests/mutations.py

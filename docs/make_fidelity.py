@@ -1,0 +1,117 @@
+# ruff: noqa: INP001 - a script, no package
+"""Play the matrix of fidelity on a stack, in real time, and write what was measured into `fidelity.md`.
+
+    python docs/make_fidelity.py                       # local: every scenario, reference and idle, three times in a row
+    python docs/make_fidelity.py --stack kind
+    python docs/make_fidelity.py monday-rush --times 1 --no-write
+
+What is done is kept in the state folder and not repeated, so that it can be interrupted and gone on with; --fresh begins anew.
+Exits with 0 if each drill came to the expected verdict and kept every band.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import platform
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from drillbox.sandbox.cli.comparing import Reduced, check_stack, held_against, simulated
+from drillbox.sandbox.cli.output import say, tell
+from drillbox.sandbox.cli.playing import Request, find, whole_library
+from drillbox.sandbox.cli.terminal import console_progress
+from drillbox.sandbox.cli.wiring import SessionMaker
+from drillbox.sandbox.fidelity.bands import Comparison
+from drillbox.sandbox.fidelity.matrix import Cell, Results, cells_of, fill, rows_of
+from drillbox.sandbox.fidelity.page import measured, with_measured
+from drillbox.sandbox.model.errors import DrillboxError, Exit
+from drillbox.sandbox.paths import home
+from drillbox.sandbox.provenance import cpu_model, versions
+from drillbox.wiring import Wiring
+
+HERE = Path(__file__).parent
+PAGE = HERE / "fidelity.md"
+
+
+def commit() -> str:
+    """That of the code, with a plus where files were changed since."""
+    git = ["git", "-C", str(HERE)]
+    name = subprocess.run([*git, "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "--untracked-files=no", "--", "../sandbox", "../stacks", "../scenarios", "../drillbox"],
+        check=True, capture_output=True, text=True,
+    ).stdout.strip()  # fmt: skip
+    return f"{name}+" if changed else name
+
+
+def about(times: int, profile: str, seed: int) -> str:
+    """Machine, versions and date."""
+    named = ", ".join(f"{name} {version}" for name, version in versions().items())
+    machine = f"{cpu_model()}, {os.cpu_count()} cores, {platform.system()}"
+    return f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}; profile `{profile}`, seed {seed}, {times} runs each; {machine}; {named}."
+
+
+class Player:
+    """Plays cells; each drill is simulated once."""
+
+    def __init__(self, wiring: SessionMaker, stack: str, profile: str, seed: int) -> None:
+        self._wiring = wiring
+        self._wanted = Request("", "", seed, profile, stack)
+        self._simulated: dict[tuple[str, str], Reduced] = {}
+
+    def __call__(self, cell: Cell) -> Comparison:
+        """The cell on both stacks."""
+        wanted = self._wanted
+        request = Request(cell.scenario.id, cell.operator, wanted.seed, wanted.profile, wanted.stack)
+        progress = console_progress()
+        try:
+            key = (request.scenario, request.operator)
+            if key not in self._simulated:
+                self._simulated[key] = simulated(self._wiring, request, progress)
+            return held_against(self._wiring, self._simulated[key], request, progress)
+        finally:
+            progress.close()
+
+
+def main(wiring: SessionMaker) -> int:
+    """Play, print, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("scenarios", nargs="*", help="ids; the whole library if none is named")
+    parser.add_argument("--stack", default="local", help="what is compared with the simulation (default: local)")
+    parser.add_argument("--profile", default="short", help="of the scenarios (default: short)")
+    parser.add_argument("--seed", type=int, default=1, help="of the random streams (default: 1)")
+    parser.add_argument("--times", type=int, default=3, help="drills in a row for each scenario and operator (default: 3)")
+    parser.add_argument("--fresh", action="store_true", help="play again what was done before")
+    parser.add_argument("--no-write", action="store_true", help=f"leave {PAGE.name} as it is")
+    asked = parser.parse_args()
+    if asked.times < 1:
+        parser.error("--times must be at least 1")
+    check_stack(wiring, asked.stack)
+    names = asked.scenarios or whole_library(wiring, asked.profile)
+    cells = cells_of([find(wiring, name, asked.profile) for name in names], asked.times)
+    path = home() / "fidelity" / f"matrix-{asked.stack}-{asked.profile}-{asked.seed}.json"
+    results = Results(path) if asked.fresh else Results.read(path)
+    try:
+        fill(results, cells, Player(wiring, asked.stack, asked.profile, asked.seed), commit(), tell)
+    except KeyboardInterrupt:
+        tell(f"interrupted; what was finished is in {path}, and the same command goes on from there")
+        return int(Exit.INTERRUPTED)
+    rows = list(rows_of(results, cells))
+    text = measured(rows, about(asked.times, asked.profile, asked.seed))
+    say(text)
+    if not asked.no_write:
+        PAGE.write_text(with_measured(PAGE.read_text(encoding="utf-8"), asked.stack, text), encoding="utf-8")
+    return int(Exit.PASSED if all(row.met and row.as_expected for row in rows) else Exit.FAILED)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a drill as Ctrl-C does
+    try:
+        sys.exit(main(Wiring()))
+    except DrillboxError as error:
+        tell(f"drillbox: {error}")
+        sys.exit(int(error.exit_code))
