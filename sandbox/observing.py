@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from .engine import Readings
 from .model.scenario import Scenario
-from .model.telemetry import Scrape
+from .model.telemetry import AlertState, Scrape
+from .monitor.following import FollowedAlerts
 from .monitor.monitor import Monitor
-from .monitor.objectives import BURN_WINDOWS, SHORT_WINDOWS, BurnWindow
+from .monitor.objectives import BurnWindow, windows_of
 from .monitor.thresholds import threshold_alerts
 from .session import Range
 
@@ -22,22 +24,34 @@ fraction of the lead. To evaluate the rest of the warm-up would nearly double th
 
 def burn_windows(scenario: Scenario) -> tuple[BurnWindow, ...]:
     """The windows of the burn-rate alerts: in the profile `short` only the fast page."""
-    return tuple(SHORT_WINDOWS if scenario.profile == "short" else BURN_WINDOWS)
+    return windows_of(scenario.profile)
 
 
 class BuiltInMonitor:
-    """Evaluates the scenario's rules at every scrape from `LEAD` before the drill on, as a Prometheus that loads them then."""
+    """Evaluates the scenario's rules at every scrape from `LEAD` before the drill on, as a Prometheus that loads them then.
+
+    Where a real Prometheus evaluates the same rules, its alerts are the drill's, until it says nothing for once: from then on
+    those of this monitor are, which has been evaluating all the time.
+    """
 
     def __init__(self, scenario: Scenario) -> None:
         self._monitor = Monitor(scenario.objectives, threshold_alerts(), burn_windows(scenario))
+        self._followed: FollowedAlerts | None = None
+        self._evaluated = False
 
-    def observe(self, scrape: Scrape) -> Readings:
-        """What a scrape tells; nothing at the beginning of the warm-up."""
+    def observe(self, scrape: Scrape, alerts: Sequence[AlertState] | None = None) -> Readings:
+        """What a scrape tells; nothing at the beginning of the warm-up. `alerts` are those of a real Prometheus, if any."""
         if scrape.at < -LEAD:
             self._monitor.take(scrape)
             return Readings()
         result = self._monitor.observe(scrape)
-        return Readings(result.slis, result.counts, result.transitions)
+        if self._followed is None and alerts is not None and not self._evaluated:
+            self._followed = FollowedAlerts()
+        self._evaluated = True
+        transitions = result.transitions
+        if self._followed is not None:
+            transitions = self._followed.update(scrape.at, alerts, self._monitor.alerts)
+        return Readings(result.slis, result.counts, transitions)
 
     def query(self, expr: str, start: float, end: float, step: float) -> Range:
         """A metric over time; None where there is no data."""

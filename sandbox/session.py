@@ -20,7 +20,7 @@ from .model.params import Params
 from .model.scenario import Objective, Prices, Scenario
 from .model.service import ServiceSpec
 from .model.stack import Progress, Stack
-from .model.telemetry import SCRAPE_INTERVAL, Scrape, Telemetry
+from .model.telemetry import SCRAPE_INTERVAL, AlertState, Scrape, Telemetry
 from .model.views import Table
 from .operators import Operator, View
 
@@ -112,8 +112,8 @@ class Session(Protocol):
 class Observer(Protocol):
     """The monitor, as the session uses it."""
 
-    def observe(self, scrape: Scrape) -> Readings:
-        """What a scrape tells."""
+    def observe(self, scrape: Scrape, alerts: Sequence[AlertState] | None = None) -> Readings:
+        """What a scrape tells. `alerts` are those of a real Prometheus; None where there is none."""
 
     def query(self, expr: str, start: float, end: float, step: float) -> Range:
         """A metric over time."""
@@ -382,7 +382,8 @@ class DrillSession:
 
     def _read(self, telemetry: Telemetry) -> Readings | None:
         """The last scrape's readings, with the transitions of all scrapes since the last step."""
-        readings = [self._monitor.observe(scrape) for scrape in telemetry.scrapes]
+        alerts = () if telemetry.alerts is None else (telemetry.alerts,)
+        readings = [self._monitor.observe(scrape, *alerts) for scrape in telemetry.scrapes]
         if telemetry.scrapes:
             self.last_scrape = telemetry.scrapes[-1]
         if not readings:

@@ -51,6 +51,18 @@ class Scrape:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertState:
+    """An alert that is active by a Prometheus outside. `labels` are sorted by name and have no `alertname`."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...]
+    firing: bool  # else pending
+    since: float  # when the condition began to hold, in seconds of drill time
+    value: float
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LogLine:
     """One line that an on-call would find in the logs."""
 
@@ -78,7 +90,11 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What was observed since the last step. `replicas` are the names of all that exist now, `versions` what came to be known."""
+    """What was observed since the last step.
+
+    `replicas` are the names of all that exist now, `versions` what came to be known. `alerts` are those that a real Prometheus
+    has now; None where there is none, and the session's own monitor decides.
+    """
 
     at: float
     scrapes: tuple[Scrape, ...] = ()
@@ -87,3 +103,4 @@ class Telemetry:
     ledger: Ledger = field(default_factory=Ledger)
     replicas: tuple[str, ...] = ()
     versions: tuple[Registered, ...] = ()
+    alerts: tuple[AlertState, ...] | None = None

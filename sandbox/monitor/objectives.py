@@ -41,6 +41,11 @@ SHORT_WINDOWS = BURN_WINDOWS[:1]
 """For the `short` profile, whose drills are over before longer windows fill."""
 
 
+def windows_of(profile: str) -> tuple[BurnWindow, ...]:
+    """The windows of the burn-rate alerts in a profile of a scenario: in `short` only the fast page."""
+    return SHORT_WINDOWS if profile == "short" else BURN_WINDOWS
+
+
 def budget_share(objective: Objective) -> float:
     """The share of events that may be bad."""
     return round(1.0 - objective.target, 12)

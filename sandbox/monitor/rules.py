@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 
 from .program import Bound, Column, Expr, Labels, Program, Sources
+from .promql import Selector
 from .store import SeriesStore
 
 PAGE = "page"
@@ -75,6 +76,12 @@ class RuleGroup:
         self._recorded: list[Bound] = []
         self._alerts: list[Bound] = []
 
+    @property
+    def metrics(self) -> frozenset[str]:
+        """Names of the producers' metrics that the rules read."""
+        rules: tuple[RecordingRule | AlertRule, ...] = (*self.recording, *self.alerting)
+        return frozenset(selector.metric for rule in rules for selector in _selectors(rule.expr))
+
     def evaluate(self, store: SeriesStore, at: float | None = None) -> Evaluation:
         """The results at time `at` (seconds), or at the last scrape.
 
@@ -115,3 +122,12 @@ class RuleGroup:
             bound = program.bind(alert.expr)
             self._alerts.append(Bound(tuple(merged(own, alert.all_labels) for own in bound.labels), bound.slot))
         return program
+
+
+def _selectors(part: object) -> Iterator[Selector]:
+    """All selectors in an expression."""
+    if isinstance(part, Selector):
+        yield part
+    elif is_dataclass(part):
+        for own in fields(part):
+            yield from _selectors(getattr(part, own.name))

@@ -1,0 +1,206 @@
+"""A Prometheus of the drill's own, where the program is on the PATH: its files, how to start it, its alerts.
+
+    server = PrometheusServer(folder, rules_text(scenario), targets, origin)
+    server.write()
+    start("prometheus", server.argv(), server.environment())   # whoever supervises processes starts it
+    server.wait_ready(20.0, alive)
+    server.write()                                              # the targets have changed: it takes them up within seconds
+    server.alerts(now)
+
+Its series have the very names and labels that the built-in monitor's have: `job` and `instance` are taken off all but `up` and
+its like, and what nothing reads is dropped at the scrape.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ...sandbox.model.errors import StackError, UsageError
+from ...sandbox.model.telemetry import SCRAPE_INTERVAL, AlertState
+from ..monitoring.api import PrometheusApi
+from ..monitoring.rules import wanted_metrics
+from ..monitoring.targets import SAMPLE_LIMIT, TIMEOUT, Target, Targets
+from .ports import HOST, free_port
+
+SETTING = "DRILLBOX_PROMETHEUS"
+"""`off`, or the path of the program; not set: the one on the PATH, if there is one."""
+
+_POLL = 0.02
+_HEAD = "prometheus_tsdb_head_series"
+_TAKEN = re.compile(r"address already in use", re.IGNORECASE)
+
+
+def find_prometheus(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The program to use; None: there is none, or the setting says so.
+
+    Raises:
+        UsageError: the setting names no program.
+    """
+    wanted = environment.get(SETTING, "").strip()
+    if wanted.lower() == "off":
+        return None
+    if not wanted:
+        found = shutil.which("prometheus", path=environment.get("PATH"))
+        return Path(found) if found else None
+    path = Path(wanted).expanduser()
+    if not path.is_file() or not os.access(path, os.X_OK):
+        what = "a folder" if path.is_dir() else "not a program" if path.exists() else "not there"
+        raise UsageError(f"{SETTING}={wanted}: {path} is {what}; give the path of prometheus, or off for the built-in monitor")
+    return path
+
+
+class PrometheusServer:
+    """One Prometheus: its files, and its interface once it runs.
+
+    Args:
+        folder: belongs to it; it is created.
+        rules: the text of the rule file.
+        targets: gives the targets that there are now.
+        origin: of CLOCK_MONOTONIC at t = 0.
+        program: the one that `find_prometheus` gives if not given.
+        port: on loopback; a free one if not given.
+    """
+
+    def __init__(
+        self, folder: Path, rules: str, targets: Targets, origin: float, program: Path | None = None, port: int = 0
+    ) -> None:
+        self.folder = folder.absolute()
+        self.port = port or free_port()
+        self._program = program
+        self._rules, self._targets = rules, targets
+        self._written: dict[str, str] = {}
+        self.api = PrometheusApi(f"http://{HOST}:{self.port}", origin)
+
+    def write(self) -> None:
+        """Write its files; those that are as they were stay untouched. Later calls are for targets that changed.
+
+        Raises:
+            UsageError: the folder cannot be written.
+        """
+        self._put("rules.yml", self._rules)
+        self._put("targets.json", json.dumps([_discovered(target) for target in self._targets()], indent=1))
+        self._put("prometheus.yml", json.dumps(self._config(), indent=1))  # JSON is YAML
+
+    def argv(self) -> list[str]:
+        """How to start it, after the first `write`; it logs JSON lines to standard error.
+
+        Raises:
+            StackError: there is no Prometheus.
+        """
+        program = self._program or find_prometheus()
+        if program is None:
+            raise StackError(f"there is no prometheus on the PATH, or {SETTING} is off")
+        return [
+            str(program),
+            f"--config.file={self.folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self.folder / 'data'}",
+            f"--web.listen-address={HOST}:{self.port}",
+            "--log.level=warn",
+            "--log.format=json",
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """Variables for its process: it shall not take more than one core from the service."""
+        return {"GOMAXPROCS": "1"}
+
+    def wait_ready(self, timeout: float, alive: Callable[[], bool] = lambda: True) -> str:
+        """Wait until it answers and has loaded the rules.
+
+        Args:
+            timeout: seconds.
+            alive: whether its process still runs.
+
+        Returns:
+            Its version.
+
+        Raises:
+            StackError: it does not answer in time, or has ended.
+        """
+        deadline = time.monotonic() + timeout
+        while not (alive() and self.api.ready()):  # somebody else may answer on a port that was taken
+            if not alive():
+                raise StackError(f"Prometheus ended before it was ready on port {self.port}")
+            if time.monotonic() > deadline:
+                raise StackError(f"Prometheus at {self.api.url} was not ready within {timeout:g} s")
+            time.sleep(_POLL)
+        return self.api.version()
+
+    def alerts(self, now: float) -> tuple[AlertState, ...]:
+        """The alerts that are pending or firing; see `PrometheusApi.alerts`."""
+        return self.api.alerts(now)
+
+    def close(self) -> None:
+        """Let go of connections; the process is its supervisor's."""
+        self.api.close()
+
+    # ------------------------------------------------------------------------------------------------------------- own work
+
+    def _config(self) -> dict[str, object]:
+        interval = f"{SCRAPE_INTERVAL:g}s"
+        unnamed = {"action": "labeldrop", "regex": "job|instance"}
+        # Prometheus 3 writes whole bounds as 300.0; the rules say 300, as Envoy and Prometheus 2 do.
+        bounds = {"source_labels": ["le"], "regex": r"(\d+)\.0", "target_label": "le", "replacement": "$1"}
+        drill = {
+            "job_name": "drill",
+            "honor_labels": True,
+            "sample_limit": SAMPLE_LIMIT,
+            "file_sd_configs": [{"files": [str(self.folder / "targets.json")], "refresh_interval": interval}],
+            "metric_relabel_configs": [_keep("|".join(sorted(wanted_metrics()))), bounds, unnamed],
+        }
+        itself = {
+            "job_name": "prometheus",
+            "static_configs": [{"targets": [f"{HOST}:{self.port}"]}],
+            "metric_relabel_configs": [_keep(_HEAD), unnamed],
+        }
+        timeout = f"{round(TIMEOUT * 1000)}ms"
+        return {
+            "global": {"scrape_interval": interval, "scrape_timeout": timeout, "evaluation_interval": interval},
+            "rule_files": [str(self.folder / "rules.yml")],
+            "scrape_configs": [drill, itself],
+        }
+
+    def _put(self, name: str, content: str) -> None:
+        """Replace a file at once; a reader sees all of the old one or all of the new one."""
+        if self._written.get(name) == content:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            fresh = self.folder / f".{name}.new"
+            fresh.write_text(content)
+            fresh.replace(self.folder / name)
+        except OSError as error:
+            raise UsageError(f"monitoring: cannot write {self.folder / name}: {error.strerror}") from error
+        self._written[name] = content
+
+
+def explain(log: str) -> str:
+    """Why it did not start or ended, from what it wrote."""
+    if _TAKEN.search(log):
+        return "its port is taken by another program"
+    lines = [line for line in log.splitlines() if line.strip()]
+    for line in reversed(lines):
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict) and found.get("err"):
+            return str(found["err"])
+    return lines[-1].strip() if lines else "it wrote nothing"
+
+
+def _keep(names: str) -> dict[str, object]:
+    return {"source_labels": ["__name__"], "regex": names, "action": "keep"}
+
+
+def _discovered(target: Target) -> dict[str, object]:
+    """A target in the format of Prometheus's `file_sd_config`."""
+    url = urlsplit(target.url)
+    own = {"job": target.job, "instance": target.name, "__scheme__": url.scheme, "__metrics_path__": url.path or "/metrics"}
+    return {"targets": [url.netloc], "labels": {**dict(target.labels), **own}}
