@@ -110,7 +110,7 @@ class Supervisor:
         """
         check_supported()
         check_name(label, "session")
-        self.folder, self.label = folder.absolute(), label
+        self.folder, self.label = folder.resolve(), label
         self._claim = Claim(self.folder, label)
         self._records = Records(self.folder)
         self._cgroups = Cgroups(cgroup_name(self.folder, label))

@@ -165,6 +165,19 @@ def members(session: int) -> list[Identity]:
     return [one for one in _own() if one.pid != session and (found := stat(one.pid)) is not None and found.session == session]
 
 
+def inside(cgroup: Path) -> list[Identity]:
+    """The living processes in a cgroup. One that left it meanwhile is none of them, whoever has its number now."""
+
+    def numbers() -> set[int]:
+        with contextlib.suppress(OSError):
+            return {int(line) for line in (cgroup / "cgroup.procs").read_text(encoding="ascii").split()}
+        return set()
+
+    found = [Identity.of(pid) for pid in numbers()]
+    still = numbers()
+    return [one for one in found if one is not None and one.pid in still and one.alive()]
+
+
 def resident(pid: int) -> float:
     """Memory of a process that is in RAM, MiB; 0 if it is gone. Source: proc_pid_statm(5)."""
     try:

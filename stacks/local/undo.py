@@ -26,7 +26,7 @@ from typing import Any
 
 import httpx
 
-from ...sandbox.model.errors import StackError
+from ...sandbox.model.errors import DrillboxError, StackError, UsageError
 from .files import folder, sync, unwritable
 from .records import Identity
 
@@ -100,25 +100,28 @@ class UndoLog:
             raise unwritable(kept, error) from error
         return "restore", {"path": str(path.absolute()), "kept": str(kept.absolute())}
 
-    def undo_all(self) -> list[str]:
-        """Take back what is pending, the newest first; what was done stays in the log.
+    def undo_all(self, *, services: bool = True) -> list[str]:
+        """Take back what is pending, the newest first.
+
+        Args:
+            services: whether there are services; if not, what they were told to do went with them.
 
         Returns:
             What could not be undone, and why.
         """
-        trouble = []
-        keys = []
-        for entry in reversed(self.pending()):
+        trouble: dict[str, str] = {}
+        pending = self.pending()
+        for entry in reversed(pending):
             try:
-                undo(entry)
-                keys.append(entry.key)
-            except (OSError, StackError, KeyError, TypeError, ValueError) as error:
-                trouble.append(f"{entry.key} ({entry.kind}): {error}")
-        failed = {line.partition(" (")[0] for line in trouble}
-        for key in dict.fromkeys(keys):
-            if key not in failed:
-                self.done(key)
-        return trouble
+                if services or entry.kind != "request":
+                    undo(entry)
+            except (OSError, DrillboxError, KeyError, TypeError, ValueError) as error:
+                trouble[entry.key] = f"{entry.key} ({entry.kind}): {error}"
+        with contextlib.suppress(UsageError):  # a full disk: it is undone once more
+            for key in dict.fromkeys(entry.key for entry in pending):
+                if key not in trouble:
+                    self.done(key)
+        return list(trouble.values())
 
     def _append(self, line: Mapping[str, object]) -> None:
         try:
