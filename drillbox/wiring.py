@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .sandbox.cli.wiring import SessionMaker
     from .sandbox.drill import Result
     from .sandbox.loading import Library
+    from .sandbox.model.housekeeping import Housekeeping
     from .sandbox.model.scenario import Scenario
     from .sandbox.model.stack import Capabilities, Stack
     from .sandbox.session import DrillSession, Sink
@@ -70,6 +71,14 @@ class Wiring:
             with suppress(StackError):
                 found[name] = make().capabilities
         return found
+
+    def housekeeping(self) -> Mapping[str, Housekeeping]:
+        """What clears up after the stacks that leave anything on the machine."""
+        from .sandbox.paths import home
+        from .stacks.local.doctor import checks
+        from .stacks.local.housekeeping import LocalHousekeeping
+
+        return {"local": LocalHousekeeping(home() / "local", checks)}
 
     def session(self, scenario: Scenario, seed: int, stack: str, sinks: Iterable[Sink] = ()) -> DrillSession:
         """A session on a new stack, not yet started.

@@ -30,6 +30,8 @@ COMMANDS = {
     "play": "play:play_command",
     "attach": "attach:attach_command",
     "status": "status:status_command",
+    "down": "down:down_command",
+    "doctor": "doctor:doctor_command",
     "host": "host:host_command",
     "run": "run:run_command",
     "prove": "prove:prove_command",

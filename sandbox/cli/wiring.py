@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ..loading import Library
+    from ..model.housekeeping import Housekeeping
     from ..model.scenario import Scenario
     from ..model.stack import Capabilities
     from ..session import DrillSession, Sink
@@ -21,6 +22,9 @@ class SessionMaker(Protocol):
 
     def stacks(self) -> Mapping[str, Capabilities]:
         """What each stack can realise."""
+
+    def housekeeping(self) -> Mapping[str, Housekeeping]:
+        """What clears up after the stacks that leave anything on the machine, by the stack's name."""
 
     def session(self, scenario: Scenario, seed: int, stack: str, sinks: Iterable[Sink] = ()) -> DrillSession:
         """A session on a new stack, not yet started."""
