@@ -6,6 +6,7 @@ built-in monitor takes over, a difference that was there then is not told at onc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ class FollowedAlerts:
 
     def __init__(self) -> None:
         self._told: dict[Key, Alert] = {}
-        self._heard: float | None = None  # when Prometheus last said something
+        self._heard = -math.inf  # when Prometheus last said something
         self._alone = False
 
     @property
@@ -61,7 +62,7 @@ class FollowedAlerts:
                 self._end(at, told, transitions)
 
     def _take_own(self, at: float, own: dict[Key, Alert], transitions: list[Transition]) -> None:
-        heard = at if self._heard is None else self._heard
+        heard = self._heard
         waits = at < heard + GRACE + _SAME
         for key, one in own.items():
             told = self._told.get(key)
