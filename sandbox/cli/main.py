@@ -36,6 +36,7 @@ COMMANDS = {
     "run": "run:run_command",
     "prove": "prove:prove_command",
     "fidelity": "fidelity:fidelity_command",
+    "calibrate": "calibrate:calibrate_command",
     "replay": "journals:replay_command",
     "report": "journals:report_command",
     "export": "export:export_group",
