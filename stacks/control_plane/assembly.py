@@ -69,7 +69,7 @@ def open_control_plane(
     registry: Path | None = None,
     aside: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> ControlPlane:
-    """Monitor, registry, retraining loop and autoscaler of a service, at the beginning of the warm-up.
+    """Monitor, registry, retraining loop and autoscaler of a service, from the present drill time on.
 
     Args:
         steering: time, desired state, log.
@@ -85,7 +85,8 @@ def open_control_plane(
     book = ModelBook(seen.versions, scenario, lambda: scenario.calendar(steering.env.now), registry)
     canary = Canary(steering, seen.replicas, quality)
     workshop = Workshop(steering, seen.versions, quality, book, canary, scenario.runtime.training_time, aside=aside)
-    loop = RetrainingLoop(steering, workshop, quality, seen.world.draws.calendar(0.0), scenario.world.pace)
+    begins = seen.world.draws.calendar(max(0.0, steering.env.now))
+    loop = RetrainingLoop(steering, workshop, quality, begins, scenario.world.pace)
     scaler = Scaler(steering, seen.replicas)
     views = ModelViews(seen.versions, quality, book, loop, seen.freshness)
     return ControlPlane(quality, book, loop, scaler, views, mechanisms(steering, quality, loop, scaler))

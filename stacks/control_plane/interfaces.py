@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...sandbox.control.canary import Tally
-from ...sandbox.learning.references import Reference
-from ...sandbox.learning.snapshots import Snapshot
-from ...sandbox.learning.version import ModelVersion
-from ...sandbox.world.data import Rows
+if TYPE_CHECKING:  # the names of the pools are wanted by those, too, who need no learning
+    from ...sandbox.control.canary import Tally
+    from ...sandbox.learning.references import Reference
+    from ...sandbox.learning.snapshots import Snapshot
+    from ...sandbox.learning.version import ModelVersion
+    from ...sandbox.world.data import Rows
 
 Floats = NDArray[np.float64]
 

@@ -83,8 +83,17 @@ class ModelBook:
         found = Registry(self._kept or Path(self._folder.name if self._folder else ""))
         for note in self._notes[self._entered :]:
             note(found)
-        self._entered = len(self._notes)
+            self._entered += 1
         return found
+
+    def enter(self) -> None:
+        """Write to the registry what has not been written yet.
+
+        Raises:
+            UsageError: it cannot be written.
+        """
+        if self._entered < len(self._notes):
+            self.registry()
 
     def close(self) -> None:
         """Remove what was made; more than once does no harm."""

@@ -36,10 +36,14 @@ class ModelMetrics:
 
     def samples(self) -> tuple[list[Series], list[float]]:
         """Series that have a value now, and their values."""
-        found = [one for one in self._all() if math.isfinite(one[2])]
-        return [self._named(name, labels) for name, labels, _ in found], [value for _, _, value in found]
+        found = list(self.named())
+        return [self._series_of(name, labels) for name, labels, _ in found], [value for _, _, value in found]
 
-    def _named(self, name: str, labels: tuple[tuple[str, str], ...]) -> Series:
+    def named(self) -> Iterator[Sample]:
+        """Metric, labels and value of what has a value now."""
+        return (one for one in self._all() if math.isfinite(one[2]))
+
+    def _series_of(self, name: str, labels: tuple[tuple[str, str], ...]) -> Series:
         """The same object every time: readers cache what they derive from it."""
         known = self._series.get((name, labels))
         if known is None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
-
-import simpy
+from typing import TYPE_CHECKING, Protocol
 
 from ...sandbox.model.params import Value
-from ...sandbox.model.service import Retraining, ServiceSpec, with_fields
-from .interfaces import Log
+from ...sandbox.model.service import Change, Retraining, ServiceSpec, with_fields
+
+if TYPE_CHECKING:
+    import simpy
+
+    from .interfaces import Log
 
 
 class Desire(Protocol):
@@ -37,3 +39,14 @@ class Steering:
     def put(self, values: dict[str, Value], by: str, why: str = "") -> None:
         """Set fields of the desired state by their paths."""
         self.desire(with_fields(self.spec(), values), by, why)
+
+
+def told(change: Change) -> str:
+    """A changed field as a line of the log of who changed it."""
+    text = f"{change.field.removeprefix('retraining.')}: {_said(change.before)} -> {_said(change.after)}"
+    return f"{text} ({change.why})" if change.why else text
+
+
+def _said(value: object) -> object:
+    """An empty name in words."""
+    return "none" if value == "" else value

@@ -14,6 +14,7 @@ from ...sandbox.model.service import Change, ServiceSpec, differences, with_fiel
 from ...sandbox.model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault, Progress
 from ...sandbox.model.telemetry import SCRAPE_INTERVAL, Ledger, LogLine, Scrape, Telemetry
 from ...sandbox.model.views import Table
+from ..control_plane.steering import Steering, told
 from .fleet import CHAMPION, POOLS, Fleet
 from .logs import GATEWAY, Watch, shedding
 from .traffic import Rate
@@ -53,7 +54,6 @@ class SimStack:
         from ..control_plane.assembly import DataPlane, open_control_plane
         from ..control_plane.faults import Faults
         from ..control_plane.model_metrics import ModelMetrics
-        from ..control_plane.steering import Steering
         from .faults import Parts, mechanisms
         from .metrics import Exporter
         from .pipeline import open_pipeline
@@ -165,9 +165,8 @@ class SimStack:
         """A controller or a pipeline of the service changes the desired state."""
         for change in differences(self._spec, spec, by, why):
             self._changes.append(change)
-            told = f"{change.field.removeprefix('retraining.')}: {_said(change.before)} -> {_said(change.after)}"
             if change.field != PUSHED:  # that is bookkeeping: the fields themselves are told
-                self._log(by, "info", f"{told} ({why})" if why else told)
+                self._log(by, "info", told(change))
             self._change(change)
 
     def _change(self, change: Change) -> None:
@@ -217,8 +216,3 @@ class SimStack:
         telemetry = Telemetry(at, *told, ledger, self._fleet.names(), versions)
         self._scrapes, self._logs, self._changes = [], [], []
         return telemetry
-
-
-def _said(value: object) -> object:
-    """An empty name in words."""
-    return "none" if value == "" else value

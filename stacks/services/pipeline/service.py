@@ -1,0 +1,120 @@
+"""The pipeline as a service: opens the control plane, and keeps it in step with the wall clock by a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import traceback
+
+from ....sandbox.model.errors import UsageError
+from ....sandbox.world.flights import open_world
+from ..common.logs import Log
+from ..common.scenarios import read_scenario
+from ..common.times import DrillClock
+from .freshness import StoreClient
+from .room import ControlRoom, StoppingError
+from .settings import PipelineSettings
+
+PERIOD = 0.25
+"""Seconds between two steps."""
+PATIENCE = 2.0
+"""Seconds that the end waits for the thread: a training that is under way takes longer and is left."""
+
+
+class Drill:
+    """Drill time that stands still at the beginning of the warm-up until somebody says when t = 0 is."""
+
+    def __init__(self, origin: float | None, begin: float) -> None:
+        self._clock = None if origin is None else DrillClock(origin)
+        self._begin = begin
+
+    def start(self, origin: float) -> None:
+        """The drill's t = 0 is at `origin` (CLOCK_MONOTONIC, seconds)."""
+        self._clock = DrillClock(origin)
+
+    def now(self) -> float:
+        """Seconds since t = 0; negative during the warm-up."""
+        return self._begin if self._clock is None else self._clock.now()
+
+
+class PipelineService:
+    """State and life of the pipeline.
+
+    Raises:
+        UsageError: the scenario cannot be read, or the folder of the predictions is none.
+    """
+
+    def __init__(self, settings: PipelineSettings, log: Log) -> None:
+        self._settings = settings
+        self._log = log
+        self._scenario = read_scenario(settings.scenario)
+        if not settings.predictions.is_dir():
+            raise UsageError(f"PIPELINE_PREDICTIONS={str(settings.predictions)!r} is no folder: prediction logs are to be there")
+        self._clock = Drill(settings.origin, -self._scenario.warmup)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="control-plane", daemon=True)
+        self._why = "the pipeline is starting"
+        self.store = StoreClient(settings.features_url)
+        self.room: ControlRoom | None = None
+        self.failed = False
+        """Whether the control plane broke down."""
+
+    def why_not_ready(self) -> str:
+        """Why it does not work; empty if it does."""
+        return self._why
+
+    def start(self, origin: float) -> None:
+        """The drill's t = 0 is at `origin` (CLOCK_MONOTONIC, seconds)."""
+        self._clock.start(origin)
+
+    @property
+    def lag(self) -> float:
+        """Seconds by which the control plane lags behind the wall clock."""
+        return 0.0 if self.room is None else max(0.0, self._clock.now() - self.room.standing.at)
+
+    async def begin(self) -> None:
+        """Open the world, find the models, fill the window of the time before the drill, and begin.
+
+        Raises:
+            UsageError: the data or a model cannot be used.
+        """
+        self.room = await asyncio.to_thread(self._open)
+        self._thread.start()
+        self._why = ""
+        self._log("info", f"control plane of {self._scenario.id} is ready")
+
+    def stop(self) -> None:
+        """Be ready no more."""
+        self._why = self._why or "the pipeline is terminating"
+        self._stop.set()
+        if self.room is not None:
+            self.room.stop()
+
+    async def end(self) -> None:
+        """Wait for the thread, and remove what is temporary."""
+        await asyncio.to_thread(self._thread.join, min(PATIENCE, self._settings.deadline))
+        if self.room is not None:
+            self.room.close()
+        self.store.close()
+
+    def _open(self) -> ControlRoom:
+        scenario, settings = self._scenario, self._settings
+        world = open_world(scenario.world, scenario.duration, scenario.warmup, settings.seed)
+        return ControlRoom(scenario, world, self._clock, settings.predictions, self._log, settings.registry)
+
+    def _run(self) -> None:
+        """Until the end: go on to the present moment."""
+        assert self.room is not None  # noqa: S101 -- the thread starts after it
+        try:
+            while not self._stop.wait(PERIOD):
+                self.room.step()
+        except StoppingError:
+            return
+        except Exception as error:  # noqa: BLE001 -- without the control plane the service is none: it says why and ends
+            self.failed = True
+            self._why = f"the control plane broke down: {error!r}"
+            told = "".join(traceback.format_exception(error)[-2:])
+            self._log("error", f"{self._why}: {told}")
+            os.kill(os.getpid(), signal.SIGTERM)
