@@ -88,7 +88,15 @@ def _names(sessions: Sequence[str], stack: str, keepers: dict[str, Housekeeping]
             raise UsageError(f"there is no session {name!r}; did you mean {close[0]!r}?")
         if name not in known:
             tell(f"note: there is no session {name}")
-    return set(sessions) or known
+    return set(sessions) | _played(sessions, keepers) if sessions else known
+
+
+def _played(sessions: Sequence[str], keepers: dict[str, Housekeeping]) -> set[str]:
+    """What stacks call the sessions that living hosts of these names play."""
+    from ..api.folders import sessions as running
+
+    hosts = {info.pid for info in running() if info.name in sessions}
+    return {one.session for keeper in keepers.values() for one in keeper.leftovers() if one.host in hosts}
 
 
 def _end_hosts(names: set[str], stack: str) -> list[str]:

@@ -35,6 +35,8 @@ LOGS = "logs"
 KILLED = 128
 """Added to a signal's number it is the exit code of who died of it, as shells and the kubelet have it."""
 _KILL_PATIENCE = 1.5
+_GROUP_AGE = 5.0
+"""Seconds for which it is remembered what a process has started: to look for it means to read all of /proc."""
 _LAUNCHER = str(Path(__file__).with_name("launch.py"))
 
 
@@ -47,7 +49,8 @@ class Process:
         self.log_path = lines.path
         self.exit_code: int | None = None
         self.end_reason = ""
-        self._popen, self._lines = popen, lines
+        self._popen, self._lines, self._lock = popen, lines, threading.Lock()
+        self._group, self._looked = [popen.pid], -_GROUP_AGE
         self._pidfd = os.pidfd_open(popen.pid)  # it cannot have been waited for: the number is still its own
 
     def alive(self) -> bool:
@@ -56,16 +59,19 @@ class Process:
 
     def ended(self, patience: float) -> bool:
         """Whether it ends within `patience` seconds."""
-        if self.exit_code is not None:
-            return True
         poll = select.poll()
-        poll.register(self._pidfd, select.POLLIN)
-        return bool(poll.poll(max(0.0, patience) * 1000.0))
+        with self._lock:
+            if self.exit_code is not None:
+                return True
+            poll.register(self._pidfd, select.POLLIN)
+            if patience <= 0:
+                return bool(poll.poll(0))
+        return bool(poll.poll(patience * 1000.0))  # only its supervisor waits, which is also who closes the pidfd
 
     def signal(self, number: int) -> None:
         """Send it a signal; nothing if it has ended."""
-        if self.exit_code is None:
-            with suppress(ProcessLookupError):
+        with self._lock, suppress(ProcessLookupError):
+            if self.exit_code is None:
                 signal.pidfd_send_signal(self._pidfd, number)
 
     def terminate(self) -> None:
@@ -78,8 +84,12 @@ class Process:
         self.signal(signal.SIGKILL)
 
     def resident(self) -> float:
-        """Memory in RAM of it and what it started, MiB."""
-        return 0.0 if self.exit_code is not None else sum(resident(pid) for pid in group(self.pid))
+        """Memory in RAM of it and what it started (up to some seconds ago), MiB."""
+        if self.exit_code is not None:
+            return 0.0
+        if time.monotonic() >= self._looked + _GROUP_AGE:
+            self._group, self._looked = group(self.pid), time.monotonic()
+        return sum(resident(pid) for pid in self._group)
 
     def log_lines(self) -> list[str]:
         """The lines of stdout and stderr that were completed since the last call; of an ended process the last one, too."""
@@ -92,10 +102,10 @@ class Process:
         """
         for one in members(self.pid):
             one.signal(signal.SIGKILL)
-        code = self._popen.wait()
-        os.close(self._pidfd)
         killed = self.cgroup is not None and self.cgroup.counters().oom_kills > 0
-        self.exit_code, self.end_reason = _ending(code, out_of_memory=killed)
+        with self._lock:
+            self.exit_code, self.end_reason = _ending(self._popen.wait(), out_of_memory=killed)
+            os.close(self._pidfd)
 
 
 class Supervisor:

@@ -13,7 +13,6 @@ import functools
 import json
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -154,7 +153,12 @@ class Records:
 def labelled(label: str, folder: Path) -> list[Identity]:
     """The living processes of this user that carry a session's label, this one excepted."""
     marks = {os.fsencode(f"{SESSION}={label}"), os.fsencode(f"{FOLDER}={folder}")}
-    return [one for one in _own() if marks <= set(_environment(one.pid))]
+    found = []
+    for pid in _numbers():
+        identity = Identity.of(pid)  # before its environment is read: the number cannot change hands in between unnoticed
+        if marks <= set(_environment(pid)) and identity is not None and identity.alive():
+            found.append(identity)
+    return found
 
 
 def members(session: int) -> list[Identity]:
@@ -162,7 +166,10 @@ def members(session: int) -> list[Identity]:
 
     The number must be held meanwhile, by a leader that has not been waited for.
     """
-    return [one for one in _own() if one.pid != session and (found := stat(one.pid)) is not None and found.session == session]
+    found = ((pid, stat(pid)) for pid in _numbers() if pid != session)
+    return [
+        Identity(boot_id(), pid, one.started) for pid, one in found if one and one.session == session and one.state not in "ZX"
+    ]
 
 
 def inside(cgroup: Path) -> list[Identity]:
@@ -200,23 +207,16 @@ def group(lead: int) -> list[int]:
     return [lead, *(one.pid for one in members(lead))]
 
 
-def _own() -> Iterator[Identity]:
-    """The living processes of this user, this one excepted."""
-    user = os.getuid()
-    with os.scandir(_PROC) as entries:
-        for entry in entries:
-            if not entry.name.isdigit() or int(entry.name) == os.getpid():
-                continue
-            with contextlib.suppress(OSError):
-                identity = Identity.of(int(entry.name))
-                if identity is not None and entry.stat().st_uid == user:
-                    yield identity
+def _numbers() -> list[int]:
+    """Of all processes but this one."""
+    return [int(name) for name in os.listdir(_PROC) if name.isdigit() and int(name) != os.getpid()]  # noqa: PTH208  # names do
 
 
 def _environment(pid: int) -> list[bytes]:
-    """That it was started with; nothing for a zombie, or one that has ended."""
+    """That it was started with, if it is this user's; nothing for a zombie, or one that has ended."""
     try:
-        return (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+        with (_PROC / str(pid) / "environ").open("rb") as file:
+            return file.read().split(b"\0") if os.fstat(file.fileno()).st_uid == os.getuid() else []
     except OSError:
         return []
 
