@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -27,14 +26,13 @@ from ...sandbox.model.telemetry import SCRAPE_INTERVAL, AlertState
 from ..monitoring.api import PrometheusApi
 from ..monitoring.rules import wanted_metrics
 from ..monitoring.targets import SAMPLE_LIMIT, TIMEOUT, Target, Targets
-from .ports import HOST, free_port
+from .ports import HOST, check_port, free_port
 
 SETTING = "DRILLBOX_PROMETHEUS"
 """`off`, or the path of the program; not set: the one on the PATH, if there is one."""
 
 _POLL = 0.02
 _HEAD = "prometheus_tsdb_head_series"
-_TAKEN = re.compile(r"address already in use", re.IGNORECASE)
 
 
 def find_prometheus(environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -66,15 +64,23 @@ class PrometheusServer:
         origin: of CLOCK_MONOTONIC at t = 0.
         program: the one that `find_prometheus` gives if not given.
         port: on loopback; a free one if not given.
+        interval: seconds between scrapes, and between evaluations.
     """
 
     def __init__(
-        self, folder: Path, rules: str, targets: Targets, origin: float, program: Path | None = None, port: int = 0
+        self,
+        folder: Path,
+        rules: str,
+        targets: Targets,
+        origin: float,
+        program: Path | None = None,
+        port: int = 0,
+        interval: float = SCRAPE_INTERVAL,
     ) -> None:
         self.folder = folder.absolute()
         self.port = port or free_port()
         self._program = program
-        self._rules, self._targets = rules, targets
+        self._rules, self._targets, self._interval = rules, targets, interval
         self._written: dict[str, str] = {}
         self.api = PrometheusApi(f"http://{HOST}:{self.port}", origin)
 
@@ -92,8 +98,9 @@ class PrometheusServer:
         """How to start it, after the first `write`; it logs JSON lines to standard error.
 
         Raises:
-            StackError: there is no Prometheus.
+            StackError: there is no Prometheus, or its port is taken.
         """
+        check_port(self.port, "prometheus")
         program = self._program or find_prometheus()
         if program is None:
             raise StackError(f"there is no prometheus on the PATH, or {SETTING} is off")
@@ -126,7 +133,7 @@ class PrometheusServer:
         deadline = time.monotonic() + timeout
         while not (alive() and self.api.ready()):  # somebody else may answer on a port that was taken
             if not alive():
-                raise StackError(f"Prometheus ended before it was ready on port {self.port}")
+                raise StackError("Prometheus ended before it was ready; its log says why")
             if time.monotonic() > deadline:
                 raise StackError(f"Prometheus at {self.api.url} was not ready within {timeout:g} s")
             time.sleep(_POLL)
@@ -143,7 +150,7 @@ class PrometheusServer:
     # ------------------------------------------------------------------------------------------------------------- own work
 
     def _config(self) -> dict[str, object]:
-        interval = f"{SCRAPE_INTERVAL:g}s"
+        interval = _milliseconds(self._interval)
         unnamed = {"action": "labeldrop", "regex": "job|instance"}
         # Prometheus 3 writes whole bounds as 300.0; the rules say 300, as Envoy and Prometheus 2 do.
         bounds = {"source_labels": ["le"], "regex": r"(\d+)\.0", "target_label": "le", "replacement": "$1"}
@@ -159,7 +166,7 @@ class PrometheusServer:
             "static_configs": [{"targets": [f"{HOST}:{self.port}"]}],
             "metric_relabel_configs": [_keep(_HEAD), unnamed],
         }
-        timeout = f"{round(TIMEOUT * 1000)}ms"
+        timeout = _milliseconds(min(TIMEOUT, self._interval))
         return {
             "global": {"scrape_interval": interval, "scrape_timeout": timeout, "evaluation_interval": interval},
             "rule_files": [str(self.folder / "rules.yml")],
@@ -180,19 +187,8 @@ class PrometheusServer:
         self._written[name] = content
 
 
-def explain(log: str) -> str:
-    """Why it did not start or ended, from what it wrote."""
-    if _TAKEN.search(log):
-        return "its port is taken by another program"
-    lines = [line for line in log.splitlines() if line.strip()]
-    for line in reversed(lines):
-        try:
-            found = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(found, dict) and found.get("err"):
-            return str(found["err"])
-    return lines[-1].strip() if lines else "it wrote nothing"
+def _milliseconds(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
 
 
 def _keep(names: str) -> dict[str, object]:
