@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ..loading import Library
     from ..model.calibration import Timings
     from ..model.calibration import Timings
+    from ..model.calibration import Timings
     from ..model.housekeeping import Housekeeping
     from ..model.scenario import Scenario, WorldConfig
     from ..model.stack import Capabilities, Progress
@@ -33,6 +34,9 @@ class SessionMaker(Protocol):
 
     def data_hash(self, progress: Callable[[str, float], None]) -> str:
         """The hash of the world's data, read and cached the first time."""
+
+    def measure(self, config: WorldConfig, progress: Progress) -> Timings:
+        """What real model servers and a training of that world's model take on this machine."""
 
     def measure(self, config: WorldConfig, progress: Progress) -> Timings:
         """What real model servers and a training of that world's model take on this machine."""
