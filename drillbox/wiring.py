@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from .sandbox.drill import Result
     from .sandbox.loading import Library
     from .sandbox.model.calibration import Timings
-    from .sandbox.model.calibration import Timings
-    from .sandbox.model.calibration import Timings
     from .sandbox.model.housekeeping import Housekeeping
     from .sandbox.model.scenario import Scenario, WorldConfig
     from .sandbox.model.stack import Capabilities, Progress, Stack
@@ -107,28 +105,6 @@ class Wiring:
         from .sandbox.world.cache import load_data
 
         return load_data(progress).data_hash
-
-    def measure(self, config: WorldConfig, progress: Progress) -> Timings:
-        """What real model servers and a training of that world's model take on this machine.
-
-        Raises:
-            StackError: a model server does not come up.
-            UsageError: the data, the model or the state folder cannot be read or written.
-        """
-        from .stacks.local.calibration import measure
-
-        return measure(config, progress)
-
-    def measure(self, config: WorldConfig, progress: Progress) -> Timings:
-        """What real model servers and a training of that world's model take on this machine.
-
-        Raises:
-            StackError: a model server does not come up.
-            UsageError: the data, the model or the state folder cannot be read or written.
-        """
-        from .stacks.local.calibration import measure
-
-        return measure(config, progress)
 
     def measure(self, config: WorldConfig, progress: Progress) -> Timings:
         """What real model servers and a training of that world's model take on this machine.

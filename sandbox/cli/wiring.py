@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from ..loading import Library
     from ..model.calibration import Timings
-    from ..model.calibration import Timings
-    from ..model.calibration import Timings
     from ..model.housekeeping import Housekeeping
     from ..model.scenario import Scenario, WorldConfig
     from ..model.stack import Capabilities, Progress
@@ -34,12 +32,6 @@ class SessionMaker(Protocol):
 
     def data_hash(self, progress: Callable[[str, float], None]) -> str:
         """The hash of the world's data, read and cached the first time."""
-
-    def measure(self, config: WorldConfig, progress: Progress) -> Timings:
-        """What real model servers and a training of that world's model take on this machine."""
-
-    def measure(self, config: WorldConfig, progress: Progress) -> Timings:
-        """What real model servers and a training of that world's model take on this machine."""
 
     def measure(self, config: WorldConfig, progress: Progress) -> Timings:
         """What real model servers and a training of that world's model take on this machine."""
