@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -45,6 +46,8 @@ _BUSY = "model_server_busy_seconds_total"
 _INFLIGHT = "model_server_inflight"
 _HOLD = 600_000.0
 """Milliseconds: longer than any measurement."""
+_REFUSED = "cannot be loaded"
+"""What a server says that will never be ready."""
 _PATH = "/v2/models/flights/infer"
 
 
@@ -173,6 +176,7 @@ class RealServer:
         self._client = httpx.Client(base_url=f"http://{HOST}:{self._port}", timeout=PATIENCE, trust_env=False)
         self._body = _question(data)
         self._holder: socket.socket | None = None
+        self._hopeless = False
         self._supervisor = Supervisor(self._folder, "calibrate")
         try:
             began = time.perf_counter()
@@ -247,15 +251,17 @@ class RealServer:
         """Wait until something holds."""
         deadline, pause = time.monotonic() + PATIENCE, threading.Event()
         while not holds():
-            if not self._process.alive() or time.monotonic() > deadline:
+            if self._hopeless or not self._process.alive() or time.monotonic() > deadline:
                 raise StackError(f"the model server did not come up: {_last_words(self._process)}")
             pause.wait(_PAUSE)
 
     def _fine(self, path: str) -> bool:
         try:
-            return self._client.get(path).status_code == httpx.codes.OK
+            answer = self._client.get(path)
         except httpx.TransportError:
             return False
+        self._hopeless = _REFUSED in answer.text
+        return answer.status_code == httpx.codes.OK
 
 
 def _question(data: FlightData) -> bytes:
@@ -268,4 +274,7 @@ def _question(data: FlightData) -> bytes:
 
 def _last_words(process: Process) -> str:
     lines = process.log_lines()
-    return lines[-1] if lines else "it said nothing"
+    try:
+        return str(json.loads(lines[-1])["text"])
+    except (IndexError, ValueError, KeyError, TypeError):  # it ended before it could write a log
+        return lines[-1] if lines else "it said nothing"

@@ -29,9 +29,11 @@ from drillbox.sandbox.loading.json_schema import json_schema
 from drillbox.sandbox.loading.loader import runbook_from
 from drillbox.sandbox.loading.traces import TraceError, parse_trace
 from drillbox.sandbox.model.actions import ACTIONS
+from drillbox.sandbox.model.calibration import Timings
 from drillbox.sandbox.model.errors import DrillboxError, InvalidScenarioError, StackError, UsageError
 from drillbox.sandbox.model.events import Role
 from drillbox.sandbox.model.faults import FAULTS
+from drillbox.sandbox.model.housekeeping import Housekeeping
 from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.operators import Scripted
 from drillbox.sandbox.reports.markdown import debrief
@@ -410,6 +412,12 @@ class NothingRuns(Wiring):
     def session(self, *_args: object, **_keywords: object) -> DrillSession:
         raise StackError("nothing runs here")
 
+    def measure(self, *_args: object) -> Timings:
+        raise StackError("nothing runs here")
+
+    def housekeeping(self) -> dict[str, Housekeeping]:
+        return {}
+
     def data_hash(self, _progress: object) -> str:
         return "data"
 
@@ -423,7 +431,7 @@ class NothingRuns(Wiring):
         return 0
 
 
-VISIBLE = [name for name in COMMANDS if name not in ("attach", "status")]  # these look for running drills
+VISIBLE = [name for name in COMMANDS if name not in ("attach", "status", "down")]  # these look for running drills
 LINE = (
     "monday-rush", "quiet-night", "acme/slow-lane", "drill.yaml", "gone.yaml", "one.jsonl", "gone.jsonl", "-", ".", "/", "--all", "--json", "--seed", "--seeds",
     "--profile", "short", "--operator", "idle", "reference", "--speed", "10x", "--stack", "sim", "--spoilers", "--quiet", "-q", "-h", "--help", "--version", "--out",
