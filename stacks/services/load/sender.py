@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from ....sandbox.model.scenario import Clients
-from .client import Connection, Pool
+from ..common.client import Connection, Pool
 from .ledger import Ledger
 from .luck import Luck
 from .payloads import Payloads, prediction

@@ -16,8 +16,8 @@ from prometheus_client.registry import Collector
 
 from ....sandbox.world.flights import open_world
 from ....sandbox.world.rules import RULES_THRESHOLD
+from ..common.client import Pool
 from ..common.logs import Log
-from .client import Pool
 from .ledger import Ledger
 from .luck import Luck
 from .payloads import Payloads

@@ -13,7 +13,7 @@ import numpy as np
 
 from drillbox.sandbox.model.scenario import Clients, Prices, Traffic, WorldConfig
 from drillbox.sandbox.world.flights import World, open_world
-from drillbox.stacks.services.load.client import Pool
+from drillbox.stacks.services.common.client import Pool
 from drillbox.stacks.services.load.ledger import Ledger
 from drillbox.stacks.services.load.luck import Luck
 from drillbox.stacks.services.load.payloads import Payloads
