@@ -34,7 +34,6 @@ from drillbox.sandbox.model.errors import DrillboxError, InvalidScenarioError, S
 from drillbox.sandbox.model.events import Role
 from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.housekeeping import Housekeeping
-from drillbox.sandbox.model.housekeeping import Housekeeping
 from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.operators import Scripted
 from drillbox.sandbox.reports.markdown import debrief
@@ -415,9 +414,6 @@ class NothingRuns(Wiring):
 
     def measure(self, *_args: object) -> Timings:
         raise StackError("nothing runs here")
-
-    def housekeeping(self) -> dict[str, Housekeeping]:
-        return {}
 
     def housekeeping(self) -> dict[str, Housekeeping]:
         return {}
