@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--times", default=1, show_default=True, type=click.IntRange(1, 100), help="How often the stack plays it.")
 @click.option("--json", "as_json", is_flag=True, help="Print an array of comparisons.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the journals and the raw series.")
+@click.option("--calibrated", is_flag=True, help="With the times of this machine, as `drillbox calibrate --write` kept them.")
 @quiet_option
 @click.pass_obj
 def fidelity_command(
@@ -43,6 +44,7 @@ def fidelity_command(
     times: int,
     as_json: bool,
     out: Path | None,
+    calibrated: bool,
 ) -> int:
     """Play an incident on the simulation and on another stack, and compare: pages and their order, verdict, throughput, p95,
     errors and AUC, each with the band it has to keep. What cannot be compared is named, and is no pass.
@@ -56,7 +58,7 @@ def fidelity_command(
       drillbox fidelity monday-rush --stack kind --json
     """  # noqa: D205  # click's first paragraph
     check_stack(wiring, stack)
-    request = Request(scenario, operator, seed, profile, stack, out)
+    request = Request(scenario, operator, seed, profile, stack, out, calibrated)
     progress = console_progress()
     found: list[Comparison] = []
     try:

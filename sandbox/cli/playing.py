@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..assessing import SIMULATION, Assessor
+from ..calibrating import calibrated_text, calibration_file
+from ..calibrating import read as read_calibration
 from ..drill import Result, header_of, new_journal, operator_for, result_of
 from ..journal import JournalWriter, read_journal
 from ..loading import find_scenario, load_scenario_text
@@ -34,6 +36,7 @@ class Request:
     profile: str = ""
     stack: str = "sim"
     out: Path | None = None
+    calibrated: bool = False  # with the times of this machine, where it cannot keep those of the scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,8 @@ def prepare(
     library = wiring.library()
     path = find_scenario(request.scenario, library)
     text = library.read(path)  # once: what is validated is what the journal keeps
+    if request.calibrated:
+        text = calibrated_text(text, str(path), request.profile, read_calibration(calibration_file()))
     scenario = load_scenario_text(text, str(path), request.profile)
     operator = operator_for(request.operator, scenario) if request.operator else None
     name = operator.name if operator is not None else PERSON

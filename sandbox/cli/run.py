@@ -47,6 +47,7 @@ Task = tuple["SessionMaker", Request, bool]
 )
 @click.option("--md", "md_file", type=click.Path(path_type=Path), help="Write the debriefs as Markdown.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the journals.")
+@click.option("--calibrated", is_flag=True, help="With the times of this machine, as `drillbox calibrate --write` kept them.")
 @quiet_option
 @click.pass_obj
 def run_command(
@@ -63,6 +64,7 @@ def run_command(
     html_file: Path | None,
     md_file: Path | None,
     out: Path | None,
+    calibrated: bool,
 ) -> int:
     """Play incidents headless with a scripted operator. SCENARIO is an id or a file.
 
@@ -82,7 +84,7 @@ def run_command(
     names = whole_library(wiring, profile) if everything else list(scenarios)
     outputs = Outputs(json_file, junit_file, html_file, md_file, several=len(names) > 1)
     outputs.check()
-    wanted = Request("", operator, seed, profile, stack, out)
+    wanted = Request("", operator, seed, profile, stack, out, calibrated)
     played = _play_all(wiring, names, wanted, jobs=jobs, silent=outputs.use_stdout, explain=outputs.have_debriefs)
     outputs.write(played)
     return int(Exit.gravest(one.code for one in played))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from drillbox.sandbox import calibrating
 from drillbox.sandbox.calibrating import HALF, Load, calibrated, calibrated_text, calibration_file, claims, loads_of
 from drillbox.sandbox.cli.main import run
+from drillbox.sandbox.journal import read_journal
 from drillbox.sandbox.loading import Library, load_scenario, load_scenario_text
 from drillbox.sandbox.model.calibration import Calibration, Timings
 from drillbox.sandbox.model.errors import StackError, UsageError
@@ -219,3 +220,37 @@ def test_the_command_fails_as_its_parts_do(calibrate: Calibrate) -> None:
     assert (code, "'sim' is not 'local'" in err) == (2, True)
     code, _, err = calibrate(FAST, "--profile", "shrt")
     assert (code, "did you mean 'short'?" in err) == (2, True)
+
+
+def test_a_drill_with_the_times_of_this_machine(
+    capsys: pytest.CaptureFixture[str], drillbox_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert drillbox_home.is_dir()
+    monkeypatch.setattr("signal.signal", lambda *_args: None)
+    drill = [
+        "run",
+        "monday-rush",
+        "--profile",
+        "short",
+        "--operator",
+        "idle",
+        "--out",
+        str(tmp_path),
+        "--json",
+        "-",
+        "--calibrated",
+    ]
+    assert run(drill, Wiring()) == 2
+    assert "this machine is not calibrated" in capsys.readouterr().out
+
+    harms = []
+    for timings in (FAST, dataclasses.replace(FAST, answer=0.08)):
+        calibrating.save(machine(timings), calibration_file())
+        assert run(drill, Wiring()) == 1
+        (result,) = json.loads(capsys.readouterr().out)
+        harms.append(result["harm"]["failed"])
+    assert harms[1] > 1.1 * harms[0]  # 80 ms for an answer: less can be answered
+
+    journal = tmp_path / "monday-rush-idle-1-2.jsonl"
+    assert load_scenario_text(read_journal(journal).header.text, "x.yaml", "short").runtime.service_time == 0.08
+    assert run(["replay", str(journal)], Wiring()) == 0
