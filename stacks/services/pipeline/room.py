@@ -117,10 +117,15 @@ class ControlRoom:
         lines = list(self._tails.read())
         with self.lock:
             self._take(lines)
-            now = self._clock.now()
-            if now > self._env.now:
-                self._env.run(until=now)
+            self._advance(self._clock.now())
             self._publish()
+
+    def _advance(self, until: float) -> None:
+        """What is due at `until` is done, as in the simulation."""
+        while self._env.peek() <= until:
+            self._env.step()
+        if self._env.now < until:
+            self._env.run(until=until)
 
     def stop(self) -> None:
         """Let nothing begin; what is under way ends as soon as it can."""
