@@ -17,6 +17,11 @@ class DrillClock:
     def __init__(self, origin: float | None) -> None:
         self._origin = time.monotonic() if origin is None else origin
 
+    @property
+    def origin(self) -> float:
+        """Of CLOCK_MONOTONIC at t = 0, in seconds."""
+        return self._origin
+
     def start(self, origin: float) -> None:
         """Count from another t = 0, in seconds of CLOCK_MONOTONIC."""
         self._origin = origin

@@ -1,0 +1,271 @@
+"""Brings the local stack up, step by step, and takes it down."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...sandbox.learning.models import ensure_model
+from ...sandbox.learning.version import ModelVersion
+from ...sandbox.model.errors import StackError
+from ...sandbox.model.scenario import Scenario, Version, WorldConfig
+from ...sandbox.model.stack import Progress
+from ...sandbox.model.views import Table
+from ...sandbox.paths import home
+from ...sandbox.world.cache import load_data
+from ..control_plane.faults import Faults
+from ..deploy.envoy.bootstrap import Listen
+from ..deploy.envoy.names import Address
+from ..monitoring.alerting import Alerting
+from ..monitoring.exporter import Exporter
+from ..monitoring.rules import rules_text, wanted_metrics
+from ..monitoring.scraper import Scraper
+from ..monitoring.targets import Target
+from ..services.common.times import DrillClock
+from .controls import Controls
+from .envoy import Envoy, explain, usable_envoy
+from .faults import mechanisms
+from .node import Node
+from .platform import LocalPlatform
+from .ports import HOST, free_port
+from .processes import Process, Supervisor
+from .programs import Program
+from .prometheus import PrometheusServer, find_prometheus
+from .service import Service, Urls
+from .services import FEATURES, GATEWAY, LOAD, PIPELINE, Places, Programs
+from .undo import UndoLog
+
+PATIENCE = 60.0
+"""Wall seconds that a service has to be ready."""
+LEAD = 0.3
+"""Wall seconds from the last readiness to the beginning of the warm-up."""
+_POLL = 0.05
+OF_REPLICAS = frozenset(("model_server_busy_seconds_total", "model_server_requests_total", "model_server_slow_answers_total"))
+"""What the pipeline is told of replicas, beside what rules read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """What runs for one drill, and how it ends."""
+
+    service: Service
+    clock: DrillClock
+    node: Node
+    faults: Faults
+    alerting: Alerting
+    _ends: contextlib.ExitStack
+
+    def replicas(self) -> Table:
+        """The view of that name."""
+        rows = [
+            (pod.node, pod.name, pod.deployment, pod.version, str(one.state), pod.restarts, round(pod.memory), one.slowness)
+            for one, pod in zip(self.service.fleet.replicas(), LocalPlatform(self.service).pods(), strict=True)
+        ]
+        columns = ("node", "replica", "deployment", "version", "state", "restarts", "memory, MiB", "times as slow")
+        return Table("Replicas", columns, tuple(rows), {})
+
+    def close(self) -> None:
+        """End everything; it may have been done before."""
+        self._ends.close()
+
+
+def bring_up(scenario: Scenario, seed: int, progress: Progress) -> Drill:
+    """Start everything; the warm-up begins when this returns.
+
+    Raises:
+        StackError: something does not start; nothing is left behind.
+        UsageError: data or models cannot be used, or the state folder not written.
+    """
+    ends = contextlib.ExitStack()
+    try:
+        return _Builder(scenario, seed, progress, ends).build()
+    except BaseException:
+        ends.close()
+        raise
+
+
+class _Builder:
+    """The steps, in their order."""
+
+    def __init__(self, scenario: Scenario, seed: int, progress: Progress, ends: contextlib.ExitStack) -> None:
+        self._scenario, self._seed, self._progress, self._ends = scenario, seed, progress, ends
+        self._token = secrets.token_urlsafe(24)
+
+    def build(self) -> Drill:
+        """All of them."""
+        scenario, progress = self._scenario, self._progress
+        with _step(progress, "gateway program"):
+            usable_envoy()
+        models = self._models()
+        label = _label(scenario.id, self._seed)
+        places = Places(home() / "local" / label)
+        supervisor = Supervisor(places.folder, label)
+        self._ends.callback(shutil.rmtree, places.folder, ignore_errors=True)
+        self._ends.callback(supervisor.down)
+        places.make(scenario)
+        clock = DrillClock(time.monotonic() + scenario.warmup + PATIENCE)  # until it is known
+        service = self._service(supervisor, places, clock, models)
+        with _step(progress, "services"):
+            self._wait(service)
+        with _step(progress, "model servers"):
+            self._wait_for_replicas(service)
+        scraper, alerting = self._monitoring(service, supervisor, places)
+        origin = time.monotonic() + scenario.warmup + LEAD
+        clock.start(origin)
+        self._tell_origin(service, origin)
+        faults = Faults(mechanisms(service, UndoLog(places.folder), self._seed))
+        node = Node(clock, service, scraper, service.scraped, -scenario.warmup)
+        node.start()
+        self._ends.callback(node.stop)
+        return Drill(service, clock, node, faults, alerting, self._ends)
+
+    def _models(self) -> dict[str, ModelVersion | str]:
+        """Find or train the models of all versions."""
+        scenario, data = self._scenario, load_data(self._progress)
+        return {
+            name: ensure_model(_window(scenario.world, version), data, self._progress, version.trees)
+            for name in scenario.deployable
+            for version in (scenario.version(name),)
+        }
+
+    def _service(
+        self, supervisor: Supervisor, places: Places, clock: DrillClock, models: dict[str, ModelVersion | str]
+    ) -> Service:
+        """Start gateway, feature store, pipeline, clients and replicas, all at once."""
+        listen = Listen(*(Address(HOST, free_port()) for _ in range(3)))
+        ports = {name: free_port() for name in (FEATURES, PIPELINE, LOAD)}
+        urls = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
+        envoy = Envoy(places.folder / "envoy", listen)
+        self._ends.callback(envoy.close)
+        controls = Controls(self._token)
+        self._ends.callback(controls.close)
+        programs = Programs(self._scenario, self._seed, places, self._token, clock.origin, models)
+        where = Urls(urls[FEATURES], urls[PIPELINE], urls[LOAD], f"http://{listen.metrics}")
+        service = Service(self._scenario, clock, supervisor, programs, controls, envoy, where)
+        service.begin()
+        started = (
+            Program(GATEWAY, tuple(envoy.command())),
+            programs.features(ports[FEATURES]),
+            programs.pipeline(ports[PIPELINE], urls[FEATURES]),
+            programs.load(ports[LOAD], str(listen.requests)),
+        )
+        service.essential = {program.name: supervisor.start(program) for program in started}
+        self._envoy = envoy
+        return service
+
+    def _wait(self, service: Service) -> None:
+        """Wait for the services that all others need."""
+        gateway = service.essential[GATEWAY]
+        try:
+            self._envoy.wait_ready(PATIENCE, gateway.alive)
+        except StackError as error:
+            if not gateway.alive():
+                raise explain(gateway.log_path.read_text(errors="replace")) from error
+            raise
+        urls = {FEATURES: service.urls.features, PIPELINE: service.urls.pipeline, LOAD: service.urls.load}
+        for place, (name, url) in enumerate(urls.items()):
+            process = service.essential[name]
+            _until(lambda url=url: service.controls.ready(url), process, name)  # type: ignore[misc]
+            self._progress("services", (place + 1) / len(urls))
+
+    def _wait_for_replicas(self, service: Service) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            service.round(service.clock.now())
+            waiting = [one for one in service.fleet.replicas() if not one.is_ready]
+            count = len(service.fleet.replicas())
+            self._progress("model servers", 1.0 - len(waiting) / max(1, count))
+            if not waiting:
+                break
+            for one in waiting:
+                if one.restarts:
+                    raise StackError(f"{one.name} does not start: {_last_words(service)}")
+            if time.monotonic() > deadline:
+                raise StackError(f"{waiting[0].name} is not ready within {PATIENCE:g} s")
+            time.sleep(_POLL)
+        wanted = service.fleet.wanted()
+        while self._envoy.healthy() != dict(wanted):
+            if time.monotonic() > deadline:
+                raise StackError(f"the gateway does not find the model servers ready within {PATIENCE:g} s")
+            time.sleep(_POLL)
+
+    def _monitoring(self, service: Service, supervisor: Supervisor, places: Places) -> tuple[Scraper, Alerting]:
+        """Exporter, scraper, and Prometheus if there is one."""
+        exporter = Exporter(LocalPlatform(service))
+        exporter.start()
+        self._ends.callback(exporter.stop)
+
+        def targets() -> Sequence[Target]:
+            return [*service.targets(), exporter.target()]
+
+        scraper = Scraper(targets, wanted_metrics() | OF_REPLICAS)
+        self._ends.callback(scraper.close)
+        program = find_prometheus()
+        server = None
+        if program is not None:
+            origin = time.monotonic() + self._scenario.warmup + LEAD
+            server = PrometheusServer(places.folder / "prometheus", rules_text(self._scenario), targets, origin, program)
+        alerting = Alerting(server, service.log)
+
+        def start(name: str, argv: Sequence[str], environment: Mapping[str, str]) -> Callable[[], bool]:
+            return supervisor.start(Program(name, tuple(argv), environment)).alive
+
+        with _step(self._progress, "monitoring"):
+            alerting.start(start, PATIENCE)
+        self._ends.callback(alerting.close)
+        service.retarget = alerting.retarget
+        return scraper, alerting
+
+    def _tell_origin(self, service: Service, origin: float) -> None:
+        """All services count drill time from the same moment."""
+        urls = service.urls
+        replicas = [one.url for one in service.fleet.replicas()]
+        for url in (urls.features, urls.pipeline, *replicas, urls.load):
+            service.controls.put(f"{url}/control/start", {"origin": origin})
+        service.programs.origin = origin
+
+
+@contextlib.contextmanager
+def _step(progress: Progress, name: str) -> Iterator[None]:
+    progress(name, 0.0)
+    yield
+    progress(name, 1.0)
+
+
+def _until(done: Callable[[], bool], process: Process, name: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        if not process.alive():
+            process.log_path.read_text(errors="replace")
+            raise StackError(f"{name} does not start: {_tail(process.log_path)}")
+        if time.monotonic() > deadline:
+            raise StackError(f"{name} is not ready within {PATIENCE:g} s: {_tail(process.log_path)}")
+        time.sleep(_POLL)
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it wrote nothing"
+
+
+def _last_words(service: Service) -> str:
+    errors = [line.text for line in service.take().logs if line.severity == "error"]
+    return errors[-1] if errors else "it ended"
+
+
+def _window(world: WorldConfig, version: Version) -> WorldConfig:
+    """The world with the training window of a version, if it has its own."""
+    if version.train_from is None and version.train_until is None:
+        return world
+    return replace(world, train_from=version.train_from, train_until=version.train_until)
+
+
+def _label(scenario: str, seed: int) -> str:
+    """A name that no other drill has, fit for files and cgroups."""
+    return f"{re.sub(r'[^a-z0-9]+', '-', scenario.lower()).strip('-')[:40]}-{seed}-{secrets.token_hex(3)}"

@@ -1,0 +1,70 @@
+"""What on a cluster kube-state-metrics, cAdvisor and the bill would say of the local stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ...sandbox.model.scenario import Prices
+from ..monitoring.exporter import PodState
+from .cgroups import Counters
+from .replicas import Replica, State
+from .service import Service
+
+NODE = "localhost"
+"""The one node."""
+NOTHING = Counters(0.0, 0, 0, 0, 0.0)
+
+
+class LocalPlatform:
+    """Implements `monitoring.exporter.PlatformState`."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def wanted(self) -> Mapping[str, int]:
+        """Replicas wanted, by deployment."""
+        return self._service.fleet.wanted()
+
+    def pods(self) -> Sequence[PodState]:
+        """All replicas that there are."""
+        return [self._pod(one) for one in self._service.fleet.replicas()]
+
+    def nodes(self) -> Mapping[str, bool]:
+        """Ready: else nobody would be asked."""
+        return {NODE: True}
+
+    def replica_seconds(self) -> float:
+        """Seconds of replicas since the warm-up began."""
+        return self._service.fleet.paid
+
+    def training_seconds(self) -> float:
+        """Seconds of training since the warm-up began."""
+        return self._service.training_seconds
+
+    def prices(self) -> Prices:
+        """The price list."""
+        return self._service.scenario.world.prices
+
+    def budget(self) -> float:
+        """What the autoscaler may ask for, or twice the replicas of the beginning, in dollars per hour."""
+        spec = self._service.scenario.service
+        most = spec.autoscaler.maximum if spec.autoscaler.enabled else 0
+        return self.prices().replica_hour * max(2 * spec.champion.replicas, most)
+
+    def _pod(self, one: Replica) -> PodState:
+        process = one.process
+        counted = process.cgroup.counters() if process is not None and process.cgroup is not None else NOTHING
+        return PodState(
+            one.name,
+            one.deployment,
+            one.version,
+            NODE,
+            process is not None,
+            one.state is State.READY,
+            one.restarts,
+            process.resident() if process is not None else 0.0,
+            self._service.spec.servers.memory,
+            float(counted.periods),
+            float(counted.throttled_periods),
+            one.kills,
+        )

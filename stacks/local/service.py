@@ -1,0 +1,280 @@
+"""The running service of one drill on this machine: its desired state, its processes, and what a round does with them."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ...sandbox.model.errors import StackError
+from ...sandbox.model.events import Registered
+from ...sandbox.model.params import Value
+from ...sandbox.model.scenario import Scenario
+from ...sandbox.model.service import Change, ServiceSpec, Workload, differences, get, with_fields
+from ...sandbox.model.telemetry import LogLine, Scrape
+from ..deploy.envoy.names import CANDIDATE, CHAMPION, POOLS, SHADOW
+from ..deploy.envoy.policy import Injected, Policy
+from ..monitoring.targets import Target
+from ..services.common.times import DrillClock
+from .controls import Controls
+from .envoy import Envoy
+from .fleet import Fleet
+from .pipeline import Desire, Known, PipelineClient, Pod
+from .processes import Process, Supervisor
+from .programs import Program
+from .replicas import Replica
+from .services import FEATURES, GATEWAY, LOAD, Programs, live
+from .tails import lines_of
+
+OUTBOX_PERIOD = 0.4
+"""Seconds between two looks at what the pipeline has to say."""
+APPLIED = 5.0
+"""Seconds that the gateway has to take up a change."""
+_OF_PODS = {
+    "model_server_busy_seconds_total": "busy_seconds",
+    "model_server_slow_answers_total": "slow",
+}
+_REQUESTS = "model_server_requests_total"
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where the services listen."""
+
+    features: str
+    pipeline: str
+    load: str
+    gateway: str  # its metrics
+
+
+@dataclass(slots=True)
+class Findings:
+    """What came together since it was last asked for."""
+
+    scrapes: list[Scrape] = field(default_factory=list)
+    logs: list[LogLine] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    versions: list[Registered] = field(default_factory=list)
+
+
+class Service:
+    """What runs. The node's thread calls `round` and `scraped`, the session's all else.
+
+    Args:
+        scenario: of the drill.
+        clock: drill time.
+        supervisor: of processes.
+        programs: that it starts.
+        controls: orders to them.
+        envoy: the gateway.
+        urls: of the services.
+        spec: the desired state at the beginning.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        clock: DrillClock,
+        supervisor: Supervisor,
+        programs: Programs,
+        controls: Controls,
+        envoy: Envoy,
+        urls: Urls,
+    ) -> None:
+        self.scenario, self.clock, self.spec = scenario, clock, scenario.service
+        self.urls, self.controls, self.programs = urls, controls, programs
+        self.pipeline = PipelineClient(controls, urls.pipeline)
+        self.injected = Injected()
+        self.essential: dict[str, Process] = {}
+        """Processes without which there is no drill."""
+        self._supervisor, self._envoy = supervisor, envoy
+        self.fleet = Fleet(supervisor, self._program, controls, scenario.runtime, self.log, lambda _pool, _version: None)
+        self.retarget: Callable[[], None] = lambda: None
+        """Is called when what is scraped has changed."""
+        self._names: tuple[str, ...] = ()
+        self._lock = threading.RLock()
+        self._found = Findings()
+        self._policy: Policy | None = None
+        self._tailed: list[Process] = []
+        self._asked = float("-inf")
+        self.training_seconds = 0.0
+        self._numbers: Mapping[str, Mapping[str, float]] = {}  # of the last scrape, by replica
+
+    # ---------------------------------------------------------------------------------------------------------------- changes
+
+    def begin(self) -> None:
+        """Start the replicas that are wanted at the beginning, as fast as they can."""
+        with self._lock:
+            for pool, workload in self._workloads().items():
+                self.fleet.reconcile(pool, workload, self.clock.now(), at_once=True)
+            self._steer()
+
+    def change(self, changes: Iterable[Change]) -> None:
+        """Put changed fields of the desired state into force."""
+        with self._lock:
+            for change in changes:
+                self._change(change)
+            self._steer()
+            self.pipeline.tell_spec(self.spec)
+
+    def inject(self, injected: Injected) -> None:
+        """Disturb the gateway like this."""
+        with self._lock:
+            self.injected = injected
+            self._steer()
+
+    def desire(self, fields: Mapping[str, Value], by: str, why: str = "") -> None:
+        """A controller or a pipeline of the service changes the desired state."""
+        with self._lock:
+            wanted = with_fields(self.spec, {path: _typed(self.spec, path, value) for path, value in fields.items()})
+            changes = differences(self.spec, wanted, by, why)
+            self._found.changes += changes
+            for change in changes:
+                self._change(change)
+            self._steer()
+            self.pipeline.tell_spec(self.spec)
+
+    def _change(self, change: Change) -> None:
+        self.spec = with_fields(self.spec, {change.field: change.after})
+        part, _, name = change.field.partition(".")
+        if f"model-{part}" in POOLS:
+            self._workload(f"model-{part}", name, change)
+        elif change.field in {"features.feed", "features.restarted"}:
+            self.controls.post(f"{self.urls.features}/control/settings", {name: change.after})
+        elif change.field in {"fallback", "gateway.threshold"} or part == "features":
+            self.fleet.tell(live(self.spec))
+
+    def _workload(self, pool: str, name: str, change: Change) -> None:
+        now = self.clock.now()
+        if name == "restarted":
+            self.fleet.replace(pool, str(change.after).partition("#")[0], now)
+        elif name != "previous":
+            self.fleet.reconcile(pool, self._workloads()[pool], now)
+
+    def _workloads(self) -> Mapping[str, Workload]:
+        return {CHAMPION: self.spec.champion, CANDIDATE: self.spec.candidate, SHADOW: self.spec.shadow}
+
+    def _steer(self) -> None:
+        """Keep the gateway in step with the desired state and the replicas."""
+        policy = Policy(self.spec.gateway, self.fleet.endpoints(), self.injected)
+        if policy != self._policy:
+            self._envoy.write(policy)
+            self._policy = policy
+
+    # ----------------------------------------------------------------------------------------------------------------- rounds
+
+    def round(self, now: float) -> None:
+        """Look after everything.
+
+        Raises:
+            StackError: something that no drill can do without has ended.
+        """
+        with self._lock:
+            self._tail(now)
+            self._supervisor.reap()
+            self._check(now)
+            self.fleet.look(now)
+            self._steer()
+            if self._names != self.fleet.names():
+                self._names = self.fleet.names()
+                self.retarget()
+            if self.fleet.drains():
+                self._envoy.wait_applied(APPLIED)
+                self.fleet.drain()
+            self._envoy.limit_repeats()
+            if now - self._asked >= OUTBOX_PERIOD:
+                self._asked = now
+                self._listen()
+
+    def scraped(self, scrape: Scrape) -> None:
+        """A scrape is there."""
+        with self._lock:
+            self._found.scrapes.append(scrape)
+            self._numbers = _by_pod(scrape)
+            self.training_seconds = self.pipeline.training_seconds()
+            self.pipeline.tell_pods(self._pods())
+
+    def take(self) -> Findings:
+        """What came together since the last call."""
+        with self._lock:
+            self._tail(self.clock.now())
+            found, self._found = self._found, Findings()
+            return found
+
+    def log(self, component: str, severity: str, text: str) -> None:
+        """Log a line."""
+        with self._lock:
+            self._found.logs.append(LogLine(self.clock.now(), component, severity, text))
+
+    def targets(self) -> Sequence[Target]:
+        """What is scraped, but for the platform itself."""
+        fixed = [
+            Target(GATEWAY, GATEWAY, f"{self.urls.gateway}/metrics"),
+            Target(FEATURES, FEATURES, f"{self.urls.features}/metrics"),
+            Target("pipeline", "pipeline", f"{self.urls.pipeline}/metrics"),
+        ]
+        with self._lock:
+            running = [one for one in self.fleet.replicas() if one.process is not None]
+            return [*fixed, *(Target(one.name, "model-server", f"{one.url}/metrics") for one in running)]
+
+    def _check(self, now: float) -> None:
+        for name, process in self.essential.items():
+            if process.exit_code is not None:
+                last = [line.text for line in lines_of(process, now)][-3:]
+                told = f"; it said: {' | '.join(last)}" if last else ""
+                raise StackError(f"{name} ended ({process.end_reason}): the drill cannot go on{told}")
+
+    def _tail(self, now: float) -> None:
+        """Collect what processes have written; of those that ended the rest."""
+        self._tailed += [process for process in self._supervisor.running if process not in self._tailed]
+        for process in tuple(self._tailed):
+            over = process.exit_code is not None
+            lines = list(lines_of(process, now))
+            if process.program.name != LOAD:  # the clients' side is nothing that an on-call could look into
+                self._found.logs += lines
+            if over:
+                self._tailed.remove(process)
+
+    def _listen(self) -> None:
+        """Do what the pipeline wants, and pass on what it says."""
+        for item in self.pipeline.outbox():
+            match item:
+                case Desire(fields, by, why):
+                    self.desire(fields, by, why)
+                case Known(version, artifact):
+                    self.programs.models[version.version] = artifact
+                    self._found.versions.append(version)
+                case LogLine():
+                    self._found.logs.append(replace(item, at=self.clock.now()))
+
+    def _pods(self) -> list[Pod]:
+        """The replicas, with what the last scrape says of them."""
+        found = []
+        for one in self.fleet.replicas():
+            workload = self._workloads()[one.deployment]
+            seen = self._numbers.get(one.name, {})
+            found.append(Pod(one.name, one.deployment, one.version, one.is_ready, one.restarts, workload.concurrency, **seen))
+        return found
+
+    def _program(self, one: Replica, workload: Workload, load_time: float) -> Program:
+        return self.programs.replica(one, workload, self.spec, self.urls.features, load_time)
+
+
+def _by_pod(scrape: Scrape) -> Mapping[str, Mapping[str, float]]:
+    """What model servers say of themselves, by replica."""
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for series, value in zip(scrape.series, scrape.values.tolist(), strict=True):
+        if series.name in _OF_PODS:
+            found[series.label("pod")][_OF_PODS[series.name]] = value
+        elif series.name == _REQUESTS:
+            numbers = found[series.label("pod")]
+            numbers["requests"] = numbers.get("requests", 0.0) + value
+            if series.label("code") != "200":
+                numbers["failed"] = numbers.get("failed", 0.0) + value
+    return found
+
+
+def _typed(spec: ServiceSpec, path: str, value: Value) -> Value:
+    """A value that has come as JSON, in the type of its field."""
+    return type(get(spec, path))(value)
