@@ -80,7 +80,7 @@ class Player:
 def main(wiring: SessionMaker) -> int:
     """Play, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("scenarios", nargs="*", help="ids; the whole library if none is named")
+    parser.add_argument("scenarios", nargs="*", help="ids of those to play; the whole library if none is named")
     parser.add_argument("--stack", default="local", help="what is compared with the simulation (default: local)")
     parser.add_argument("--profile", default="short", help="of the scenarios (default: short)")
     parser.add_argument("--seed", type=int, default=1, help="of the random streams (default: 1)")
@@ -91,8 +91,11 @@ def main(wiring: SessionMaker) -> int:
     if asked.times < 1:
         parser.error("--times must be at least 1")
     check_stack(wiring, asked.stack)
-    names = asked.scenarios or whole_library(wiring, asked.profile)
-    cells = cells_of([find(wiring, name, asked.profile) for name in names], asked.times)
+    library = [find(wiring, name, asked.profile) for name in whole_library(wiring, asked.profile)]
+    chosen = [find(wiring, name, asked.profile) for name in asked.scenarios] or library
+    cells = cells_of(chosen, asked.times)
+    if not asked.no_write:
+        with_measured(PAGE.read_text(encoding="utf-8"), asked.stack, "")  # before the drills, not after them
     path = home() / "fidelity" / f"matrix-{asked.stack}-{asked.profile}-{asked.seed}.json"
     results = Results(path) if asked.fresh else Results.read(path)
     try:
@@ -101,7 +104,7 @@ def main(wiring: SessionMaker) -> int:
         tell(f"interrupted; what was finished is in {path}, and the same command goes on from there")
         return int(Exit.INTERRUPTED)
     rows = list(rows_of(results, cells))
-    text = measured(rows, about(asked.times, asked.profile, asked.seed))
+    text = measured(list(rows_of(results, cells_of(library, asked.times))), about(asked.times, asked.profile, asked.seed))
     say(text)
     if not asked.no_write:
         PAGE.write_text(with_measured(PAGE.read_text(encoding="utf-8"), asked.stack, text), encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..model.errors import UsageError
 from .bands import BANDS, Comparison, Line
 from .matrix import Row
 from .text import distance_text, why
@@ -16,13 +17,13 @@ def with_measured(page: str, stack: str, text: str) -> str:
     """The page with the measured part of a stack replaced.
 
     Raises:
-        ValueError: the page has not both marks, in their order.
+        UsageError: the page has not both marks, in their order.
     """
     begin, end = BEGIN.format(stack=stack), END.format(stack=stack)
     head, found, rest = page.partition(begin)
     _, closed, tail = rest.partition(end)
     if not found or not closed:
-        raise ValueError(f"the page has no part between {begin} and {end}")
+        raise UsageError(f"the page has no part for this stack, between {begin} and {end}")
     return f"{head}{begin}\n\n{text.strip()}\n\n{end}{tail}"
 
 

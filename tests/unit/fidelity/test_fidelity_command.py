@@ -13,7 +13,9 @@ import pytest
 
 from drillbox.sandbox.cli.main import run
 from drillbox.sandbox.fidelity.series import SeriesWriter, read_series, series_path
+from drillbox.sandbox.journal import read_journal
 from drillbox.sandbox.model.errors import StackError, UsageError
+from drillbox.sandbox.model.events import Ended, Event, Injected
 from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.model.stack import Capabilities
 from drillbox.sandbox.model.telemetry import Scrape, Series
@@ -91,6 +93,31 @@ def test_as_json_it_prints_nothing_else(fidelity: Fidelity) -> None:
     assert found["met"] is True
     assert found["sim"]["figures"]["whole drill"] == found["other"]["figures"]["whole drill"]
     assert {line["what"]: line["met"] for line in found["lines"]}["p95"] is True
+
+
+class Interrupted(TwoStacks):
+    """Somebody presses Ctrl-C when the fault comes, on the other stack."""
+
+    def session(self, scenario: Scenario, seed: int, stack: str, sinks: Iterable[Sink] = ()) -> DrillSession:
+        def press(event: Event) -> None:
+            if stack == "other" and isinstance(event.body, Injected):
+                raise KeyboardInterrupt
+
+        return super().session(scenario, seed, stack, [*sinks, press])
+
+
+def test_an_interruption_ends_the_drill_and_leaves_what_can_be_read(
+    capsys: pytest.CaptureFixture[str], drillbox_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_args: None)
+    assert run(["fidelity", "monday-rush", "--stack", "other", "-q"], Interrupted(same)) == 130
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "interrupted" in told.err
+    journal = drillbox_home / "fidelity" / "monday-rush-reference-1-2.jsonl"
+    assert str(journal) in told.err
+    assert read_journal(journal).events[-1].body == Ended("interrupted")
+    assert [scrape.at for scrape in read_series(series_path(journal))] == [0.0, 5.0, 10.0, 15.0, 20.0]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def good(cell: Cell) -> Comparison:
 
 
 def row_of(text: str, *, operator: str) -> list[str]:
-    (row,) = [line for line in text.splitlines() if line.startswith("| ") and f" {operator} " in line]
+    (row,) = [line for line in text.splitlines() if line.startswith(f"| monday-rush | {operator} ")]
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
@@ -163,7 +163,7 @@ def test_only_the_measured_part_of_the_page_is_replaced() -> None:
     assert changed.partition(end)[2] == page.partition(end)[2]
     assert f"{begin}\n\n| new |\n\n{end}" in changed
     assert with_measured(changed, "local", "| new |") == changed
-    with pytest.raises(ValueError, match="no part between"):
+    with pytest.raises(UsageError, match="no part for this stack"):
         with_measured(page, "moon", "")
 
 
@@ -209,6 +209,7 @@ def test_the_script_plays_and_writes(script, drillbox_home: Path, capsys: pytest
     text = page.read_text(encoding="utf-8")
     assert row_of(text, operator="idle")[:6] == ["monday-rush", "idle", "1 of 1", "1 failed", "yes", "same"]
     assert "old" not in text
+    assert "`slow-afternoon`, idle: 1 of 1 runs are still to be played" in text
     assert text.endswith("rest\n")
     kept = json.loads((drillbox_home / "fidelity" / "matrix-twin-short-1.json").read_bytes())
     assert set(kept["entries"]) == {"monday-rush/reference/1", "monday-rush/idle/1"}
@@ -222,3 +223,5 @@ def test_the_script_names_what_there_is(script) -> None:
         script("--stack", "twn")
     with pytest.raises(UsageError, match="did you mean 'monday-rush'"):
         script("monday-rsh", "--stack", "twin")
+    with pytest.raises(UsageError, match="no part for this stack"):
+        script("monday-rush", "--stack", "sim")
