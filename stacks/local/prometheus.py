@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from ...sandbox.model.errors import StackError, UsageError
 from ...sandbox.model.telemetry import SCRAPE_INTERVAL, AlertState
-from ..monitoring.api import PrometheusApi
+from ..monitoring.api import ITSELF, PrometheusApi
 from ..monitoring.rules import wanted_metrics
 from ..monitoring.targets import SAMPLE_LIMIT, TIMEOUT, Target, Targets
 from .ports import HOST, check_port, free_port
@@ -162,7 +162,7 @@ class PrometheusServer:
             "metric_relabel_configs": [_keep("|".join(sorted(wanted_metrics()))), bounds, unnamed],
         }
         itself = {
-            "job_name": "prometheus",
+            "job_name": ITSELF,
             "static_configs": [{"targets": [f"{HOST}:{self.port}"]}],
             "metric_relabel_configs": [_keep(_HEAD), unnamed],
         }

@@ -15,6 +15,10 @@ TIMEOUT = 2.0
 """Seconds that it has for an answer."""
 SILENT = 6 * SCRAPE_INTERVAL
 """Seconds without an evaluation after which it counts as broken."""
+ITSELF = "prometheus"
+"""The job of its own metrics."""
+
+_LONG_AGO = -1e9  # drill seconds; what never happened is in the year 1
 
 
 class GoneError(StackError):
@@ -32,7 +36,8 @@ class PrometheusApi:
     def __init__(self, url: str, origin: float) -> None:
         self.url = url
         self._origin = origin
-        self._ready_at: float | None = None
+        self._asked_at: float | None = None  # for the first time
+        self._fed_at: float | None = None  # when all targets had been scraped
         self._client = httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False)
 
     def ready(self) -> bool:
@@ -51,7 +56,7 @@ class PrometheusApi:
         return str(self._get("/api/v1/status/buildinfo").get("version", "of an unknown version"))
 
     def alerts(self, now: float) -> tuple[AlertState, ...]:
-        """The alerts that are pending or firing.
+        """The alerts that are pending or firing; none before the first evaluation that has seen all targets.
 
         Args:
             now: drill time in seconds.
@@ -61,23 +66,30 @@ class PrometheusApi:
             StackError: it does not answer, or does not evaluate its rules.
         """
         groups = self._groups()
-        if self._ready_at is None:
-            self._ready_at = now  # the first evaluation comes within the interval
+        if self._asked_at is None:
+            self._asked_at = now
         found: list[AlertState] = []
-        evaluated = self._ready_at
-        for group in groups:
-            evaluated = max(evaluated, self._drill_time(group["lastEvaluation"]))
-            for rule in group["rules"]:
-                if rule.get("health") == "err":
-                    raise StackError(f"Prometheus cannot evaluate {rule['name']}: {rule.get('lastError', '')}")
-                found += [self._alert(alert) for alert in rule.get("alerts", ())]
-        if now - evaluated > SILENT:
-            raise StackError(f"Prometheus has not evaluated its rules for {now - evaluated:.0f} s")
-        return tuple(found)
+        for rule in (rule for group in groups for rule in group["rules"]):
+            if rule.get("health") == "err":
+                raise StackError(f"Prometheus cannot evaluate {rule['name']}: {rule.get('lastError', '')}")
+            found += [self._alert(alert) for alert in rule.get("alerts", ())]
+        evaluated = min((self._drill_time(group["lastEvaluation"]) for group in groups), default=_LONG_AGO)
+        silent = now - max(evaluated, self._asked_at)
+        if silent > SILENT:
+            raise StackError(f"Prometheus has not evaluated its rules for {silent:.0f} s")
+        if self._fed_at is None:
+            self._fed_at = self._last_scraped() if now - self._asked_at < SILENT else self._asked_at
+        return tuple(found) if self._fed_at is not None and self._fed_at < evaluated else ()
 
     def close(self) -> None:
         """Let go of connections."""
         self._client.close()
+
+    def _last_scraped(self) -> float | None:
+        """When the last target was scraped; None if one never was: without data it would say that there is no replica."""
+        targets = self._get("/api/v1/targets?state=active").get("activeTargets", [])
+        scraped = [self._drill_time(one["lastScrape"]) for one in targets if one["labels"].get("job") != ITSELF]
+        return max(scraped) if scraped and min(scraped) > _LONG_AGO else None
 
     def _groups(self) -> list[dict[str, Any]]:
         groups: list[dict[str, Any]] = self._get("/api/v1/rules").get("groups", [])
@@ -85,12 +97,11 @@ class PrometheusApi:
 
     def _get(self, path: str) -> dict[str, Any]:
         try:
-            document = self._client.get(path).raise_for_status().json()
+            data = dict(self._client.get(path).raise_for_status().json()["data"])
         except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError) as error:
             raise GoneError(f"Prometheus at {self.url} is gone: {error}") from error
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
             raise StackError(f"Prometheus at {self.url} does not answer: {error}") from error
-        data: dict[str, Any] = document["data"]
         return data
 
     def _alert(self, told: dict[str, Any]) -> AlertState:

@@ -390,25 +390,46 @@ def test_one_that_is_gone_is_not_waited_for(trouble: StackError, runs: bool) -> 
 
 
 def test_rules_that_fail_or_are_not_evaluated_are_no_alerts(tmp_path: Path) -> None:
-    wall = time.time() - time.monotonic()
-    rule = {"name": "Hot", "health": "ok", "alerts": []}
-    group = {"lastEvaluation": _moment(wall + 100.0), "rules": [rule]}
     api = Producer("")
     server = PrometheusServer(tmp_path, "", lambda: (), 0.0, port=int(api.target.url.split(":")[2].split("/")[0]))
-    api.put(json.dumps({"data": {"groups": [group]}}))
-    assert server.alerts(110.0) == ()
+    api.put(_document(evaluated=100.0, scraped=99.0))
+    assert [one.name for one in server.alerts(110.0)] == ["Hot"]
     with pytest.raises(StackError, match="has not evaluated its rules for 90 s"):
         server.alerts(200.0)
-    rule |= {"health": "err", "lastError": "many-to-many"}
-    api.put(json.dumps({"data": {"groups": [group]}}))
+    api.put(_document(evaluated=100.0, scraped=99.0, health="err", lastError="many-to-many"))
     with pytest.raises(StackError, match="cannot evaluate Hot: many-to-many"):
         server.alerts(110.0)
-    api.put("<html>")
-    with pytest.raises(StackError, match="does not answer"):
-        server.alerts(110.0)
+    for rubbish in ("<html>", "[]", "{}", '{"data": 1}'):
+        api.put(rubbish)
+        with pytest.raises(StackError, match="does not answer"):
+            server.alerts(110.0)
     server.close()
     api.close()
 
 
-def _moment(epoch: float) -> str:
-    return dt.datetime.fromtimestamp(epoch, dt.UTC).isoformat()
+def test_there_are_no_alerts_before_an_evaluation_that_has_seen_all_targets(tmp_path: Path) -> None:
+    """Without data it would say that no replica is ready."""
+    api = Producer("")
+    server = PrometheusServer(tmp_path, "", lambda: (), 0.0, port=int(api.target.url.split(":")[2].split("/")[0]))
+    for scraped in (None, 101.0):
+        api.put(_document(evaluated=100.0, scraped=scraped))
+        assert server.alerts(103.0) == ()
+    api.put(_document(evaluated=105.0, scraped=101.0))
+    assert len(server.alerts(106.0)) == 1
+    api.put(_document(evaluated=110.0, scraped=None))  # a target that is new
+    assert len(server.alerts(111.0)) == 1
+    server.close()
+    api.close()
+
+
+def _document(evaluated: float, scraped: float | None, **more: str) -> str:
+    alert = {"labels": {"alertname": "Hot"}, "state": "firing", "activeAt": _moment(90.0), "value": "1e+00"}
+    groups = [{"lastEvaluation": _moment(evaluated), "rules": [{"name": "Hot", "health": "ok", "alerts": [alert], **more}]}]
+    scrape = "0001-01-01T00:00:00Z" if scraped is None else _moment(scraped)
+    targets = [{"labels": {"job": "one"}, "lastScrape": scrape}]
+    return json.dumps({"data": {"groups": groups, "activeTargets": targets}})
+
+
+def _moment(at: float) -> str:
+    """Drill time as Prometheus tells it; drill time is the monotonic clock's here."""
+    return dt.datetime.fromtimestamp(time.time() - time.monotonic() + at, dt.UTC).isoformat()
