@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,19 +28,21 @@ if TYPE_CHECKING:
 
 PATIENCE = 2.0
 """Wall seconds that a host has to tell how its drill stands."""
+LOG, LOG_SIZE = "ui.log", 1_000_000
+"""The log of the terminal UI in the state folder, and its bytes; then it is moved away, and the one before forgotten."""
 NEEDS = {
     "sim": "about 0.4 GB of memory and 10 MB of disk; the first time it reads the data and trains the model, some seconds",
 }
 """What a stack takes."""
 
 
-def open_cockpit(wiring: SessionMaker, request: Request | None, speed: float, metrics_port: int | None) -> int:
-    """Run the terminal UI; gives the exit code.
+def open_cockpit(wiring: SessionMaker, request: Request | None, speed: float, metrics_port: int | None, attach: str = "") -> int:
+    """Run the terminal UI, at a drill that somebody asks for, at one that is running, or at the library; gives the exit code.
 
     Raises:
         UsageError: the settings cannot be read.
     """
-    from .sandbox.cli.output import say
+    from .sandbox.cli.output import say, tell
     from .tui.app import DrillboxApp
     from .tui.settings.settings import read_settings
 
@@ -48,13 +53,35 @@ def open_cockpit(wiring: SessionMaker, request: Request | None, speed: float, me
         asked = Wanted(request.scenario, request.stack, request.seed, speed, request.profile, request.out, metrics_port)
     for name in ("COLUMNS", "LINES"):  # a parent's, now or once: the terminal knows its size, also after it changed
         os.environ.pop(name, None)
-    app = DrillboxApp(backend, settings, asked)
-    code = app.run(mouse=settings.mouse)
+    app = DrillboxApp(backend, settings, asked, attach)
+    with _log() as path:
+        code = app.run(mouse=settings.mouse)
     broken = bool(app.return_code)  # it has told how
+    if broken:
+        tell(f"drillbox: the terminal UI broke, which is a bug and no fault of yours; its log: {path}")
     told = app.way_back if broken else app.farewell
     if told:
         say(told)
     return int(Exit.STACK) if broken else code or 0
+
+
+@contextmanager
+def _log() -> Iterator[Path]:
+    """Keep what the application logs in a file of the state folder, which is made with the first line; gives its path."""
+    path = home() / LOG
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(path, maxBytes=LOG_SIZE, backupCount=1, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("drillbox.tui")
+    logger.addHandler(handler)
+    before, logger.propagate = logger.propagate, False  # stderr is the terminal that the application draws on
+    try:
+        yield path
+    finally:
+        logger.propagate = before
+        logger.removeHandler(handler)
+        handler.close()
 
 
 @dataclass
@@ -210,8 +237,16 @@ def _summed(scores: Iterable[Score]) -> Iterator[tuple[tuple[str, str], Attempts
         if score.scenario:
             found.setdefault((score.scenario, score.profile), []).append(score)
     for key, ones in found.items():
-        impacts = [one.impact for one in ones if one.impact is not None]
-        yield key, Attempts(len(ones), sum(one.passed for one in ones), max(impacts, default=None))
+        yield key, Attempts(len(ones), sum(one.passed for one in ones), _bests(ones))
+
+
+def _bests(scores: Iterable[Score]) -> Mapping[float, float]:
+    """The best impact at each speed, the slowest first; of drills that were never paused."""
+    bests: dict[float, float] = {}
+    for one in scores:
+        if one.counts and one.speed is not None and one.impact is not None:
+            bests[one.speed] = max(one.impact, bests.get(one.speed, one.impact))
+    return dict(sorted(bests.items()))
 
 
 def _writers() -> Mapping[str, Callable[[Result], str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .sandbox.drill import Result
 from .sandbox.model.errors import DrillboxError
+from .sandbox.pace import pace_of
 from .sandbox.paths import atomic_write, home
 
 FILE = "scores.json"
@@ -16,7 +17,10 @@ FILE = "scores.json"
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a drill came to. `stamp` tells whether the journal has changed since; without a `scenario` it is no person's drill."""
+    """What a drill came to. `stamp` tells whether the journal has changed since; without a `scenario` it is no person's drill.
+
+    `speed` is the slowest at which it was played (drill seconds per wall second); None if that is not known.
+    """
 
     stamp: str
     scenario: str = ""
@@ -24,6 +28,13 @@ class Score:
     ended: bool = False
     passed: bool = False
     impact: float | None = None
+    speed: float | None = None
+    paused: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it can be somebody's best: played to its end at a speed that is known, and never paused."""
+        return self.ended and self.impact is not None and self.speed is not None and not self.paused
 
 
 def known() -> Mapping[Path, Score]:
@@ -61,8 +72,17 @@ def keep(scores: Mapping[Path, Score]) -> None:
 
 def score_of(result: Result, path: Path) -> Score:
     """The score of a result."""
-    scenario = result.scenario
-    return Score(stamp_of(path), scenario.id, scenario.profile, result.record.ended == "finished", result.passed, result.impact)
+    scenario, pace = result.scenario, pace_of(path)
+    return Score(
+        stamp_of(path),
+        scenario.id,
+        scenario.profile,
+        result.record.ended == "finished",
+        result.passed,
+        result.impact,
+        pace.slowest if pace is not None else None,
+        pace is not None and pace.paused,
+    )
 
 
 def stamp_of(path: Path) -> str:

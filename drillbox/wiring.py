@@ -124,8 +124,10 @@ class Wiring:
         rooms = Path(__file__).parent
         return hash_of_code(rooms / "sandbox", rooms / "stacks" / "control_plane", rooms / "stacks" / "sim")
 
-    def cockpit(self, request: Request | None = None, speed: float = 10.0, metrics_port: int | None = None) -> int:
-        """Open the terminal UI, at a drill that somebody asks for or at the library.
+    def cockpit(
+        self, request: Request | None = None, speed: float = 10.0, metrics_port: int | None = None, attach: str = ""
+    ) -> int:
+        """Open the terminal UI, at a drill that somebody asks for, at the running one of that name, or at the library.
 
         Returns:
             The exit code: that of the drill that was asked for, if it came to its end.
@@ -135,7 +137,7 @@ class Wiring:
         """
         from .cockpit import open_cockpit
 
-        return open_cockpit(self, request, speed, metrics_port)
+        return open_cockpit(self, request, speed, metrics_port, attach)
 
     def check_world(self, scenario: Scenario) -> None:
         """What only the data can tell: calendar and prices.

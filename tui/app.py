@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from .cockpit.screen import CockpitScreen
 
 
+log = logging.getLogger("drillbox.tui")
+
+
 class DrillboxApp(App[int]):
     """The terminal UI; its return value is the exit code.
 
@@ -31,6 +35,7 @@ class DrillboxApp(App[int]):
         backend: all that is behind it.
         settings: as read.
         asked: a drill to begin with; without one it begins with the library.
+        attach: the name of a running drill to begin with.
     """
 
     TITLE = "drillbox"
@@ -45,11 +50,12 @@ class DrillboxApp(App[int]):
         Binding("ctrl+q", "quit", "Quit", id="app.quit", show=False, priority=True, tooltip="Leave; running drills go on"),
     ]
 
-    def __init__(self, backend: Backend, settings: Settings, asked: Wanted | None = None) -> None:
+    def __init__(self, backend: Backend, settings: Settings, asked: Wanted | None = None, attach: str = "") -> None:
         super().__init__()
         self.backend = backend
         self.settings = settings
         self.asked = asked
+        self._back_to = attach
         self.code = 0
         self.farewell = ""
         """What to say in the terminal after the end."""
@@ -72,6 +78,8 @@ class DrillboxApp(App[int]):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.exit, 0)
         if self.asked is not None:
             self.play(self.asked)
+        elif self._back_to:
+            self.attach(self._back_to)
 
     @work(group="drill", exclusive=True)
     async def play(self, wanted: Wanted, coached: bool = False) -> None:
@@ -109,7 +117,7 @@ class DrillboxApp(App[int]):
         from .cockpit.screen import CockpitScreen, How
 
         self._cockpit = cockpit = CockpitScreen(drill.session)
-        self.way_back = f"the drill goes on; come back with: drillbox, or in plain lines: drillbox attach {drill.name}"
+        self.way_back = _way_back(drill.name)
         try:
             leaving = self.push_screen(cockpit, wait_for_dismiss=True)
             if coached:
@@ -120,10 +128,11 @@ class DrillboxApp(App[int]):
         finally:
             self._cockpit = None
             drill.close()
-        way_back, self.way_back = self.way_back, ""
+        self.way_back = ""
         if left.how is How.DETACHED:
-            self.farewell = way_back
-            self.notify(f"{drill.name} goes on without you", title="Left the drill")
+            self.farewell = _way_back(drill.name, cockpit.paused)
+            what = "is paused until you come back" if cockpit.paused else "goes on without you"
+            self.notify(f"{drill.name} {what}", title="Left the drill")
             return
         if left.how is How.GONE:
             self.notify(left.message, title="The drill broke", severity="error", timeout=20)
@@ -137,18 +146,24 @@ class DrillboxApp(App[int]):
 
     def judged(self, debrief: Debrief) -> None:
         """The exit code is that of the drill that was asked for, or 0."""
-        if self.asked is not None:
+        if self.asked is not None or self._back_to:
             self.code = debrief.exit_code
         worth = f"  impact {debrief.impact:.0f}" if debrief.impact is not None else ""
         self.farewell = f"{debrief.verdict.upper()}  {debrief.title}{worth}\n  journal  {debrief.journal}"
 
+    def _handle_exception(self, error: Exception) -> None:
+        """What breaks the application is told in the log, too: the terminal forgets."""
+        log.error("the terminal UI broke", exc_info=error)
+        super()._handle_exception(error)
+
     async def action_quit(self) -> None:
-        """Leave. In the cockpit it is asked first what is to become of the drill; if asked again, that goes on."""
-        if self._cockpit is not None and self.screen is self._cockpit:
-            self._cockpit.action_leave()
-            return
-        if self._cockpit is not None and not self._cockpit.picture.ended:
-            self.farewell = self.way_back
+        """Leave. It is asked first what is to become of a drill that is being played; if asked again, that goes on."""
+        cockpit = self._cockpit
+        if cockpit is not None and not cockpit.picture.ended:
+            if not cockpit.asks_whether_to_leave:
+                cockpit.action_leave()
+                return
+            self.farewell = self.way_back if not cockpit.paused else self.way_back.replace("goes on", "is paused", 1)
         self.exit(self.code)
 
     def begin_tutorial(self) -> None:
@@ -202,3 +217,7 @@ class DrillboxApp(App[int]):
                 f"Theme: {theme.name}", "how the application looks", lambda name=theme.name: self.choose_theme(name)
             )
         yield SystemCommand("Save a picture", "of this screen, as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot))
+
+
+def _way_back(name: str, paused: bool = False) -> str:
+    return f"the drill {'is paused' if paused else 'goes on'}; come back with: drillbox attach {name}"

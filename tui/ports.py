@@ -7,7 +7,7 @@ raises a DrillboxError whose message is meant for the user.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,11 +29,14 @@ class StackChoice:
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How often a person has played an incident, and the best of it; `best` is an impact, None where none is known."""
+    """How often a person has played an incident, and the best impact at each speed (drill seconds per wall second).
+
+    Only drills that were never paused have a say in the best; their speed is the slowest at which some of them was played.
+    """
 
     count: int = 0
     passed: int = 0
-    best: float | None = None
+    bests: Mapping[float, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class Driver(threading.Thread):
         finished: called at the end, from this thread, however it came.
         progress: of the bring-up.
         clock: of the wall.
+        paced: told the speed, and whether the drill is paused, at the beginning and whenever one of them changes.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class Driver(threading.Thread):
         finished: Callable[[], object] = lambda: None,
         progress: Progress = lambda _step, _done: None,
         clock: Clock | None = None,
+        paced: Callable[[float, bool], object] = lambda _speed, _paused: None,
     ) -> None:
         super().__init__(name="driver", daemon=True)
         self._session = session
         self._finished = finished
         self._progress = progress
         self._pacer = Pacer(clock or WallClock(), UNPACED if session.paced else speed)
+        self._paced = paced
         self._held = False
         self._wake = threading.Event()
         self._ending = ""
@@ -71,6 +74,7 @@ class Driver(threading.Thread):
         try:
             session.start(self._bring_up)
             self._pacer.restart()
+            self._paced(session.speed, self._held)
             while not session.over:
                 self._go_on()
         except BaseException as error:  # noqa: BLE001  # whatever it is: the clients are told, and the process ends with it
@@ -107,8 +111,10 @@ class Driver(threading.Thread):
         if session.paused != self._held:
             self._held = session.paused
             self._pacer.restart()
+            self._paced(session.speed, self._held)
         if session.speed != self._pacer.speed and not session.paced:
             self._pacer.set_speed(session.speed)
+            self._paced(session.speed, self._held)
 
     def _give_up(self, error: BaseException) -> None:
         """Tell the clients, and end the drill if it has begun; a session that never began has taken its stack down itself."""

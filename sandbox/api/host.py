@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from ..pace import PaceKeeper
 from ..session import DrillSession
 from .app import create_app
 from .driver import Driver
@@ -74,7 +75,7 @@ async def _host(
 ) -> BaseException | None:
     loop = asyncio.get_running_loop()
     over, leave = asyncio.Event(), asyncio.Event()
-    driver = Driver(session, info.speed, lambda: loop.call_soon_threadsafe(over.set))
+    driver = Driver(session, info.speed, lambda: loop.call_soon_threadsafe(over.set), paced=PaceKeeper(Path(info.journal)))
     hosted = Hosted(session, driver, folder.token)
 
     def interrupt() -> None:

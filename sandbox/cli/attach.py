@@ -16,7 +16,7 @@ from ..reports.plain import fault_params_text
 from ..session import Phase, Snapshot
 from .completion import SESSIONS
 from .console import alerts, status
-from .output import say
+from .output import has_screen, say
 from .play import printer, show_end
 from .terminal import console_progress
 
@@ -35,24 +35,28 @@ PATIENCE = 2.0
 
 @click.command("attach")
 @click.argument("session", default="", shell_complete=SESSIONS)
+@click.option("--plain", is_flag=True, help="Plain lines, no terminal UI.")
 @click.option("--facilitator", is_flag=True, help="Show what the operator must not see: the injected faults.")
 @click.pass_obj
-def attach_command(wiring: SessionMaker, session: str, facilitator: bool) -> int:
+def attach_command(wiring: SessionMaker, session: str, plain: bool, facilitator: bool) -> int:
     """Come back to a running drill. SESSION may be left out if there is only one; `drillbox status` lists them.
 
-    It shows where the drill stands and what happened in the last minute, and goes on as `play` does. Ctrl-C and `detach` only
-    leave: the drill goes on. Lines are also read from a pipe.
+    In a terminal it opens the terminal UI. With --plain, for a facilitator, or without a terminal it shows in lines where the
+    drill stands and what happened in the last minute, and goes on as `play` does. Ctrl-C and `detach` only leave: the drill
+    goes on. Lines are also read from a pipe.
 
     \b
     Examples:
       drillbox attach
-      drillbox attach monday-rush-you-1
+      drillbox attach monday-rush-you-1 --plain
       printf 'declare\\ndetach\\n' | drillbox attach
     """
     from ..api.client import RemoteSession
     from .remote import LEAVE, stay, tell_how_to_come_back, way_back
 
     info = _choose(session)
+    if has_screen() and not (plain or facilitator):
+        return wiring.cockpit(attach=info.name)
     token = info.token() if facilitator else ""
     progress = console_progress()
     screen = _Screen()

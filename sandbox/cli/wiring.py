@@ -39,8 +39,10 @@ class SessionMaker(Protocol):
     def code_hash(self) -> str:
         """A hash of the code on which the course of a simulated drill depends."""
 
-    def cockpit(self, request: Request | None = None, speed: float = 10.0, metrics_port: int | None = None) -> int:
-        """Open the terminal UI, at a drill that somebody asks for or at the library; gives the exit code."""
+    def cockpit(
+        self, request: Request | None = None, speed: float = 10.0, metrics_port: int | None = None, attach: str = ""
+    ) -> int:
+        """Open the terminal UI, at a drill that somebody asks for, at a running one, or at the library; gives the exit code."""
 
     def check_world(self, scenario: Scenario) -> None:
         """Raise a UsageError for what only the data can tell."""

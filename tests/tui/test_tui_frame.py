@@ -11,11 +11,13 @@ from tui_kit import LARGE, SMALL, TestBackend, drive, text_of, until, until_scre
 
 from drillbox.cockpit import CockpitBackend
 from drillbox.sandbox.model.errors import UsageError
+from drillbox.sandbox.pace import Pace, PaceKeeper, pace_of
 from drillbox.tui.app import DrillboxApp
 from drillbox.tui.cockpit.screen import CockpitScreen
 from drillbox.tui.debrief.replay import Slider
 from drillbox.tui.debrief.screen import DebriefScreen
 from drillbox.tui.library.screen import LibraryScreen
+from drillbox.tui.library.words import best
 from drillbox.tui.ports import Wanted
 from drillbox.tui.settings.settings import Settings
 from drillbox.wiring import Wiring
@@ -103,7 +105,7 @@ def test_leaving_keeps_the_drill_running_and_tells_the_way_back() -> None:
 
     app = drive(play, backend, asked=SHORT)
     assert not backend.drills[0].session.over
-    assert app.farewell == "the drill goes on; come back with: drillbox, or in plain lines: drillbox attach monday-rush-you-1"
+    assert app.farewell == "the drill goes on; come back with: drillbox attach monday-rush-you-1"
     assert app.code == 0
 
 
@@ -136,7 +138,7 @@ def test_the_backend_keeps_scores_apart_by_profile_and_looks_at_new_journals_onl
     found = backend.rate(lambda step, _done: told.append(step))
     assert list(found) == [("monday-rush", "short")]
     assert found["monday-rush", "short"].count == found["monday-rush", "short"].passed == 1
-    assert found["monday-rush", "short"].best == pytest.approx(100.0)
+    assert found["monday-rush", "short"].bests == {}  # nobody knows at which speed it was played
     assert "looking through past drills" in told
     told.clear()
     assert backend.rate(lambda step, _done: told.append(step)) == found == backend.attempts()
@@ -145,6 +147,28 @@ def test_the_backend_keeps_scores_apart_by_profile_and_looks_at_new_journals_onl
     assert backend.attempts() == {}
     (drill_of_mine.parent / "odd.jsonl").write_text("nonsense\n")
     assert backend.rate(lambda _step, _done: None) == found
+
+
+def test_the_best_is_kept_for_each_speed_and_of_drills_without_a_pause_only(drill_of_mine: Path) -> None:
+    keep = PaceKeeper(drill_of_mine)
+    keep(10.0, False)
+    keep(60.0, False)
+    assert pace_of(drill_of_mine) == Pace(10.0, paused=False)
+    again = drill_of_mine.with_name("monday-rush-you-2.jsonl")
+    again.write_bytes(drill_of_mine.read_bytes())
+    paused = PaceKeeper(again)
+    paused(20.0, False)
+    paused(20.0, True)
+    paused(20.0, False)
+    assert pace_of(again) == Pace(20.0, paused=True)
+    odd = drill_of_mine.with_name("monday-rush-you-3.jsonl")
+    odd.write_bytes(drill_of_mine.read_bytes())
+    odd.with_suffix(".pace.json").write_text('{"slowest": "fast"}')
+    found = CockpitBackend(Wiring()).rate(lambda _step, _done: None)["monday-rush", "short"]
+    assert (found.count, found.passed) == (3, 3)
+    assert found.bests == {10.0: pytest.approx(100.0)}
+    assert best(found, 10.0) == "✓ best 100 at 10x"
+    assert best(found, 20.0) == "✓ played 3"
 
 
 @pytest.mark.usefixtures("drillbox_home")

@@ -92,7 +92,7 @@ def test_a_dead_terminal_loses_nothing(tmux: Callable[..., Tmux], drillbox_home:
     back.press("C-q")
     assert back.end() == 0
     told = "".join(back.screen().split())  # it wraps anywhere
-    assert "comebackwith:drillbox,orinplainlines:drillboxattachmonday-rush-you-1" in told
+    assert "comebackwith:drillboxattachmonday-rush-you-1" in told
     assert [info.name for info in sessions()] == ["monday-rush-you-1"]
     assert (drillbox_home / "drills" / "monday-rush-you-1.jsonl").exists()
 

@@ -8,6 +8,7 @@ from textual.widgets import OptionList
 from tui_kit import LARGE, SMALL, TestBackend, drive, static, text_of, until, until_screen, until_text
 
 from drillbox.sandbox.loading import Library
+from drillbox.sandbox.pace import PaceKeeper
 from drillbox.tui.app import DrillboxApp
 from drillbox.tui.cockpit.screen import CockpitScreen
 from drillbox.tui.library.choices import Choice, SeedPicker
@@ -81,13 +82,16 @@ def test_pickers_are_moved_by_keys_and_the_hint_says_how_long_it_takes() -> None
 
 
 def test_a_surprise_is_an_incident_that_was_played_least(drill_of_mine: Path) -> None:
-    assert drill_of_mine.exists()
+    PaceKeeper(drill_of_mine)(10.0, False)
 
     async def play(pilot: Pilot[int], _app: DrillboxApp) -> None:
         screen = await library(pilot)
         await pilot.press("p")
-        await until_text(pilot, "✓ best 100")
-        assert "played once, passed 1; best impact 100" in static(screen, "#rest")
+        await until_text(pilot, "✓ best 100 at 10x")
+        rest = static(screen, "#rest")
+        assert "played once, passed 1\n  best impact without a pause: 100 at 10x (100 is the reference)" in rest
+        await pilot.press("plus")
+        await until_text(pilot, "✓ played 1")
         for _ in range(10):
             await pilot.press("r")
             chosen = screen.query_one("#list", OptionList).highlighted_option

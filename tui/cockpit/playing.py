@@ -23,6 +23,8 @@ from .records import Order
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 300.0, 600.0)
 """Drill seconds per wall second that the keys step through."""
 
+LEAVE = "Leave the cockpit?"
+
 
 class How(StrEnum):
     """How one left the cockpit."""
@@ -134,8 +136,7 @@ class Playing(Asking[Leave]):
 
     def _submitted(self, command: Command) -> None:
         self._awaited.add((command.actor, command.number))
-        paused = self.picture.snapshot is not None and self.picture.snapshot.phase is Phase.PAUSED
-        if paused:
+        if self.paused:
             self.notify(f"{command.action}: takes effect when the drill goes on", timeout=4)
         self.feed.poke()
 
@@ -189,15 +190,29 @@ class Playing(Asking[Leave]):
         if self._over:
             self._go()
             return
-        text = (
-            "The drill goes on by itself if you keep it running; drillbox attach brings you back. Giving up ends it as aborted."
-        )
-        choices = [Choice("c", "Cancel"), Choice("k", "Keep running", "primary"), Choice("a", "Abort the drill", "error")]
-        self.app.push_screen(Question("Leave the cockpit?", text, choices), self._leave)
+        if self.asks_whether_to_leave:
+            return
+        if self.paused:
+            kept = "The drill is paused, and stays paused if you keep it: nothing happens until somebody comes back."
+        else:
+            kept = "The drill goes on by itself if you keep it running, whether somebody looks or not."
+        text = f"{kept} drillbox attach brings you back. Aborting ends it as given up, and leads to the debrief."
+        choices = [Choice("c", "Cancel"), Choice("k", "Keep the drill", "primary"), Choice("a", "Abort the drill", "error")]
+        self.app.push_screen(Question(LEAVE, text, choices), self._leave)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the drill stands still."""
+        return self.picture.snapshot is not None and self.picture.snapshot.phase is Phase.PAUSED
+
+    @property
+    def asks_whether_to_leave(self) -> bool:
+        """Whether that question is open."""
+        return any(isinstance(screen, Question) and screen.named == LEAVE for screen in self.app.screen_stack)
 
     def _leave(self, answer: str | None) -> None:
         if answer == "k":
-            self.dismiss(Leave(How.DETACHED))
+            self._close(Leave(How.DETACHED))
         elif answer == "a":
             self.ask(self.session.abort, lambda _: self.feed.poke())
 

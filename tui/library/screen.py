@@ -27,6 +27,21 @@ LOOK = 2.0
 """Wall seconds between two looks at which drills go on."""
 
 
+class Incidents(OptionList):
+    """The list; that `enter` plays is to be seen in the footer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter",
+            "select",
+            "Play",
+            key_display="enter",
+            id="library.play",
+            tooltip="Play the chosen incident, or go back to the running drill",
+        ),
+    ]
+
+
 class LibraryScreen(ShellScreen[None]):
     """Where one begins."""
 
@@ -51,7 +66,7 @@ class LibraryScreen(ShellScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "play", "Play", id="library.play", tooltip="Play the chosen incident, or go back to the running drill"),
         Binding("slash", "filter", "Filter", id="library.filter", tooltip="Only incidents whose words contain a text"),
-        Binding("r", "surprise", "Surprise me", id="library.surprise", tooltip="Choose an incident, of the least played"),
+        Binding("r", "surprise", "Random", id="library.surprise", tooltip="Choose an incident, of the least played"),
         Binding("s", "pick('stack', 1)", "Stack", show=False, id="library.stack", tooltip="The next stack"),
         Binding(
             "p",
@@ -66,8 +81,14 @@ class LibraryScreen(ShellScreen[None]):
         Binding(
             "n", "pick('seed', 1)", "Seed", show=False, id="library.seed", tooltip="The next seed; the same seed is the same day"
         ),
-        Binding("b", "past", "Debriefs", id="library.past", tooltip="Debriefs of past drills"),
-        Binding("t", "tutorial", "Tutorial", id="library.tutorial", tooltip="Two minutes that show how a drill goes"),
+        Binding("b", "past", "Past", id="library.past", tooltip="Debriefs of past drills"),
+        Binding(
+            "t",
+            "tutorial",
+            "Tutorial",
+            id="library.tutorial",
+            tooltip="Two minutes through the first incident, with its solution",
+        ),
         Binding("comma", "settings", "Settings", id="library.settings", tooltip="Theme and keys"),
         Binding("escape", "back", "Back", id="library.back", show=False, tooltip="End the filter"),
         Binding("q", "app.quit", "Quit", id="library.quit", tooltip="Leave; running drills go on"),
@@ -99,7 +120,7 @@ class LibraryScreen(ShellScreen[None]):
         speeds = sorted({*SPEEDS, settings.speed})
         yield Input(placeholder="filter by title, skill or page; enter keeps it, esc ends it", id="filter", compact=True)
         with Horizontal(id="both"):
-            yield OptionList(id="list", classes="box")
+            yield Incidents(id="list", classes="box")
             with VerticalScroll(id="sheet", classes="box"):
                 yield Static("reading the library ...", id="head")
                 yield Static(id="pager")
@@ -171,8 +192,8 @@ class LibraryScreen(ShellScreen[None]):
             options.add_option(Option(Content.styled("running", "$foreground-muted"), disabled=True))
             options.add_options([Option(words.running_entry(one), id=RUN + one.name) for one in self._drills])
             options.add_option(Option(Content.styled("incidents", "$foreground-muted"), disabled=True))
-        shown = self._shown()
-        options.add_options([Option(words.entry(one, self._of(one)), id=PLAY + one.id) for one in shown])
+        shown, speed = self._shown(), self._speed()
+        options.add_options([Option(words.entry(one, self._of(one), speed), id=PLAY + one.id) for one in shown])
         if not shown and self._incidents:
             options.add_option(Option(Content.styled("no incident has these words", "$foreground-muted"), disabled=True))
         ids = [options.get_option_at_index(place).id for place in range(options.option_count)]
@@ -207,8 +228,15 @@ class LibraryScreen(ShellScreen[None]):
         name = self._chosen_id().removeprefix(PLAY)
         return next((one for one in self._incidents if one.id == name), None)
 
-    @on(OptionList.OptionHighlighted)
+    def _speed(self) -> float:
+        return float(self.query_one("#speed", Choice).value)
+
     @on(Picker.Changed)
+    def _picked(self) -> None:
+        """Scores are kept by length and speed."""
+        self._fill()
+
+    @on(OptionList.OptionHighlighted)
     def _describe(self) -> None:
         """The sheet of what is highlighted, and pickers that fit it."""
         incident = self._chosen()
@@ -226,7 +254,7 @@ class LibraryScreen(ShellScreen[None]):
         self.query_one("#pager", Static).update(words.pager(incident))
         self.query_one("#pager").remove_class("running")
         self.query_one("#rest", Static).update(words.rest(incident, self._of(incident), stack.value, profile))
-        speed = float(self.query_one("#speed", Choice).value)
+        speed = self._speed()
         length = f"at {speed:g}x about {incident.minutes / speed:.3g} min of yours" if not profile else f"{profile} at {speed:g}x"
         self._hint(f"enter plays it: {length}")
 
@@ -268,7 +296,7 @@ class LibraryScreen(ShellScreen[None]):
                 incident.id,
                 stack.name,
                 self.query_one("#seed", SeedPicker).value,
-                float(self.query_one("#speed", Choice).value),
+                self._speed(),
                 self.query_one("#profile", Choice).value,
             )
         )

@@ -23,15 +23,17 @@ def minutes(value: float) -> str:
     return f"{value:g} min"
 
 
-def best(attempts: Attempts) -> str:
-    """What past drills came to, short."""
+def best(attempts: Attempts, speed: float) -> str:
+    """What past drills came to, short: the best at a speed, where there is one."""
     if not attempts.count:
         return "new"
     mark = "✓" if attempts.passed else "✗"
-    return f"{mark} best {attempts.best:.0f}" if attempts.best is not None else f"{mark} played {attempts.count}"
+    return (
+        f"{mark} best {attempts.bests[speed]:.0f} at {speed:g}x" if speed in attempts.bests else f"{mark} played {attempts.count}"
+    )
 
 
-def entry(incident: Incident, attempts: Attempts) -> Content:
+def entry(incident: Incident, attempts: Attempts, speed: float) -> Content:
     """Two lines of the list."""
     able = any(choice.able for choice in incident.stacks)
     style = "$text-success" if attempts.passed else "$foreground-muted"
@@ -40,7 +42,7 @@ def entry(incident: Incident, attempts: Attempts) -> Content:
         "\n",
         (stars(incident.difficulty), "$accent"),
         (f"  {minutes(incident.minutes)}  ", "$foreground-muted"),
-        (best(attempts), style),
+        (best(attempts, speed), style),
     )
 
 
@@ -91,5 +93,8 @@ def _record(attempts: Attempts) -> str:
     if not attempts.count:
         return "not played yet"
     times = "once" if attempts.count == 1 else f"{attempts.count} times"
-    score = f"; best impact {attempts.best:.0f} (100 is the reference)" if attempts.best is not None else ""
-    return f"played {times}, passed {attempts.passed}{score}"
+    played = f"played {times}, passed {attempts.passed}"
+    if not attempts.bests:
+        return f"{played}\n  no best yet: one is kept for each speed, of drills without a pause"
+    bests = ", ".join(f"{impact:.0f} at {speed:g}x" for speed, impact in attempts.bests.items())
+    return f"{played}\n  best impact without a pause: {bests} (100 is the reference)"

@@ -82,6 +82,11 @@ class Question(Dialog[str]):
         self._text = text
         self._choices = tuple(choices)
 
+    @property
+    def named(self) -> str:
+        """Its title."""
+        return self._title
+
     def compose(self) -> ComposeResult:
         """A text and buttons."""
         with Vertical(classes="box") as box:

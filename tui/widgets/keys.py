@@ -7,6 +7,9 @@ from textual.widgets import Static
 
 from .styles import MUTED
 
+_NEEDED = frozenset(("menu", "act('declare')", "act('hint')", "pause", "leave", "show_help"))
+"""Actions that are shown however narrow it is: without them one is lost."""
+
 
 class KeyLine(Static):
     """The keys of the screen that are to be shown, as far as there is room; a click does the same."""
@@ -24,9 +27,18 @@ class KeyLine(Static):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw it anew, as after keys were given other actions."""
-        room = self.size.width - 1
-        shown: dict[str, Content] = {}
+        """Draw it anew, as after keys were given other actions. Where room is short, the last of those that can be missed go."""
+        shown = self._shown()
+        while sum(wide for _, wide in shown.values()) > self.size.width - 1:
+            last = next((action for action in reversed(shown) if action not in _NEEDED), None)
+            if last is None:
+                break
+            del shown[last]
+        self.update(Content(" ") + Content.styled("  ", MUTED).join(text for text, _ in shown.values()), layout=False)
+
+    def _shown(self) -> dict[str, tuple[Content, int]]:
+        """Key and name by action, and how many cells they take."""
+        shown: dict[str, tuple[Content, int]] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if not binding.show or active.node not in (self.screen, self.app) or not binding.description:
@@ -34,11 +46,9 @@ class KeyLine(Static):
             if binding.action in shown:  # by another key
                 continue
             key = self.app.get_key_display(binding)
-            if len(key) + len(binding.description) + 3 > room:
-                break
-            room -= len(key) + len(binding.description) + 3
             owner = "screen" if active.node is self.screen else "app"
             action = binding.action if "." in binding.action.partition("(")[0] else f"{owner}.{binding.action}"
             name = Content.from_markup(f"[@click={action}]$name[/]", name=binding.description)
-            shown[binding.action] = Content.assemble((key, "bold $text-accent"), " ", name)
-        self.update(Content(" ") + Content.styled("  ", MUTED).join(shown.values()), layout=False)
+            text = Content.assemble((key, "bold $text-accent"), " ", name)
+            shown[binding.action] = text, text.cell_length + 2
+        return shown

@@ -53,7 +53,7 @@ def test_several_at_once_see_and_do_the_same_but_only_a_facilitator_sees_the_fau
     drill: Drill, terminal: Callable[..., Terminal]
 ) -> None:
     session = drill()
-    ann, bob, facilitator = terminal("attach"), terminal("attach"), terminal("attach", "--facilitator")
+    ann, bob, facilitator = terminal("attach", "--plain"), terminal("attach", "--plain"), terminal("attach", "--facilitator")
     for one in (ann, bob, facilitator):
         one.expect("the last minute:")
     ann.type("declare")

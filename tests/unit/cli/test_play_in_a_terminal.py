@@ -143,20 +143,20 @@ def test_a_drill_survives_its_terminal_and_one_comes_back_to_it(terminal: Callab
     assert "monday-rush-you-1  monday-rush  sim" in status.text
     assert "paused" in status.text
 
-    back = terminal("attach")
+    back = terminal("attach", "--plain")
     back.expect("Monday noon (monday-rush-you-1)", "paused", "answered 100%", "nothing is firing", "you: scale replicas=4")
     back.type("declare")
     back.type("detach")
     back.expect("the drill goes on; come back with: drillbox attach monday-rush-you-1")
     assert back.end() == 0
 
-    left = terminal("attach", "monday-rush-you-1")
+    left = terminal("attach", "monday-rush-you-1", "--plain")
     left.expect("Monday noon")
     left.control_c()
     left.expect("the drill goes on")
     assert left.end() == 0
 
-    last = terminal("attach", "monday-rush-you-1")
+    last = terminal("attach", "monday-rush-you-1", "--plain")
     last.expect("Monday noon")
     last.type("speed 600x")
     last.type("resume")
@@ -176,7 +176,7 @@ def test_a_terminal_may_go_before_the_drill_has_begun(terminal: Callable[..., Te
     lost = terminal("play", "monday-rush", "--plain", "--speed", "600x")
     lost.expect("starting the session")
     assert lost.hang_up() == 0
-    back = terminal("attach")
+    back = terminal("attach", "--plain")
     back.expect("Monday noon")
     back.type("quit")
     back.expect("ABORTED")
@@ -190,7 +190,7 @@ def test_one_can_leave_and_let_the_drill_go_on(terminal: Callable[..., Terminal]
     drill.type("detach")
     drill.expect("the drill goes on; come back with: drillbox attach monday-rush-you-1")
     assert drill.end() == 0
-    back = terminal("attach")
+    back = terminal("attach", "--plain")
     back.expect("Monday noon (monday-rush-you-1)")
     back.type("speed 600x")
     back.expect("the drill is over: finished", "FAILED")
