@@ -20,6 +20,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from local_kit import DEADLINE, Stranger, left, shell, until
 
+from drillbox.sandbox.model.errors import UsageError
 from drillbox.stacks.local import cgroups
 from drillbox.stacks.local.housekeeping import LocalHousekeeping
 from drillbox.stacks.local.processes import Supervisor, cgroup_name
@@ -217,7 +218,8 @@ def test_a_host_that_died_before_it_had_a_lock_left_an_empty_folder(base: Path, 
     assert LocalHousekeeping(base / "nowhere", lambda _: []).leftovers() == []
 
 
-def test_a_full_tmpfs_is_told_and_cleared(tmp_path: Path) -> None:
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
     """A small file system of its own, where we may mount one."""
     mount = tmp_path / "small"
     mount.mkdir()
@@ -228,20 +230,39 @@ def test_a_full_tmpfs_is_told_and_cleared(tmp_path: Path) -> None:
         [mounting, "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mount)], capture_output=True, check=False
     ).returncode:
         pytest.skip("nothing can be mounted here")
-    try:
-        supervisor = Supervisor(mount / "local" / "drill", "drill")
-        supervisor.start(shell("service", "sleep 1000"))
-        with contextlib.suppress(OSError):
-            (mount / "filler").write_bytes(b"x" * 2**20)
-        with pytest.raises(Exception, match="the disk is full: free some space; or set DRILLBOX_HOME"):
-            supervisor.start(shell("another", "sleep 1000"))
-        with pytest.raises(Exception, match="undo.jsonl: the disk is full"):
-            UndoLog(supervisor.folder).note("disk", *remove_again(mount / "x"))
-        supervisor.down()
-        assert LocalHousekeeping(mount / "local", lambda _: []).down({"drill"}, lambda _: None) == []
-        assert list((mount / "local").iterdir()) == []
-    finally:
-        subprocess.run([unmounting, str(mount)], check=True)
+    yield mount
+    subprocess.run([unmounting, str(mount)], check=True)
+
+
+def test_a_full_tmpfs_is_told_and_cleared(small: Path) -> None:
+    supervisor = Supervisor(small / "local" / "drill", "drill")
+    supervisor.start(shell("service", "sleep 1000"))
+    with contextlib.suppress(OSError):
+        (small / "filler").write_bytes(b"x" * 2**20)
+    with pytest.raises(UsageError, match="the disk is full: free some space; or set DRILLBOX_HOME"):
+        supervisor.start(shell("another", "sleep 1000"))
+    with pytest.raises(UsageError, match=r"undo\.jsonl: the disk is full"):
+        UndoLog(supervisor.folder).note("disk", *remove_again(small / "x"))
+    supervisor.down()
+    assert LocalHousekeeping(small / "local", lambda _: []).down({"drill"}, lambda _: None) == []
+    assert list((small / "local").iterdir()) == []
+
+
+def test_a_home_that_became_read_only_is_told_and_cleared_when_it_is_writable(small: Path) -> None:
+    keeper = LocalHousekeeping(small / "local", lambda _: [])
+    Supervisor(small / "local" / "drill", "drill").down()
+    remount = [str(shutil.which("mount")), "-o"]
+    subprocess.run([*remount, "remount,ro", str(small)], check=True)
+    with pytest.raises(UsageError, match="the file system is read-only; or set DRILLBOX_HOME"):
+        Supervisor(small / "local" / "another", "another")
+    told: list[str] = []
+    (still,) = keeper.down({"drill"}, told.append)
+    assert still.things == (f"folder {small / 'local' / 'drill'}",)
+    assert told == [
+        f"drill: cannot write {small / 'local' / 'drill' / 'lock'}: the file system is read-only; or set DRILLBOX_HOME to a folder with room that you may write to"
+    ]
+    subprocess.run([*remount, "remount,rw", str(small)], check=True)
+    assert keeper.down({"drill"}, told.append) == []
 
 
 def test_an_identity_survives_the_disk(tmp_path: Path) -> None:
