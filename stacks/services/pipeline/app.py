@@ -47,7 +47,13 @@ def build(service: PipelineService, token: str) -> FastAPI:
             raise HTTPException(503, service.why_not_ready())
         return service.room
 
-    add_start(app, token, service.start)
+    def start(origin: float) -> None:
+        try:
+            service.start(origin)
+        except UsageError as error:
+            raise HTTPException(422, str(error)) from None
+
+    add_start(app, token, start)
     _views(app, opened, service)
     _observing(app, opened, token)
     _reading(app, opened, service, token)

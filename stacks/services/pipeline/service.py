@@ -19,20 +19,38 @@ from .settings import PipelineSettings
 
 PERIOD = 0.25
 """Seconds between two steps."""
+MARGIN = 3600.0
+"""Seconds before and after a drill in which its services may run."""
 PATIENCE = 2.0
 """Seconds that the end waits for the thread: a training that is under way takes longer and is left."""
 
 
 class Drill:
-    """Drill time that stands still at the beginning of the warm-up until somebody says when t = 0 is."""
+    """Drill time that stands still at the beginning of the warm-up until somebody says when t = 0 is.
 
-    def __init__(self, origin: float | None, begin: float) -> None:
-        self._clock = None if origin is None else DrillClock(origin)
-        self._begin = begin
+    Raises:
+        UsageError: t = 0 is nowhere near the present.
+    """
+
+    def __init__(self, origin: float | None, begin: float, end: float) -> None:
+        self._begin, self._end = begin, end
+        self._clock: DrillClock | None = None
+        if origin is not None:
+            self.start(origin)
 
     def start(self, origin: float) -> None:
-        """The drill's t = 0 is at `origin` (CLOCK_MONOTONIC, seconds)."""
-        self._clock = DrillClock(origin)
+        """The drill's t = 0 is at `origin` (CLOCK_MONOTONIC, seconds).
+
+        Raises:
+            UsageError: that is nowhere near the present: all the time in between would have to be made up for.
+        """
+        clock = DrillClock(origin)
+        if not self._begin - MARGIN <= clock.now() <= self._end + MARGIN:
+            raise UsageError(
+                f"t = 0 at {origin:g} s of CLOCK_MONOTONIC would make it t = {clock.now():g} s now: the drill is from "
+                f"t = {self._begin:g} s to {self._end:g} s"
+            )
+        self._clock = clock
 
     def now(self) -> float:
         """Seconds since t = 0; negative during the warm-up."""
@@ -43,7 +61,7 @@ class PipelineService:
     """State and life of the pipeline.
 
     Raises:
-        UsageError: the scenario cannot be read, or the folder of the predictions is none.
+        UsageError: the scenario cannot be read, the folder of the predictions is none, or the drill is long over.
     """
 
     def __init__(self, settings: PipelineSettings, log: Log) -> None:
@@ -52,7 +70,7 @@ class PipelineService:
         self._scenario = read_scenario(settings.scenario)
         if not settings.predictions.is_dir():
             raise UsageError(f"PIPELINE_PREDICTIONS={str(settings.predictions)!r} is no folder: prediction logs are to be there")
-        self._clock = Drill(settings.origin, -self._scenario.warmup)
+        self._clock = Drill(settings.origin, -self._scenario.warmup, self._scenario.duration)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control-plane", daemon=True)
         self._why = "the pipeline is starting"
@@ -66,7 +84,11 @@ class PipelineService:
         return self._why
 
     def start(self, origin: float) -> None:
-        """The drill's t = 0 is at `origin` (CLOCK_MONOTONIC, seconds)."""
+        """The drill's t = 0 is at `origin` (CLOCK_MONOTONIC, seconds).
+
+        Raises:
+            UsageError: that is nowhere near the present.
+        """
         self._clock.start(origin)
 
     @property
