@@ -117,10 +117,10 @@ class Remains:
         if host is not None and host.pid == os.getpid():
             return lock  # whoever plays a session ends it otherwise
         for number, does in ((signal.SIGTERM, "asks it to end"), (signal.SIGKILL, "kills it")):
-            if lock is not None or host is None or (number == signal.SIGKILL and not force):
+            if lock is not None or (number == signal.SIGKILL and not force):
                 break
-            process = describe(host.pid)
-            if host.signal(number):
+            process = describe(host.pid) if host else ""
+            if host is not None and host.signal(number):  # else somebody else clears up at this moment
                 tell(f"{self.folder.name}: its host, {process}, lives: {does}")
             lock = _within(PATIENCE, lambda: take(self.folder), lambda found: found is not None)
         return lock

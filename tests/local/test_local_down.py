@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from drillbox.stacks.local import cgroups
 from drillbox.stacks.local.housekeeping import LocalHousekeeping
 from drillbox.stacks.local.processes import Supervisor, cgroup_name
 from drillbox.stacks.local.programs import FOLDER, SESSION
-from drillbox.stacks.local.records import Identity, Record, Records
+from drillbox.stacks.local.records import Identity, Record, Records, labelled
 from drillbox.stacks.local.undo import UndoLog, remove_again
 
 HOST = """
@@ -195,6 +196,43 @@ def test_what_faults_changed_is_undone_or_stays_listed(base: Path, keeper: Local
     hidden.rename(base / "drill" / "undo")
     assert keeper.down({"drill"}, told.append) == []
     assert (model.read_text(), (tmp_path / "filler").exists(), list(base.iterdir())) == ("good", False, [])
+
+
+@pytest.mark.parametrize("after", [1, 2, 4, 5, 7])
+def test_clearing_up_can_be_interrupted_and_repeated(after: int, base: Path, keeper: LocalHousekeeping, tmp_path: Path) -> None:
+    Supervisor(base / "drill", "drill").down()
+    log = UndoLog(base / "drill")
+    for number in range(3):
+        log.note(f"disk-{number}", *remove_again(tmp_path / f"filler-{number}"))
+        (tmp_path / f"filler-{number}").write_text("x")
+    made = cgroups.Cgroups(cgroup_name(base / "drill", "drill")).make("service") if not cgroups.available() else None
+    told: list[str] = []
+
+    def interrupt(line: str) -> None:
+        told.append(line)
+        if len(told) == after:
+            raise KeyboardInterrupt
+
+    with Stranger(**{SESSION: "drill", FOLDER: str(base / "drill")}) as one:
+        until(lambda: labelled("drill", base / "drill"))
+        with contextlib.suppress(KeyboardInterrupt):
+            keeper.down({"drill"}, interrupt)
+        assert made is None or len(told) == after
+        assert keeper.down({"drill"}, told.append) == []
+        until(lambda: not one.alive)
+    assert left(base / "drill", "drill") == []
+    assert (list(base.iterdir()), list(tmp_path.glob("filler-*"))) == ([], [])
+
+
+def test_two_who_clear_up_at_once_do_not_mind_each_other(base: Path, tmp_path: Path, port: int) -> None:
+    with host(base, tmp_path / "scratch", port) as process:
+        until(lambda: len(Records(base / "drill").read()) > 6)
+        process.kill()
+    keepers = [LocalHousekeeping(base, lambda _: []) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        results = [pool.submit(keeper.down, {"drill"}, lambda _: None) for keeper in keepers]
+    assert [result.result() for result in results] == [[], [], []]
+    assert (left(base / "drill", "drill"), list(base.iterdir())) == ([], [])
 
 
 def test_a_journal_in_the_folder_stays(base: Path, keeper: LocalHousekeeping) -> None:
