@@ -11,7 +11,7 @@ import simpy
 
 from ...sandbox.model.scenario import Scenario
 from ...sandbox.world.flights import World
-from .canary import Canary
+from .canary import Canary, course_of
 from .faults import Mechanism, mechanisms
 from .interfaces import Answers, Replicas, Versions
 from .model_book import ModelBook
@@ -83,7 +83,7 @@ def open_control_plane(
     """
     quality = QualityMonitor(steering, seen.world, seen.versions, seen.answers, scenario)
     book = ModelBook(seen.versions, scenario, lambda: scenario.calendar(steering.env.now), registry)
-    canary = Canary(steering, seen.replicas, quality)
+    canary = Canary(steering, seen.replicas, quality, course_of(scenario.profile))
     workshop = Workshop(steering, seen.versions, quality, book, canary, scenario.runtime.training_time, aside=aside)
     begins = seen.world.draws.calendar(max(0.0, steering.env.now))
     loop = RetrainingLoop(steering, workshop, quality, begins, scenario.world.pace)

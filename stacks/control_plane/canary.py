@@ -16,12 +16,26 @@ from .interfaces import CANDIDATE, CHAMPION, Replicas
 from .quality import QualityMonitor
 from .steering import Steering
 
-STEPS = (0.05, 0.25)
-"""Shares of the requests."""
-STEP = 30.0
-"""Seconds of drill time between two decisions."""
 PATIENCE = 300.0
 """Seconds in which the candidate must have come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Through which shares of the requests a candidate goes, and seconds of drill time between two decisions."""
+
+    shares: tuple[float, ...]
+    step: float
+
+
+FULL = Course((0.05, 0.25), 30.0)
+SHORT = Course((0.10, 0.25), 15.0)
+"""For the `short` profile: half of the time, and a first share that brings enough requests to decide on within it."""
+
+
+def course_of(profile: str) -> Course:
+    """The course of a canary in a profile."""
+    return SHORT if profile == "short" else FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +53,14 @@ class Canary:
         steering: time, desired state, log.
         replicas: what is observed of the pods.
         monitor: of what versions answered.
+        course: shares and times.
     """
 
-    def __init__(self, steering: Steering, replicas: Replicas, monitor: QualityMonitor) -> None:
+    def __init__(self, steering: Steering, replicas: Replicas, monitor: QualityMonitor, course: Course = FULL) -> None:
         self._steering = steering
         self._replicas = replicas
         self._monitor = monitor
+        self._course = course
         self._counted: dict[int, Mapping[str, Tally]] = {}
 
     def play(self, name: str, rejected: Callable[[], str]) -> Generator[simpy.Event, None, Ending]:
@@ -60,10 +76,10 @@ class Canary:
                 return reason
             if self._steering.env.now >= deadline and self._replicas.ready(CANDIDATE) < replicas:
                 return Ending(False, f"{name} did not come up within {PATIENCE:g} s")
-        self._steering.put({"gateway.canary_weight": STEPS[0]}, COMPONENT, f"{name} is ready")
+        self._steering.put({"gateway.canary_weight": self._course.shares[0]}, COMPONENT, f"{name} is ready")
         self._tally(CHAMPION), self._tally(CANDIDATE)
         while True:
-            for _ in range(int(STEP)):
+            for _ in range(int(self._course.step)):
                 yield self._steering.env.timeout(1.0)
                 if reason := self._over(name, rejected):
                     return reason
@@ -76,7 +92,7 @@ class Canary:
     def _decide(self, name: str) -> Ending | None:
         weight = self._steering.spec().gateway.canary_weight
         evidence = self._monitor.compare(name)
-        decision = control.decide(self._tally(CANDIDATE), self._tally(CHAMPION), weight, STEPS, evidence)
+        decision = control.decide(self._tally(CANDIDATE), self._tally(CHAMPION), weight, self._course.shares, evidence)
         self._steering.log(COMPONENT, "info", f"canary of {name} at {weight:.0%}: {decision.move}, {decision.reason}")
         if decision.move is Move.ADVANCE:
             self._steering.put({"gateway.canary_weight": decision.weight}, COMPONENT, decision.reason)

@@ -113,6 +113,7 @@ def test_a_table_names_all_there_are(page: str, heading: str, names: set[str]) -
 def test_bounds_are_those_of_the_code(page: str) -> None:
     loop, prose = Retraining(), " ".join(page.split())
     spans = Spans()
+    shares, step = real_canary.FULL.shares, real_canary.FULL.step
     for quoted in (
         f"Every {real_retraining.PERIOD:g} seconds without one the scheduler asks",
         f"The *cooldown* ({loop.cooldown:g} h)",
@@ -124,7 +125,7 @@ def test_bounds_are_those_of_the_code(page: str) -> None:
         f"At least {gate.FEWEST} are needed",
         f"lower by `margin` ({loop.margin:g})",
         f"with {gate.FEWEST_IN_SLICE} flights higher by {gate.SLICE_TOLERANCE:g}",
-        f"gets {real_canary.STEPS[0]:.0%} of the requests for {real_canary.STEP:g} seconds, then {real_canary.STEPS[1]:.0%}",
+        f"gets {shares[0]:.0%} of the requests for {step:g} seconds, then {shares[1]:.0%}",
         f"Fisher's exact test at {canary.LEVEL:g}",
         f"more than {canary.LARGEST_SKEW:g} from what the same model says offline",
         f"With fewer than {canary.MIN_REQUESTS} requests between two decisions",
@@ -139,6 +140,6 @@ def test_bounds_are_those_of_the_code(page: str) -> None:
         training_run.EVALUATION_TIME,
         25.0,
         2.0,
-        real_canary.STEP,
+        step,
     ]
     assert [float(number) for number in NUMBER.findall(steps)] == times
