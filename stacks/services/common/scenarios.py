@@ -37,7 +37,7 @@ def load_scenario(text: str) -> Scenario:
         traffic["flows"] = tuple(
             Flow(float(flow["rate"]), tuple(map(_shape, flow["shapes"]))) for flow in traffic.get("flows", ())
         )
-        scenario: Scenario = _adapter(Scenario).validate_python(raw)
+        scenario = _scenarios().validate_python(raw)
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
@@ -67,11 +67,11 @@ def _shape(raw: dict[str, Any]) -> Shape:
     if kind not in _SHAPES:
         raise UsageError(f"unknown shape {kind!r}; {nearest(kind, _SHAPES)}")
     values = {name: value for name, value in raw.items() if name != "kind"}
-    shape: Shape = _adapter(_SHAPES[kind]).validate_python(values)
+    shape: Shape = TypeAdapter(_SHAPES[kind]).validate_python(values)
     return shape
 
 
 @cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    """Made when it is first needed: that of a scenario takes a while."""
-    return TypeAdapter(kind)
+def _scenarios() -> TypeAdapter[Scenario]:
+    """Made when it is first needed: it takes a while."""
+    return TypeAdapter(Scenario)
