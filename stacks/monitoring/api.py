@@ -92,7 +92,7 @@ class PrometheusApi:
         return max(scraped) if scraped and min(scraped) > _LONG_AGO else None
 
     def _groups(self) -> list[dict[str, Any]]:
-        groups: list[dict[str, Any]] = self._get("/api/v1/rules").get("groups", [])
+        groups: list[dict[str, Any]] = self._get("/api/v1/rules?type=alert").get("groups", [])
         return groups
 
     def _get(self, path: str) -> dict[str, Any]:

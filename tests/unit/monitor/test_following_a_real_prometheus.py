@@ -11,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drillbox.sandbox.loading.library import Library
-from drillbox.sandbox.model.telemetry import SCRAPE_INTERVAL, AlertState, Scrape, Series
+from drillbox.sandbox.model.errors import UsageError
+from drillbox.sandbox.model.events import Alerted
+from drillbox.sandbox.model.scenario import Scenario
+from drillbox.sandbox.model.stack import Capabilities, Effect, Progress
+from drillbox.sandbox.model.telemetry import SCRAPE_INTERVAL, AlertState, Scrape, Series, Telemetry
+from drillbox.sandbox.model.views import Table
 from drillbox.sandbox.monitor.alerts import Alert, AlertBook, State, Transition
 from drillbox.sandbox.monitor.expressions import Instant
 from drillbox.sandbox.monitor.following import GRACE, FollowedAlerts
@@ -19,6 +24,7 @@ from drillbox.sandbox.monitor.promql import Selector
 from drillbox.sandbox.monitor.rules import AlertRule, RuleGroup
 from drillbox.sandbox.monitor.thresholds import threshold_alerts
 from drillbox.sandbox.observing import BuiltInMonitor
+from drillbox.sandbox.session import DrillSession
 
 RULE = AlertRule("Hot", Instant(Selector("heat")), hold=10.0, summary="it is hot")
 LABELS = RULE.all_labels
@@ -169,3 +175,45 @@ def test_a_group_names_all_metrics_that_its_rules_read() -> None:
     assert RuleGroup([], [RULE]).metrics == {"heat"}
     names = RuleGroup([], threshold_alerts()).metrics
     assert {"model_server_ready", "envoy_gateway_rq_retry_overflow", "container_oom_events_total"} <= names
+
+
+# In a session
+
+
+class Stack:
+    """Scrapes every 5 s; a Prometheus outside has an alert from 10 s on, and is gone from 20 s on."""
+
+    capabilities = Capabilities(frozenset(), frozenset(), paced=True)
+
+    def up(self, scenario: Scenario, seed: int, progress: Progress) -> None:
+        pass
+
+    def apply(self, effect: Effect) -> None:
+        pass
+
+    def advance(self, until: float) -> Telemetry:
+        scrapes = (full(until, 0.95 if until >= 0.0 else 0.5),) if until % SCRAPE_INTERVAL == 0.0 else ()
+        memory = AlertState("MemoryHigh", (("severity", "ticket"),), True, 8.0, 0.95, "a replica is near its memory limit")
+        alerts = None if until >= 20.0 else (memory,) if until >= 10.0 else ()
+        return Telemetry(until, scrapes, alerts=alerts)
+
+    def look(self, view: str, subject: str = "") -> Table:
+        raise UsageError(f"there is no view {view} {subject}")
+
+    def finish(self) -> Telemetry:
+        return Telemetry(30.0)
+
+    def down(self) -> None:
+        pass
+
+
+def test_a_session_tells_of_the_alerts_that_its_stack_has_from_a_prometheus() -> None:
+    library = Library.packaged()
+    whole = library.load(library.find("monday-rush"), "short")
+    scenario = replace(whole, duration=30.0, timeline=())
+    session = DrillSession(scenario, 1, Stack(), BuiltInMonitor(scenario))
+    session.start(lambda _step, _done: None)
+    while not session.over:
+        session.advance()
+    found = [(event.at, event.body) for event in session.events() if isinstance(event.body, Alerted)]
+    assert [(at, body.name, body.state) for at, body in found if body.name == "MemoryHigh"] == [(10.0, "MemoryHigh", "firing")]
