@@ -102,7 +102,9 @@ def _containers(pods: Sequence[PodState]) -> Iterator[Metric]:
     named = [({"deployment": pod.deployment, "pod": pod.name}, pod) for pod in pods]
     info = [({**labels, "node": pod.node, "version": pod.version}, 1.0) for labels, pod in named]
     yield _gauge("model_server_info", "Where a replica is, and which version it has.", info)
-    yield _gauge("model_server_ready", "0: no process runs.", [(labels, 0.0) for labels, pod in named if not pod.running])
+    # Never the same series as the server's own: each ends when its target no longer has it, at another moment.
+    waiting = [({**labels, "reported_by": JOB}, 0.0) for labels, pod in named if not pod.running]
+    yield _gauge("model_server_ready", "0: no process runs.", waiting)
     yield _counter("model_server_restarts", "Restarts.", [(labels, pod.restarts) for labels, pod in named])
     memory = [(labels, pod.memory * _MIB) for labels, pod in named]
     yield _gauge("container_memory_working_set_bytes", "Memory in use.", memory)
