@@ -6,6 +6,7 @@ The session's monitor evaluates all the time, over its own scrapes of the same t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
 from typing import Protocol
 
 from ...sandbox.model.errors import DrillboxError
@@ -16,6 +17,7 @@ COMPONENT = "monitoring"
 NAME = "prometheus"
 """Of its process."""
 BUILT_IN = "the built-in monitor"
+NONE = "there is no prometheus on the PATH, or DRILLBOX_PROMETHEUS is off"
 
 _PATIENCE = 2  # polls in a row without an answer, on a busy machine, before it counts as gone
 
@@ -48,7 +50,7 @@ class Server(Protocol):
 
 
 class Alerting:
-    """Asks for alerts, and notices when nobody answers any more.
+    """Asks for alerts, and notices when nobody answers any more. Threads may share it.
 
     Args:
         server: a Prometheus; None: there is none.
@@ -56,8 +58,9 @@ class Alerting:
         why: there is none, for the log.
     """
 
-    def __init__(self, server: Server | None, log: Log, why: str = "no prometheus is on the PATH") -> None:
+    def __init__(self, server: Server | None, log: Log, why: str = NONE) -> None:
         self._server, self._log = server, log
+        self._lock = Lock()
         self._alive: Callable[[], bool] = lambda: True
         self._last: tuple[AlertState, ...] = ()
         self._missed = 0
@@ -87,18 +90,20 @@ class Alerting:
 
     def retarget(self) -> None:
         """The targets have changed."""
-        if self._server is not None:
+        server = self._server
+        if server is not None:
             try:
-                self._server.write()
+                server.write()
             except DrillboxError as error:
                 self._give_up(str(error))
 
     def poll(self, now: float) -> tuple[AlertState, ...] | None:
         """The alerts at drill time `now`; None: the session's monitor decides, from then on for the whole drill."""
-        if self._server is None:
+        server = self._server
+        if server is None:
             return None
         try:
-            self._last, self._missed = self._server.alerts(now), 0
+            self._last, self._missed = server.alerts(now), 0
         except DrillboxError as error:
             self._missed += 1
             if isinstance(error, GoneError) or not self._alive() or self._missed > _PATIENCE:
@@ -108,11 +113,18 @@ class Alerting:
 
     def close(self) -> None:
         """Let go of connections; the process is its supervisor's."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        self._let_go()
+
+    def _let_go(self) -> bool:
+        """Whether it was still used."""
+        with self._lock:
+            server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        return server is not None
 
     def _give_up(self, why: str) -> None:
-        self.close()
+        if not self._let_go():
+            return
         self.used = f"{BUILT_IN} ({why})"
         self._log(COMPONENT, "warning", f"{why}; from now on alerts are evaluated by {BUILT_IN}")

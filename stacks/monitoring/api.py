@@ -100,7 +100,7 @@ class PrometheusApi:
             data = dict(self._client.get(path).raise_for_status().json()["data"])
         except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError) as error:
             raise GoneError(f"Prometheus at {self.url} is gone: {error}") from error
-        except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+        except (httpx.HTTPError, ValueError, LookupError, TypeError, RuntimeError) as error:
             raise StackError(f"Prometheus at {self.url} does not answer: {error}") from error
         return data
 

@@ -139,7 +139,7 @@ class Scraper:
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                 # A server may close an idle connection just when it is used again.
                 text = self._get(target.url, began + self._timeout)
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeDecodeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeDecodeError, RuntimeError) as error:  # the last: it was closed
             return Answer("", time.monotonic() - began, str(error) or type(error).__name__)
         return Answer(text, time.monotonic() - began)
 
