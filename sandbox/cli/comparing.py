@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from ..assessing import SIMULATION
 from ..drill import result_of
@@ -30,20 +32,23 @@ class Reduced:
     journal: Path
 
 
-def play_recorded(wiring: SessionMaker, request: Request, progress: Progress) -> Path:
-    """Play a drill to its end, with the raw series beside its journal; gives the journal.
+def play_recorded(wiring: SessionMaker, request: Request, progress: Progress) -> tuple[Path, float | None]:
+    """Play a drill to its end, with the raw series beside its journal; gives the journal, and the crowd (see `Outcome`).
 
     Raises:
         UsageError, InvalidScenarioError: of the request; nothing was played.
         StackError: the stack could not be brought up, or broke.
     """
     writers: list[SeriesWriter] = []
+    crowds: list[float] = []
 
     def note(event: Event) -> None:
         if event.at > 0:
             progress(step, min(1.0, event.at / prepared.scenario.duration))
         if isinstance(event.body, Observed) and writers:
             writers[0].add(prepared.session.last_scrape)
+            if prepared.session.paced and hasattr(os, "getloadavg"):
+                crowds.append(os.getloadavg()[0] / (os.cpu_count() or 1))
 
     prepared = prepare(wiring, replace(request, out=request.out or home() / "fidelity"), progress, note)
     step = f"playing {prepared.scenario.id} on {request.stack}"
@@ -59,10 +64,10 @@ def play_recorded(wiring: SessionMaker, request: Request, progress: Progress) ->
         prepared.journal.close()
         for writer in writers:
             writer.close()
-    return prepared.journal.path
+    return prepared.journal.path, fmean(crowds) if crowds else None
 
 
-def reduce(journal: Path, stretches: Sequence[Stretch] = ()) -> Reduced:
+def reduce(journal: Path, crowd: float | None = None, stretches: Sequence[Stretch] = ()) -> Reduced:
     """What is compared of a drill, over the stretches given, or over its own.
 
     Raises:
@@ -72,17 +77,18 @@ def reduce(journal: Path, stretches: Sequence[Stretch] = ()) -> Reduced:
     result = result_of(read, journal)
     over = tuple(stretches) or stretches_of(result.record, result.scenario)
     about = (result.stack, result.operator, result.seed)
-    return Reduced(outcome_of(result.record, result.scenario, read_series(series_path(journal)), over, about), over, journal)
+    outcome = outcome_of(result.record, result.scenario, read_series(series_path(journal)), over, about)
+    return Reduced(replace(outcome, crowd=crowd), over, journal)
 
 
 def simulated(wiring: SessionMaker, request: Request, progress: Progress) -> Reduced:
     """The drill on the simulation."""
-    return reduce(play_recorded(wiring, replace(request, stack=SIMULATION), progress))
+    return reduce(*play_recorded(wiring, replace(request, stack=SIMULATION), progress))
 
 
 def held_against(wiring: SessionMaker, sim: Reduced, request: Request, progress: Progress) -> Comparison:
     """Play the drill on another stack, and compare it with the simulation's."""
-    other = reduce(play_recorded(wiring, request, progress), sim.stretches)
+    other = reduce(*play_recorded(wiring, request, progress), sim.stretches)
     return compare(sim.outcome, other.outcome, bands_of(request.stack))
 
 

@@ -53,7 +53,11 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A drill, reduced to what is compared. `pages` are first firings (alert, drill seconds) in order, `figures` by stretch."""
+    """A drill, reduced to what is compared. `pages` are first firings (alert, drill seconds) in order, `figures` by stretch.
+
+    `crowd` is not compared, it explains: the mean number of processes per core that ran or waited to run while a real stack
+    played; above 1 they were in each other's way. None: of no importance, or not known.
+    """
 
     stack: str
     operator: str
@@ -62,6 +66,7 @@ class Outcome:
     reasons: tuple[str, ...]
     pages: tuple[tuple[str, float], ...]
     figures: Mapping[str, Figures]
+    crowd: float | None = None
 
 
 def stretches_of(record: Record, scenario: Scenario) -> tuple[Stretch, ...]:

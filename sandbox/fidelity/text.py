@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from ..model.units import format_share
 from .bands import Band, Comparison, Line
 
+CROWDED = 1.0
+"""Processes per core that want to run, from which on they wait for one another."""
 _HEADING = ("FIGURE", "DIFFERENCE", "BAND", "MET")
 
 
@@ -69,6 +71,8 @@ def why(comparison: Comparison) -> list[str]:
         if line.distance is not None:
             shown += f", {distance_text(line)} where {band_text(line.band)} is allowed"
         found.append(f"{line.what}: {line.note or shown}" if line.met is None else f"{line.what}: {shown}{_and(line.note)}")
+    if found and comparison.other.crowd is not None and comparison.other.crowd > CROWDED:
+        found.append(f"the machine was crowded: {comparison.other.crowd:.1f} processes per core wanted to run at a time")
     return found
 
 

@@ -126,7 +126,9 @@ def test_a_changed_rate_breaks_the_band_of_throughput_alone(quiet: Drill, calm: 
 
 
 def test_a_changed_service_time_breaks_the_band_of_p95_alone(quiet: Drill, calm: Scenario) -> None:
-    slower = play(dataclasses.replace(calm, runtime=dataclasses.replace(calm.runtime, service_time=0.07)), Idle())
+    slower = play(
+        dataclasses.replace(calm, runtime=dataclasses.replace(calm.runtime, service_time=1.5 * calm.runtime.service_time)), Idle()
+    )
     assert missed(against(quiet, slower, calm)) == {"p95"}
 
 

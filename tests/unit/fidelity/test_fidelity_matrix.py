@@ -84,6 +84,7 @@ def test_an_interrupted_matrix_goes_on_where_it_was(rush: Scenario, tmp_path: Pa
     assert (first.met, second.met, first.as_expected) == (True, True, True)
     assert (first.commits, second.commits) == (("abc", "def"), ("def",))
     assert first.comparisons[0] == good(cells[0])
+    assert first.comparisons[0].other.crowd is None
 
 
 def test_a_drill_that_breaks_is_noted_and_tried_again(rush: Scenario, tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_the_page_tells_the_worst_of_all_runs_and_why(rush: Scenario, tmp_path: 
     def play(cell: Cell) -> Comparison:
         other = outcome(cell, "local", figures=slow) if cell.key.endswith("idle/2") else outcome(cell, "local")
         if cell.key.endswith("idle/3"):
-            other = outcome(cell, "local", verdict="passed", pages=(("A", 30.0),))
+            other = outcome(cell, "local", verdict="passed", pages=(("A", 30.0),), crowd=4.56)
         return compare(outcome(cell, "sim"), other)
 
     fill(results, cells, play, "abc", quiet)
@@ -134,6 +135,7 @@ def test_the_page_tells_the_worst_of_all_runs_and_why(rush: Scenario, tmp_path: 
     assert idle[9:] == ["**no data**", "**not met**: auc, p95, pages, verdict"]
     assert "`monday-rush`, idle, run 2: p95: 200 ms against 300 ms, +50.0% where 25% is allowed; auc: no data on local" in text
     assert "`monday-rush`, idle, run 3: verdict: failed against passed (why); pages:" in text
+    assert text.count("the machine was crowded: 4.6 processes per core wanted to run at a time") == 1
     assert text.startswith("Commit abc; here; today.")
     assert "1 of 2 rows came to the expected verdict each time; 1 kept every band each time." in text
 
