@@ -36,6 +36,7 @@ from drillbox.stacks.services.common.process import listen
 from drillbox.stacks.services.common.scenarios import dump_scenario
 from drillbox.stacks.services.common.settings import read
 from drillbox.stacks.services.pipeline.app import FAMILIES, OWN, SHOWN, build
+from drillbox.stacks.services.pipeline.freshness import StoreClient
 from drillbox.stacks.services.pipeline.room import ControlRoom
 from drillbox.stacks.services.pipeline.service import Drill, PipelineService
 from drillbox.stacks.services.pipeline.settings import PipelineSettings
@@ -297,3 +298,28 @@ def _until(holds: Callable[[], bool], patience: float = 30.0) -> None:
     while not holds():
         assert time.monotonic() < deadline
         os.sched_yield()
+
+
+def test_a_control_plane_that_breaks_down_ends_the_service(
+    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        raise UsageError("the model is damaged")
+
+    ended: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *given: ended.append(given))
+    monkeypatch.setattr(client.room, "step", broken)
+    client.service._run()
+    assert (client.service.failed, ended) == (True, [(os.getpid(), signal.SIGTERM)])
+    assert "the control plane broke down: UsageError('the model is damaged')" in capsys.readouterr().out
+    assert client.http.get("/readyz").status_code == 503
+
+
+def test_a_feature_store_that_is_away_is_told_of(client: Client) -> None:
+    free = listen("127.0.0.1", 0)
+    port = free.getsockname()[1]
+    free.close()
+    client.service.store = StoreClient(f"http://127.0.0.1:{port}")
+    answer = client.http.get("/views/freshness")
+    assert (answer.status_code, "the feature store does not answer for EWR" in answer.text) == (503, True)
+    client.service.store.close()
