@@ -29,8 +29,8 @@ class Course:
 
 
 FULL = Course((0.05, 0.25), 30.0)
-SHORT = Course((0.10, 0.25), 15.0)
-"""For the `short` profile: half of the time, and a first share that brings enough requests to decide on within it."""
+SHORT = Course((0.20, 0.50), 15.0)
+"""For the `short` profile: half of the time, and shares that bring enough requests to decide on within it."""
 
 
 def course_of(profile: str) -> Course:
