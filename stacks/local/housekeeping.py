@@ -25,7 +25,7 @@ from .records import PROCESSES, Identity, Records, describe, inside, labelled
 from .undo import UndoLog
 
 Tell = Callable[[str], None]
-PATIENCE = 5.0
+PATIENCE = 10.0
 """Wall seconds that a host has to end its drill, and again that killed processes have to go."""
 _LOOK = 0.01
 _JOURNALS, _JOURNAL = "*.jsonl", b'{"header":'
