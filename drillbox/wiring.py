@@ -113,9 +113,10 @@ class Wiring:
             StackError: a model server does not come up.
             UsageError: the data, the model or the state folder cannot be read or written.
         """
+        from .sandbox.paths import home
         from .stacks.local.calibration import measure
 
-        return measure(config, progress)
+        return measure(config, home() / "local" / "calibrate", progress)
 
     def code_hash(self) -> str:
         """A hash of the code on which the course of a simulated drill depends."""

@@ -26,7 +26,6 @@ from ...sandbox.model.calibration import Timings
 from ...sandbox.model.errors import StackError
 from ...sandbox.model.scenario import WorldConfig
 from ...sandbox.model.stack import Progress
-from ...sandbox.paths import home
 from ...sandbox.world.cache import load_data
 from ...sandbox.world.data import FLIGHT_FEATURES, FlightData, departure_hour
 from ..services.model_server.questions import request_body
@@ -78,17 +77,19 @@ class Server(Protocol):
 
 def measure(
     config: WorldConfig,
+    folder: Path,
     progress: Progress,
     *,
     requests: int = REQUESTS,
     starts: int = STARTS,
-    serve: Callable[[ModelVersion, FlightData], Server] | None = None,
+    serve: Callable[[ModelVersion, FlightData, Path], Server] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Timings:
     """Measure this machine.
 
     Args:
         config: world whose model is trained and served.
+        folder: that the processes get as theirs, and that is removed afterwards.
         progress: is told.
         requests: to ask for each of the times of an answer.
         starts: of processes.
@@ -112,7 +113,7 @@ def measure(
     cpu = refusal = 0.0
     for number in range(starts):
         progress("starting a model server", number / starts)
-        server = (serve or RealServer)(version, data)
+        server = (serve or RealServer)(version, data, folder)
         try:
             start.append(server.start_time)
             load.append(server.load_time)
@@ -169,8 +170,8 @@ class RealServer:
         StackError: it does not come up.
     """
 
-    def __init__(self, version: ModelVersion, data: FlightData, folder: Path | None = None) -> None:
-        self._folder = folder or home() / "local" / "calibrate"
+    def __init__(self, version: ModelVersion, data: FlightData, folder: Path) -> None:
+        self._folder = folder
         self._port = free_port()
         self._token = secrets.token_urlsafe(16)
         self._client = httpx.Client(base_url=f"http://{HOST}:{self._port}", timeout=PATIENCE, trust_env=False)

@@ -55,7 +55,7 @@ class Pretended:
         self._closed.append(1)
 
 
-def test_what_is_counted(config: WorldConfig, flight_data: FlightData, warm_home: Path) -> None:
+def test_what_is_counted(config: WorldConfig, flight_data: FlightData, warm_home: Path, tmp_path: Path) -> None:
     assert warm_home.is_dir()
     closed: list[int] = []
     numbers = itertools.count()
@@ -63,10 +63,11 @@ def test_what_is_counted(config: WorldConfig, flight_data: FlightData, warm_home
     steps: list[str] = []
     found = measure(
         config,
+        tmp_path,
         lambda step, _done: steps.append(step),
         requests=40,
         starts=3,
-        serve=lambda _version, _data: Pretended(next(numbers), closed),
+        serve=lambda _version, _data, _folder: Pretended(next(numbers), closed),
         clock=lambda: next(ticks),
     )
     assert found.answer == pytest.approx(0.003)
@@ -79,7 +80,7 @@ def test_what_is_counted(config: WorldConfig, flight_data: FlightData, warm_home
     assert set(steps) >= {"training a model", "starting a model server", "asking a model server"}
 
 
-def test_a_server_that_fails_is_closed(config: WorldConfig, flight_data: FlightData, warm_home: Path) -> None:
+def test_a_server_that_fails_is_closed(config: WorldConfig, flight_data: FlightData, warm_home: Path, tmp_path: Path) -> None:
     assert warm_home.is_dir()
     closed: list[int] = []
 
@@ -88,25 +89,29 @@ def test_a_server_that_fails_is_closed(config: WorldConfig, flight_data: FlightD
             raise StackError("the model server answered 500: it failed")
 
     with pytest.raises(StackError, match="answered 500"):
-        measure(config, lambda *_: None, starts=1, serve=lambda *_: Failing(0, closed))
+        measure(config, tmp_path, lambda *_: None, starts=1, serve=lambda *_: Failing(0, closed))
     assert closed == [1]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the local stack runs on Linux")
 @pytest.mark.slow
-def test_real_processes_are_measured_and_nothing_is_left(config: WorldConfig, flight_data: FlightData, warm_home: Path) -> None:
-    found = measure(config, lambda *_: None, requests=8, starts=1)
+def test_real_processes_are_measured_and_nothing_is_left(
+    config: WorldConfig, flight_data: FlightData, warm_home: Path, tmp_path: Path
+) -> None:
+    found = measure(config, tmp_path / "calibrate", lambda *_: None, requests=8, starts=1)
     assert 0.0 < found.answer < 5.0
     assert found.rules < found.answer
     assert found.answer_cpu >= 0.0
     assert min(found.start, found.load, found.training) > 0.0
-    assert not (warm_home / "local" / "calibrate").exists()
+    assert warm_home.is_dir()
+    assert not (tmp_path / "calibrate").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the local stack runs on Linux")
-def test_a_process_that_does_not_come_up_says_why(flight_data: FlightData, warm_home: Path) -> None:
+def test_a_process_that_does_not_come_up_says_why(flight_data: FlightData, warm_home: Path, tmp_path: Path) -> None:
     config = load_scenario(Library.packaged().find("monday-rush")).world
     unknown = dataclasses.replace(ensure_model(config, flight_data), id="gone")
     with pytest.raises(StackError, match="did not come up: model v1 cannot be loaded: there is no model gone"):
-        RealServer(unknown, flight_data)
-    assert not (warm_home / "local" / "calibrate").exists()
+        RealServer(unknown, flight_data, tmp_path / "calibrate")
+    assert warm_home.is_dir()
+    assert not (tmp_path / "calibrate").exists()
