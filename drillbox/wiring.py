@@ -28,7 +28,14 @@ def _sim() -> Stack:
     return SimStack()
 
 
-STACKS: Mapping[str, Callable[[], Stack]] = {"sim": _sim}
+def _local() -> Stack:
+    from .sandbox.paths import home
+    from .stacks.local.stack import LocalStack
+
+    return LocalStack(home() / "local")
+
+
+STACKS: Mapping[str, Callable[[], Stack]] = {"sim": _sim, "local": _local}
 """The stacks of this project by name; each is made for one drill."""
 GROUP = "drillbox.stacks"
 """Entry points of this group name stacks of other distributions: a class, or a function, that makes one."""

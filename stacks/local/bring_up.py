@@ -17,7 +17,6 @@ from ...sandbox.model.errors import StackError
 from ...sandbox.model.scenario import Scenario, Version, WorldConfig
 from ...sandbox.model.stack import Progress
 from ...sandbox.model.views import Table
-from ...sandbox.paths import home
 from ...sandbox.world.cache import load_data
 from ..control_plane.faults import Faults
 from ..deploy.envoy.bootstrap import Listen
@@ -75,8 +74,8 @@ class Drill:
         self._ends.close()
 
 
-def bring_up(scenario: Scenario, seed: int, progress: Progress) -> Drill:
-    """Start everything; the warm-up begins when this returns.
+def bring_up(scenario: Scenario, seed: int, folder: Path, progress: Progress) -> Drill:
+    """Start everything; the warm-up begins when this returns. The drill's files are in a folder of its own in `folder`.
 
     Raises:
         StackError: something does not start; nothing is left behind.
@@ -84,7 +83,7 @@ def bring_up(scenario: Scenario, seed: int, progress: Progress) -> Drill:
     """
     ends = contextlib.ExitStack()
     try:
-        return _Builder(scenario, seed, progress, ends).build()
+        return _Builder(scenario, seed, folder, progress, ends).build()
     except BaseException:
         ends.close()
         raise
@@ -93,8 +92,8 @@ def bring_up(scenario: Scenario, seed: int, progress: Progress) -> Drill:
 class _Builder:
     """The steps, in their order."""
 
-    def __init__(self, scenario: Scenario, seed: int, progress: Progress, ends: contextlib.ExitStack) -> None:
-        self._scenario, self._seed, self._progress, self._ends = scenario, seed, progress, ends
+    def __init__(self, scenario: Scenario, seed: int, folder: Path, progress: Progress, ends: contextlib.ExitStack) -> None:
+        self._scenario, self._seed, self._folder, self._progress, self._ends = scenario, seed, folder, progress, ends
         self._token = secrets.token_urlsafe(24)
 
     def build(self) -> Drill:
@@ -104,7 +103,7 @@ class _Builder:
             usable_envoy()
         models = self._models()
         label = _label(scenario.id, self._seed)
-        places = Places(home() / "local" / label)
+        places = Places(self._folder / label)
         supervisor = Supervisor(places.folder, label)
         self._ends.callback(shutil.rmtree, places.folder, ignore_errors=True)
         self._ends.callback(supervisor.down)

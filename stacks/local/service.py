@@ -215,8 +215,7 @@ class Service:
             Target("pipeline", "pipeline", f"{self.urls.pipeline}/metrics"),
         ]
         with self._lock:
-            running = [one for one in self.fleet.replicas() if one.process is not None]
-            return [*fixed, *(Target(one.name, "model-server", f"{one.url}/metrics") for one in running)]
+            return [*fixed, *(Target(one.name, "model-server", f"{one.url}/metrics") for one in self.fleet.replicas())]
 
     def _check(self, now: float) -> None:
         for name, process in self.essential.items():

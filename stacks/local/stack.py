@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...sandbox.model.actions import ACTIONS
@@ -33,9 +34,14 @@ FINISH = 15.0
 
 
 class LocalStack:
-    """One service on this machine. Heavy packages are imported by `up`."""
+    """One service on this machine. Heavy packages are imported by `up`.
 
-    def __init__(self) -> None:
+    Args:
+        folder: where a drill's files are while it runs, in a folder of its own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._drill: Drill | None = None
         self._ledger = Ledger()
         self._paid_before = 0.0  # replica-seconds of the warm-up
@@ -55,7 +61,7 @@ class LocalStack:
             raise StackError("the local stack runs on Linux only: play on the simulation, or on a cluster (--stack kind)")
         from .bring_up import bring_up
 
-        self._drill = bring_up(scenario, seed, progress)
+        self._drill = bring_up(scenario, seed, self._folder, progress)
 
     def apply(self, effect: Effect) -> None:
         """Put an effect into force now."""

@@ -57,13 +57,18 @@ class Infer:
             return _unavailable(self._server.why_not_ready())
         headers = dict(scope["headers"])
         body = await self._body(headers, receive)
+        if slots.full:  # before it is read: refusals come in floods
+            return self._refusal()
         question = reader.read(body, _header_length(headers))
         try:
             job = slots.offer(question)
         except QueueFullError:
-            self._server.rejected += 1
-            return _unavailable("the queue is full")
+            return self._refusal()
         return await self._result(job, slots, question, receive)
+
+    def _refusal(self) -> tuple[int, Headers, bytes]:
+        self._server.rejected += 1
+        return _unavailable("the queue is full")
 
     async def _result(self, job: Job, slots: Slots, question: Question, receive: Receive) -> tuple[int, Headers, bytes]:
         began = self._server.clock.now()

@@ -116,6 +116,13 @@ class Slots:
         self._workers.most = live.concurrency
         self._take_next()
 
+    @property
+    def full(self) -> bool:
+        """Whether the next request is refused, whatever it asks."""
+        live = self.live
+        busy = self.busy >= live.concurrency and len(self._waiting) >= live.queue
+        return busy and live.fallback != Fallback.OVERFLOW
+
     def offer(self, question: Question) -> Job:
         """Take a request on. Its future is done when it has scores.
 
