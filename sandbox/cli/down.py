@@ -52,7 +52,7 @@ def down_command(wiring: SessionMaker, sessions: tuple[str, ...], stack: str, fo
     for keeper in keepers.values():
         left += keeper.down(names, _tell, force=force)
     for one in left:
-        for thing in one.things:
+        for thing in one.things if one.host is None else one.things[:1]:  # the rest goes with a host
             tell(f"drillbox: {one.session}: still there: {thing}")
     silent = _still_there(silent)
     for name in silent:

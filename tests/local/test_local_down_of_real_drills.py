@@ -33,10 +33,8 @@ KILLS = int(os.environ.get("DRILLBOX_KILLS", "3"))
 LONGEST = 15.0
 """Wall seconds after the start at which it is killed at the latest: it plays by then, on a machine that is not too busy."""
 HOST = """
-import drillbox.wiring as wiring
-from drillbox.stacks.local.stack import LocalStack
-wiring.STACKS = {**wiring.STACKS, "local": LocalStack}
-wiring.main(["run", "monday-rush", "--profile", "short", "--stack", "local", "--operator", "idle", "--seed", "SEED"])
+from drillbox.wiring import main
+main(["run", "monday-rush", "--profile", "short", "--stack", "local", "--operator", "idle", "--seed", "SEED"])
 """
 
 

@@ -112,11 +112,14 @@ def test_a_host_that_does_not_answer_is_told_and_stays_unless_killed(
 
 def test_all_sessions_of_a_stack_are_cleared_and_what_stays_is_named(command: Command, keeper: Keeper) -> None:
     keeper.left = [Leftover("drill-1", None, ("process 7",)), Leftover("drill-2", None, ("cgroup x",))]
-    keeper.stays = [Leftover("drill-2", None, ("cgroup x", "folder y"))]
+    keeper.stays = [Leftover("drill-2", None, ("cgroup x", "folder y")), Leftover("drill-3", 7, ("host 7", "folder z"))]
     ran = command("down", "--force")
     assert keeper.asked == [({"drill-1", "drill-2"}, True)]
     assert (ran.code, ran.out) == (3, "drill-1: removed process 7\ndrill-2: removed cgroup x\n")
-    assert ran.err == "drillbox: drill-2: still there: cgroup x\ndrillbox: drill-2: still there: folder y\n"
+    assert (
+        ran.err
+        == "drillbox: drill-2: still there: cgroup x\ndrillbox: drill-2: still there: folder y\ndrillbox: drill-3: still there: host 7\n"
+    )
     keeper.stays = []
     assert command("down", "drill-1", "--stack", "toy").code == 0
     assert keeper.asked[-1] == ({"drill-1"}, False)
