@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,13 +165,13 @@ class Cgroups:
         return site.version, {controller: parent / self._name / program for controller, parent in site.parents.items()}
 
 
-def remove(path: Path) -> None:
-    """Remove a cgroup's folder. Those who died a moment ago may still be in it: it waits for them.
+def remove(path: Path, patience: float = _PATIENCE) -> None:
+    """Remove a cgroup's folder. Those who died a moment ago may still be in it: it waits for them, for so many seconds.
 
     Raises:
         StackError: there are processes in it.
     """
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + patience
     while True:
         try:
             path.rmdir()
@@ -185,14 +186,14 @@ def remove(path: Path) -> None:
             return
 
 
-def remove_all(folders: tuple[Path, ...]) -> None:
+def remove_all(folders: Iterable[Path], patience: float = _PATIENCE) -> None:
     """Remove a program's cgroup, and the session's if it was the last in it.
 
     Raises:
         StackError: there are processes in it.
     """
     for path in folders:
-        remove(path)
+        remove(path, patience)
         with contextlib.suppress(OSError):  # there are others in it
             path.parent.rmdir()
 

@@ -24,8 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from ...sandbox.model.errors import DrillboxError, StackError
-from .cgroups import Cgroup, Cgroups, available, remove_all
+from ...sandbox.model.errors import DrillboxError, StackError, UsageError
+from .cgroups import Cgroup, Cgroups, available, ours, remove_all
 from .claim import Claim
 from .programs import Program, check_name, whole_environment
 from .records import Identity, Record, Records, check_supported, group, labelled, members, resident
@@ -51,6 +51,8 @@ class Process:
         self.end_reason = ""
         self._popen, self._lines, self._lock = popen, lines, threading.Lock()
         self._group, self._looked = [popen.pid], -_GROUP_AGE
+        self._killed = False
+        self._kills = cgroup.counters().oom_kills if cgroup else 0  # the cgroup may be that of the program's run before
         self._pidfd = os.pidfd_open(popen.pid)  # it cannot have been waited for: the number is still its own
 
     def alive(self) -> bool:
@@ -72,6 +74,7 @@ class Process:
         """Send it a signal; nothing if it has ended."""
         with self._lock, suppress(ProcessLookupError):
             if self.exit_code is None:
+                self._killed |= number == signal.SIGKILL
                 signal.pidfd_send_signal(self._pidfd, number)
 
     def terminate(self) -> None:
@@ -102,9 +105,9 @@ class Process:
         """
         for one in members(self.pid):
             one.signal(signal.SIGKILL)
-        killed = self.cgroup is not None and self.cgroup.counters().oom_kills > 0
+        memory = self.cgroup is not None and self.cgroup.counters().oom_kills > self._kills and not self._killed
         with self._lock:
-            self.exit_code, self.end_reason = _ending(self._popen.wait(), out_of_memory=killed)
+            self.exit_code, self.end_reason = _ending(self._popen.wait(), out_of_memory=memory)
             os.close(self._pidfd)
 
 
@@ -182,10 +185,11 @@ class Supervisor:
             self._spawner.shutdown()
             for log in self._logs.values():
                 log.close()
-            self._claim.release()
-            self._down = True
-            if self._running:
-                raise StackError(f"cannot be ended: {', '.join(f'{one.program.name} ({one.pid})' for one in self.running)}")
+            try:
+                self._leave_nothing()
+            finally:
+                self._claim.release()
+                self._down = True
 
     # ------------------------------------------------------------------------------------------------------------- own work
 
@@ -248,11 +252,24 @@ class Supervisor:
         self._forget(process.program.name, process.cgroup.folders if process.cgroup else ())
 
     def _forget(self, name: str, cgroups: tuple[Path, ...]) -> None:
-        """Its cgroup goes, then its record; if that cannot be now, `drillbox down` finds both."""
+        """Its cgroup goes, then its record; if that cannot be now, `down` finds both."""
         with suppress(DrillboxError):
             if cgroups:
-                remove_all(cgroups)
+                remove_all(cgroups, patience=0.0)
             self._records.remove(name)
+
+    def _leave_nothing(self) -> None:
+        """Remove what could not be when its process ended.
+
+        Raises:
+            StackError: a process cannot be ended, or a cgroup not removed.
+        """
+        if self._running:
+            raise StackError(f"cannot be ended: {', '.join(f'{one.program.name} ({one.pid})' for one in self.running)}")
+        remove_all(tuple(ours(cgroup_name(self.folder, self.label))))
+        with suppress(UsageError):  # a disk on which nothing can be written any more
+            for record in self._records.read():
+                self._records.remove(record.name)
 
     def _end_all(self, patience: float) -> None:
         began = time.monotonic()

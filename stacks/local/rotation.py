@@ -57,13 +57,17 @@ class ServiceLog:
             raise unwritable(self.path, error) from error
 
     def read(self, position: int) -> tuple[bytes, int]:
-        """What follows a position, at most a chunk of it, and the position behind that."""
+        """What follows a position, at most a chunk of it, and the position behind that; nothing once it is closed."""
+        if self._file < 0:
+            return b"", position
         offset = max(position - self._cut, self._hole)
         content = os.pread(self._file, CHUNK, offset)
         return content, self._cut + offset + len(content)
 
     def rotate(self, before: int) -> None:
         """Move what is before a position away if the file is too large. On a full disk it is dropped: the newest stays."""
+        if self._file < 0:
+            return
         size = os.fstat(self._file).st_size
         block = max(1, os.fstatvfs(self._file).f_bsize)
         end = min(before - self._cut, size - 1) // block * block  # never all: a range that ends a file cannot be collapsed
@@ -80,7 +84,9 @@ class ServiceLog:
 
     def close(self) -> None:
         """Read no more."""
-        os.close(self._file)
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
 
     def _move_away(self, end: int) -> None:
         """Copy the head of the file, in place of what was moved away before."""

@@ -96,6 +96,7 @@ def test_a_stopped_process_goes_down_at_once_and_a_deaf_one_after_patience(super
     supervisor.down()
     assert time.monotonic() - began < 5.0
     assert (stopped.end_reason, deaf.end_reason) == ("killed by SIGTERM", "killed by SIGKILL")
+    assert deaf.log_lines() == []  # nobody reads any more
     assert Records(supervisor.folder).read() == []
     with pytest.raises(StackError, match="late: the session drill is down"):
         supervisor.start(shell("late", "true"))
@@ -260,6 +261,35 @@ def test_a_memory_limit_kills_for_real_and_is_told(supervisor: Supervisor) -> No
     assert ended(supervisor) is process
     assert (process.exit_code, process.end_reason, process.log_lines()) == (137, "out of memory", [])
     assert left(supervisor.folder, "drill") == []
+
+
+@limited
+def test_what_is_killed_is_not_out_of_memory_whatever_was_before(supervisor: Supervisor) -> None:
+    """A child of it is killed for want of memory; it goes on, until it is killed."""
+    child = "held = [bytearray(2**20) for _ in range(400)]"
+    parent = f"import os, subprocess, sys; subprocess.run([sys.executable, '-I', '-S', '-c', {child!r}]); print('on', flush=True); sys.stdin.read(); import time; time.sleep(1000)"
+    process = supervisor.start(python("parent", parent, memory=64.0))
+    if process.cgroup is None or process.cgroup.version == 2:
+        pytest.skip("the kernel kills all of it")
+    until(process.log_lines)
+    assert process.cgroup.counters().oom_kills >= 1
+    process.kill()
+    assert ended(supervisor).end_reason == "killed by SIGKILL"
+
+
+@limited
+def test_a_cgroup_that_cannot_go_at_once_goes_at_last(supervisor: Supervisor) -> None:
+    process = supervisor.start(shell("service", "sleep 1000", memory=64.0))
+    assert process.cgroup is not None
+    with Stranger() as guest:
+        for path in process.cgroup.folders:
+            (path / "cgroup.procs").write_text(str(guest.popen.pid))
+        process.kill()
+        ended(supervisor)
+        assert [record.name for record in Records(supervisor.folder).read()] == ["service"]
+        assert process.cgroup.pids() == [guest.popen.pid]
+    supervisor.down()
+    assert (left(supervisor.folder, "drill"), Records(supervisor.folder).read()) == ([], [])
 
 
 @limited
