@@ -32,10 +32,7 @@ except StackError as missing:
 KILLS = int(os.environ.get("DRILLBOX_KILLS", "3"))
 LONGEST = 15.0
 """Wall seconds after the start at which it is killed at the latest: it plays by then, on a machine that is not too busy."""
-HOST = """
-from drillbox.wiring import main
-main(["run", "monday-rush", "--profile", "short", "--stack", "local", "--operator", "idle", "--seed", "SEED"])
-"""
+DRILL = ("run", "monday-rush", "--profile", "short", "--stack", "local", "--operator", "idle", "--seed")
 
 
 def listening(process: Identity) -> set[int]:
@@ -66,7 +63,7 @@ def test_nothing_is_left_of_a_drill_whose_host_was_killed(
     number: int, drillbox_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moment = (number + random.Random(number).random()) / KILLS * LONGEST  # noqa: S311  # no secret
-    command = [sys.executable, "-c", HOST.replace("SEED", str(number + 1))]
+    command = [sys.executable, "-m", "drillbox", *DRILL, str(number + 1)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=moment)
