@@ -54,7 +54,7 @@ def open_cockpit(wiring: SessionMaker, request: Request | None, speed: float, me
     for name in ("COLUMNS", "LINES"):  # a parent's, now or once: the terminal knows its size, also after it changed
         os.environ.pop(name, None)
     app = DrillboxApp(backend, settings, asked, attach)
-    with _log() as path:
+    with log_file() as path:
         code = app.run(mouse=settings.mouse)
     broken = bool(app.return_code)  # it has told how
     if broken:
@@ -66,7 +66,7 @@ def open_cockpit(wiring: SessionMaker, request: Request | None, speed: float, me
 
 
 @contextmanager
-def _log() -> Iterator[Path]:
+def log_file() -> Iterator[Path]:
     """Keep what the application logs in a file of the state folder, which is made with the first line; gives its path."""
     path = home() / LOG
     with suppress(OSError):

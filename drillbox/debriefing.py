@@ -92,9 +92,19 @@ def _moments(result: Result) -> Iterator[Moment]:
         return Moment(name, at, reached + after)
 
     yield moment("detected", times.detected, "declared", "the incident was not declared")
-    yield moment("diagnosed", times.diagnosed, "component and cause named", "component and cause were not named, or not rightly")
+    yield moment("diagnosed", times.diagnosed, "component and cause named", _not_diagnosed(result))
     never = "no objective was missed" if times.broken is None else "not all objectives were met at the end"
     yield moment("mitigated", times.mitigated, "all objectives met from here on", never)
+
+
+def _not_diagnosed(result: Result) -> str:
+    """Why nothing counts as a diagnosis: none was given, or the last one was not right."""
+    named = [
+        one.params for one in result.record.commands if one.action == "diagnose" and one.outcome in ("accepted", "completed")
+    ]
+    if not named:
+        return "component and cause were not named"
+    return f"{named[-1].get('component')} and {named[-1].get('cause')} were named last, which is not what it was"
 
 
 def _deeds(result: Result) -> Iterator[Deed]:
@@ -134,7 +144,8 @@ def _alerts(record: Record, duration: float) -> Iterator[Lane]:
 
 
 def _row(alert: Alerted) -> tuple[str, str]:
-    return "page" if alert.labels.get("severity") == "page" else "ticket", alert.name
+    window = f" {alert.labels['window']}" if "window" in alert.labels else ""
+    return "page" if alert.labels.get("severity") == "page" else "ticket", alert.name + window
 
 
 def _chart(panel: Panel, result: Result) -> Chart:

@@ -88,7 +88,8 @@ class DrillboxApp(App[int]):
 
         incident = await asyncio.to_thread(self._find, Path(wanted.scenario).stem)
         screen = BringUpScreen(
-            f"{incident.title if incident else wanted.scenario} on {wanted.stack}",
+            f"{incident.title if incident else wanted.scenario} on {wanted.stack}"
+            + (": the tutorial, which shows its solution" if coached else ""),
             lambda progress: self.backend.start(wanted, progress),
             self.backend.needs(wanted.stack),
             incident.pager if incident else "",

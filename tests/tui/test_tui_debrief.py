@@ -33,7 +33,7 @@ def test_a_won_drill_shows_verdict_score_course_actions_and_lesson(drill_of_mine
         screen = await judged(pilot, app, drill_of_mine)
         await until_text(pilot, "✓ PASSED", "impact 100", "idle is 0, the reference 100", "objectives", "availability")
         await pilot.press("2")
-        await until_text(pilot, "your actions", "Availability", "f shows when the fault was in force")
+        await until_text(pilot, "your actions", "Availability", "f shows the fault")
         assert "FAULT" not in text_of(screen)
         await pilot.press("f")
         await until_text(pilot, "FAULT")

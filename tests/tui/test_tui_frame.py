@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from textual.pilot import Pilot
 from textual.worker import WorkerFailed
 from tui_kit import LARGE, SMALL, TestBackend, drive, text_of, until, until_screen, until_text
 
-from drillbox.cockpit import CockpitBackend
+from drillbox.cockpit import CockpitBackend, log_file
 from drillbox.sandbox.model.errors import UsageError
 from drillbox.sandbox.pace import Pace, PaceKeeper, pace_of
 from drillbox.tui.app import DrillboxApp
@@ -110,7 +112,54 @@ def test_leaving_keeps_the_drill_running_and_tells_the_way_back() -> None:
 
 
 @pytest.mark.usefixtures("drillbox_home")
-def test_an_application_that_breaks_ends_no_drill_and_knows_the_way_back() -> None:
+def test_whatever_is_open_one_is_asked_before_one_leaves_a_drill() -> None:
+    backend = TestBackend()
+
+    async def play(pilot: Pilot[int], app: DrillboxApp) -> None:
+        await until_screen(pilot, CockpitScreen)
+        await until_text(pilot, "RUNNING")
+        await pilot.press("space")
+        await until_text(pilot, "PAUSED")
+        await pilot.press("s")
+        await until_text(pilot, "model-server: scale")
+        await pilot.press("ctrl+q")
+        await until_text(pilot, "Leave the cockpit?", "The drill is paused, and stays paused")
+        await pilot.press("k")
+        await until_screen(pilot, LibraryScreen)
+
+    app = drive(play, backend, asked=SHORT)
+    assert not backend.drills[0].session.over
+    assert app.farewell == "the drill is paused; come back with: drillbox attach monday-rush-you-1"
+
+
+def test_one_can_begin_with_a_running_drill(drillbox_home: Path) -> None:
+    assert drillbox_home.is_dir()
+    backend = TestBackend()
+
+    async def run() -> None:
+        app = DrillboxApp(backend, Settings(animation=False), attach="monday-rush-you-1")
+        async with app.run_test(size=LARGE) as pilot:
+            await until_screen(pilot, CockpitScreen)
+
+    asyncio.run(run())
+    backend.drills[0].journal.close()
+    assert backend.attached == ["monday-rush-you-1"]
+
+
+def test_what_breaks_is_logged_in_the_state_folder(drillbox_home: Path) -> None:
+    logger = logging.getLogger("drillbox.tui")
+    with log_file() as path:
+        assert path == drillbox_home / "ui.log"
+        assert not path.exists()
+        logger.error("the terminal UI broke", exc_info=ZeroDivisionError("a bug"))
+    text = path.read_text(encoding="utf-8")
+    assert "ERROR drillbox.tui: the terminal UI broke" in text
+    assert "ZeroDivisionError: a bug" in text
+    assert logger.handlers == []
+
+
+@pytest.mark.usefixtures("drillbox_home")
+def test_an_application_that_breaks_ends_no_drill_and_knows_the_way_back(caplog: pytest.LogCaptureFixture) -> None:
     backend = TestBackend()
     apps: list[DrillboxApp] = []
 
@@ -128,6 +177,7 @@ def test_an_application_that_breaks_ends_no_drill_and_knows_the_way_back() -> No
         drive(play, backend, asked=SHORT)
     assert not backend.drills[0].session.over
     assert apps[0].return_code == 1
+    assert "the terminal UI broke" in caplog.text
     assert apps[0].way_back.endswith("drillbox attach monday-rush-you-1")
 
 

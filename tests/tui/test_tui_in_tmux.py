@@ -94,6 +94,20 @@ def test_a_dead_terminal_loses_nothing(tmux: Callable[..., Tmux], drillbox_home:
     told = "".join(back.screen().split())  # it wraps anywhere
     assert "comebackwith:drillboxattachmonday-rush-you-1" in told
     assert [info.name for info in sessions()] == ["monday-rush-you-1"]
+    again = tmux("attach")
+    again.until("RUNNING", "Objectives", "Gauges")
+    again.resize(59, 19)
+    assert "Objectives" not in again.until("The cockpit needs 60 by 20 cells.")
+    again.resize(80, 24)
+    again.until("RUNNING", "Objectives", "Overview")
+    again.press("s")
+    again.until("model-server: scale")
+    again.press("C-q")
+    again.until("Leave the cockpit?")
+    again.press("k")
+    again.until("Library")
+    again.press("C-q")
+    assert again.end() == 0
     assert (drillbox_home / "drills" / "monday-rush-you-1.jsonl").exists()
 
 
@@ -115,6 +129,17 @@ def test_the_size_of_the_terminal_counts_not_that_of_a_parent(tmux: Callable[...
 def test_a_terminal_that_is_too_small_is_told_how_large_it_must_be(tmux: Callable[..., Tmux]) -> None:
     terminal = tmux(size=(59, 19))
     terminal.until("This terminal is too small.", "60 columns by 20 rows")
+    terminal.press("q")
+    assert terminal.end() == 0
+
+
+def test_a_window_that_shrinks_and_grows_is_drawn_anew(tmux: Callable[..., Tmux]) -> None:
+    terminal = tmux(size=(100, 30))
+    terminal.until("Library", "Monday noon")
+    terminal.resize(50, 30)
+    assert "Monday noon" not in terminal.until("This terminal is too small.")
+    terminal.resize(80, 24)
+    assert "too small" not in terminal.until("Library", "Monday noon")
     terminal.press("q")
     assert terminal.end() == 0
 

@@ -58,6 +58,10 @@ class Tmux:
             assert time.monotonic() - began < PATIENCE, f"waited for {texts}:\n{shown}"
             time.sleep(_LOOK)
 
+    def resize(self, columns: int, rows: int) -> None:
+        """Make the window larger or smaller."""
+        self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
+
     def end(self) -> int:
         """Wait for the command's end; its exit code."""
         began = time.monotonic()

@@ -15,12 +15,15 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label, Select, Static
 
 from ...sandbox.model.actions import Action
+from ...sandbox.model.faults import FAULTS
 from ...sandbox.model.params import Kind, Param, ParamError, Value
+from ...sandbox.model.scenario import Prices
 from ...sandbox.model.service import ServiceSpec, fields_of
 from ...sandbox.model.units import format_duration
 from ..widgets.dialogs import Confirm, Dialog
 from ..widgets.rows import Row, Rows
 from ..widgets.styles import MUTED
+from . import words
 from .picture import Picture
 from .words import field
 
@@ -74,14 +77,34 @@ def names_for(param: Param, picture: Picture) -> tuple[str, ...]:
     return ()
 
 
-def what_it_does(action: Action, spec: ServiceSpec | None) -> list[str]:
-    """Lines: help, when it is in force, and the fields that it may change with their present values."""
+def what_it_does(action: Action, spec: ServiceSpec | None, prices: Prices | None = None) -> list[str]:
+    """Lines: help, when it is in force, the fields that it may change with their present values, and what that costs."""
     lines = [action.help]
     if action.duration > 0:
         lines.append(f"In force {format_duration(action.duration)} after it is accepted.")
     known = dict(fields_of(spec)) if spec else {}
     changes = [f"{path} (now {field(path, known[path])})" if path in known else path for path in action.fields]
-    return [*lines, f"May change {', '.join(changes)}."] if changes else lines
+    costs = what_it_costs(action, prices) if prices is not None else ""
+    return [*lines, *([f"May change {', '.join(changes)}."] if changes else ()), *([costs] if costs else ())]
+
+
+def what_it_costs(action: Action, prices: Prices) -> str:
+    """The prices that an action can make one pay; empty where it has none of its own."""
+    touched = " ".join(action.fields)
+    parts = []
+    if any(word in touched for word in ("replicas", "autoscaler.m", "autoscaler.enabled")):
+        parts.append(f"each replica {words.dollars(prices.replica_hour)} an hour")
+    if any(word in touched for word in ("shed", "quota")):
+        parts.append(f"each refused request {_cents(prices.failed)}")
+    if action.name == "retrain":
+        parts.append(f"a training run {words.dollars(prices.training_hour)} an hour")
+    if action.name == "hint":
+        parts.append("no money, but the debrief tells how many were asked for")
+    return f"Costs {', '.join(parts)}." if parts else ""
+
+
+def _cents(value: float) -> str:
+    return f"{value * 100:g} cents" if value < 1 else words.dollars(value)
 
 
 class ActionMenu(Dialog[str]):
@@ -152,6 +175,8 @@ class Field(Vertical):
         margin-top: 1;
         & Input { background: $boost; }
         & Input:focus { background: $primary 30%; }
+        & #meaning { display: none; }
+        & SelectOverlay, & SelectOverlay:focus { border: round $primary; background: $surface; }
         & .wrong { color: $text-error; text-style: bold; display: none; }
         &.-wrong .wrong { display: block; }
     }
@@ -180,10 +205,18 @@ class Field(Vertical):
                 if first
                 else Select(pairs, prompt="choose one", compact=True)
             )
+            yield Label("", classes="note", markup=False, id="meaning")
         else:
             yield Input(default, suggester=SuggestFromList(self._known), compact=True)
             yield Label(self._hint(), classes="note", markup=False)
         yield Label("", classes="wrong", markup=False)
+
+    @on(Select.Changed)
+    def _explain(self, changed: Select.Changed) -> None:
+        """What the chosen cause is, in words."""
+        fault = FAULTS.get(str(changed.value))
+        self.query_one("#meaning").display = fault is not None
+        self.query_one("#meaning", Label).update(fault.help if fault is not None else "")
 
     def _hint(self) -> str:
         parts = [_UNITS[self.param.kind], self.param.bounds()]
@@ -222,7 +255,7 @@ class ActionForm(Dialog[Mapping[str, Value]]):
         Binding("ctrl+g", "submit", "Do it", id="form.submit", tooltip="Ask for the action"),
     ]
     DEFAULT_CSS = """
-    ActionForm .fields { height: auto; max-height: 100%; }
+    ActionForm .fields { height: auto; max-height: 66vh; }
     """
 
     def __init__(self, action: Action, picture: Picture) -> None:
@@ -237,7 +270,8 @@ class ActionForm(Dialog[Mapping[str, Value]]):
             box.border_title = f"{action.component}: {action.name}"
             box.border_subtitle = "enter or ctrl+g: do it · tab: next field · esc: cancel"
             with VerticalScroll(classes="fields", can_focus=False):
-                does = what_it_does(action, self._picture.snapshot.spec if self._picture.snapshot else None)
+                now = self._picture.snapshot
+                does = what_it_does(action, now.spec if now else None, now.prices if now else None)
                 yield Static(Content("\n").join([Content(does[0]), *(Content.styled(line, MUTED) for line in does[1:])]))
                 for param in action.params:
                     yield Field(param, names_for(param, self._picture))

@@ -115,6 +115,11 @@ def _money_axis(picture: Picture) -> Axis:
     return Axis(_round_up(first * (prices.failed if prices else 0.01) * 60.0 * 4.0))
 
 
+def _per_minute(value: float | None) -> str:
+    """`$456/m`: of eight cells."""
+    return words.dollars(value) if value is None else f"${value:,.0f}/m" if abs(value) >= 10 else f"${value:.2f}/m"
+
+
 def _money(picture: Picture) -> Sequence[Points]:
     prices = picture.snapshot.prices if picture.snapshot else None
     return [money.rate_history(picture.samples, prices) if prices else []]
@@ -178,7 +183,7 @@ GAUGES: tuple[Gauge, ...] = (
     Gauge("rules", "Rules", "share of answers from the rules in place of the model",
           ("rules_share",), words.share, _fixed(1.0), names=("rules",)),
     Gauge("money", "Money", "what the drill costs per minute: failed, slow and wrong answers, replicas, training",
-          (), words.dollars, _money_axis, read=_money, names=("$ per minute",)),
+          (), _per_minute, _money_axis, read=_money, names=("$ per minute",)),
 )  # fmt: skip
 """In the order in which they are shown."""
 BY_ID = {gauge.id: gauge for gauge in GAUGES}

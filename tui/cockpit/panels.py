@@ -27,6 +27,8 @@ log = logging.getLogger("drillbox.tui")
 Build = Callable[[Picture, int], Sequence[Row]]
 CALM = 0.25
 """Wall seconds for which a chart stays as it is: a point more is hardly seen."""
+_TOLD: set[str] = set()
+"""Failures that the log has."""
 _ZOOM = 300.0
 """Drill seconds that a chart shows when it is zoomed in."""
 
@@ -86,8 +88,11 @@ class ListPanel(Rows):
 
 def failure_row(widget: Widget, error: Exception) -> Row:
     """What a panel shows in place of what it could not make; the log has the rest."""
-    log.error("the panel %s failed", widget.id, exc_info=error)
-    return Row(None, Content.styled(f"✗ this panel failed: {type(error).__name__}: {error}", "bold $text-error"))
+    told = f"{type(error).__name__}: {error}"
+    if (what := f"{widget.id}: {told}") not in _TOLD:  # it fails at every picture, and is logged once
+        _TOLD.add(what)
+        log.error("the panel %s failed", widget.id, exc_info=error)
+    return Row(None, Content.styled(f"✗ this panel failed: {told}; see ui.log", "bold $text-error"))
 
 
 class Painted(Widget, can_focus=True):

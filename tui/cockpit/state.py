@@ -50,7 +50,8 @@ def objectives(picture: Picture, width: int) -> list[Row]:
 
 def _budget(stands: Standing, width: int) -> Content:
     """The error budget as a bar, and the burn rates over the page's windows."""
-    burn = f"burn {words.burn(stands.burn_short)} {words.burn(stands.burn_long)}"
+    known = stands.burn_short is not None or stands.burn_long is not None
+    burn = f"burn {words.burn(stands.burn_short)} {words.burn(stands.burn_long)}" if known else "no burn rate yet"
     left = f"{words.share(max(stands.budget, -9.99), 0)} left"
     room = max(4, width - 2 - len(burn) - len(left) - 4)
     full = round(max(0.0, min(1.0, stands.budget)) * room)
@@ -166,9 +167,14 @@ def status(picture: Picture, width: int) -> Content:
     }
     if snapshot.prices and picture.samples:
         cost = words.dollars(money.harm_of(picture.samples[-1].body.ledger, snapshot.prices))
-        parts |= {"cost": Content.styled(cost, "bold"), "so far": Content.styled("so far", MUTED)}
-    for dispensable in ("so far", "bar", "title", "cost", "calendar"):
+        parts["cost"] = Content.assemble(("harm ", MUTED), (cost, "bold"))
+        bare = {"cost": Content.styled(cost, "bold")}
+    else:
+        bare = {}
+    for dispensable in ("harm", "bar", "title", "cost", "calendar"):
         if sum(len(part.plain) + 2 for part in parts.values()) > width:
+            if dispensable == "harm":  # the word, not the number
+                parts |= bare
             parts.pop(dispensable, None)
     return Content.assemble(" ", Content("  ").join(parts.values()))
 

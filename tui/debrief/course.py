@@ -13,7 +13,7 @@ from ..ports import Chart, Debrief
 from ..widgets.chart import Axis, Curve, Plot, render_plot
 from . import words
 
-NAMES = (13, 20)
+NAMES = (16, 24)
 """Cells to the left of lanes and charts, so that their times are below each other: on narrow screens, and on others."""
 WIDE = 100
 """Cells from which on a screen is not narrow."""
@@ -102,6 +102,7 @@ class CourseView(VerticalScroll):
         width = self.scrollable_content_region.width
         if width:
             names = names_of(width)
-            hint = "" if self._reveal else "\n" + " " * names + " f shows when the fault was in force"
+            fault = "" if self._reveal else "  f shows the fault"
+            hint = "\n" + " " * names + f" {words.LEGEND if width >= WIDE else words.LEGEND.partition('  1')[0]}{fault}"
             lanes = words.lanes_of(self._debrief, width, names, reveal=self._reveal)
             self.query_one("#lanes", Static).update(Content.assemble(lanes, (hint, "$foreground-muted")))

@@ -148,6 +148,7 @@ class ReplayScreen(ShellScreen[None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "logs", "Logs", id="replay.logs", tooltip="Show the log lines among what had happened, or leave them out"),
         Binding("escape,q", "back", "Back", id="replay.leave", tooltip="Back to the debrief"),
     ]
 
@@ -155,6 +156,7 @@ class ReplayScreen(ShellScreen[None]):
         super().__init__()
         self._journal = journal
         self._timeline: Timeline | None = None
+        self._logs = False  # they would drown all else
 
     class Read(Message):
         """The journal is read; or cannot be."""
@@ -202,7 +204,15 @@ class ReplayScreen(ShellScreen[None]):
         if self._timeline is not None:
             moment = self._timeline.at(at)
             self.query_one("#now", Static).update(_now(moment))
-            self.query_one("#events", Static).update(_happened(moment))
+            self.query_one("#events", Static).update(_happened(moment, self._logs))
+            told = "the latest first" if self._logs else "the latest first; l shows logs, too"
+            self.query_one("#happened").border_title = f"what had happened, {told}"
+
+    def action_logs(self) -> None:
+        """Log lines, too, or not."""
+        self._logs = not self._logs
+        if self._timeline is not None:
+            self._show(self.query_one(Slider).at)
 
     def action_back(self) -> None:
         """Back."""
@@ -256,8 +266,9 @@ def _now(moment: Moment) -> Content:
     return Content.assemble(*parts)
 
 
-def _happened(moment: Moment) -> Content:
-    lines = [line for event in reversed(moment.events[-200:]) if (line := _line(event)) is not None]
+def _happened(moment: Moment, logs: bool) -> Content:
+    shown = [event for event in moment.events if logs or not isinstance(event.body, Logged)]
+    lines = [line for event in reversed(shown[-200:]) if (line := _line(event)) is not None]
     return Content("\n").join(lines) if lines else Content.styled("nothing yet", "$foreground-muted")
 
 
@@ -273,8 +284,9 @@ def _line(event: Event) -> Content | None:
             return Content.assemble(clock, ("Δ ", "$text-accent"), f"{change_text(event.body)} ({by})")
         case Alerted(name, labels, _, state, _, summary, _):
             mark = ("▲ ", "$text-error") if state == "firing" else ("✓ ", "$text-success")
+            window = f" {labels['window']}" if "window" in labels else ""
             told = f": {summary}" if state == "firing" and summary else ""
-            return Content.assemble(clock, mark, f"{labels.get('severity', 'alert')} {name} {state}{told}")
+            return Content.assemble(clock, mark, f"{labels.get('severity', 'alert')} {name}{window} {state}{told}")
         case Logged(_, component, severity, text):
             style = "$text-warning" if severity == "warning" else "$text-error"
             return Content.assemble(clock, ("· ", style), (f"{component}: {text}", "$foreground-muted"))

@@ -202,7 +202,7 @@ def lanes_of(debrief: Debrief, width: int, names: int, *, reveal: bool) -> Conte
         for start, end in lane.spans:
             first, last = (_column(at, debrief.duration, inner) for at in (start, end))
             cells[first : last + 1] = [char] * (last + 1 - first)
-        rows += [(f"{_cut(label, names):>{names}}", style), ("▏", "$foreground-muted"), ("".join(cells) + "\n", style)]
+        rows += [(f"{_fit(label, names):>{names}}", style), ("▏", "$foreground-muted"), ("".join(cells) + "\n", style)]
     marks = [" "] * inner
     for number, deed in enumerate(debrief.deeds, 1):
         text = str(number)
@@ -214,6 +214,7 @@ def lanes_of(debrief: Debrief, width: int, names: int, *, reveal: bool) -> Conte
     return Content.assemble(*rows)
 
 
+LEGEND = "▆ page  ▂ ticket  1 2 3 what you did, as numbered under actions"
 _LANES: Mapping[str, tuple[str, str]] = {
     "fault": ("█", "$text-error"),
     "page": ("▆", "$text-warning"),
@@ -226,8 +227,11 @@ def _column(at: float, duration: float, width: int) -> int:
     return min(width - 1, max(0, int(at / max(1e-9, duration) * width)))
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+def _fit(text: str, width: int) -> str:
+    """The window behind an alert's name, which tells it from its like, is never cut."""
+    name, gap, window = text.partition(" ")
+    room = width - len(gap + window)
+    return text if len(text) <= width else f"{name[: max(1, room - 1)]}…{gap}{window}"
 
 
 def dashed(points: Sequence[tuple[float, float | None]], period: float, share: float) -> list[tuple[float, float | None]]:

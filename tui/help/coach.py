@@ -69,6 +69,8 @@ class Coach(Static):
         goes_on = now is not None and self._stood is not None and now.now > self._stood + UNDER_WAY
         if self.lesson.done(seen) and (goes_on or not self.lesson.still):
             self.skip()
+        if self._cockpit.asks_whether_to_leave:  # it says what becomes of a drill that stands, or of one that goes on
+            return
         form = self.app.screen is not self._cockpit
         if form != self._held and now is not None and not self.lesson.still:
             self._held = form

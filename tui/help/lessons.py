@@ -125,7 +125,7 @@ LESSONS = (
     Lesson(
         "That is all there is to it",
         "See the page resolve. The clock is fast now; at the end press enter for the debrief: what you saved, against doing "
-        "nothing and against the reference. {app.help} tells all keys.",
+        "nothing and against the reference. This was the first incident; the others are yours. {app.help} tells all keys.",
         _over,
     ),
 )

@@ -137,7 +137,7 @@ class LibraryScreen(ShellScreen[None]):
         self.query_one("#list").border_title = "incidents"
         self.query_one("#sheet").border_title = "what you know"
         self.query_one("#list").focus()
-        self.title_line("pick an incident; ? tells what the keys do")
+        self.title_line("pick an incident and press enter; t is a tutorial of two minutes")
         self._read_library()
         self.set_interval(LOOK, self._look)
 

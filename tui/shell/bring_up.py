@@ -21,6 +21,9 @@ from ..ports import Drill, Told
 from .base import ShellScreen
 
 Start = Callable[[Told], Drill]
+A_WHILE = 0.3
+"""Wall seconds after which what goes on without a step of its own gets a line."""
+FIRST_KEYS = "In the cockpit: d you are on it · a act · h hint · space pause · ? all keys"
 LOOK = 0.1
 """Wall seconds between two looks at a drill that is being brought up."""
 
@@ -47,6 +50,7 @@ class BringUpScreen(ShellScreen[Drill | None]):
         #told { margin: 1 2; height: auto; color: $foreground-muted; }
         #error { display: none; margin: 1 2; padding: 1 2; height: auto; border: round $error; }
         #error.shown { display: block; }
+        #keys { margin: 1 2; height: auto; color: $foreground-muted; }
         #page { margin: 0 2; padding: 0 1; height: auto; border: round $warning; border-title-color: $warning; }
     }
     """
@@ -102,6 +106,7 @@ class BringUpScreen(ShellScreen[Drill | None]):
             page.border_title = "the page that is about to reach you"
             page.display = bool(self._pager)
             yield page
+            yield Static(FIRST_KEYS, id="keys", markup=False)
             with Vertical(id="error"):
                 yield Static(id="what")
 
@@ -164,6 +169,10 @@ class BringUpScreen(ShellScreen[Drill | None]):
             found = StepRow(moved.step, now)
             self.steps.append(found)
         found.done = moved.done
+        if found.done >= 1.0:
+            found.ended = found.ended or now
+        elif found.ended is not None:
+            found.ended = None
         self._paint()
 
     def on_bring_up_screen_ready(self) -> None:
@@ -216,6 +225,9 @@ class BringUpScreen(ShellScreen[Drill | None]):
     def _paint(self) -> None:
         now = asyncio.get_running_loop().time()
         rows = [_row(row, now) for row in self.steps] or [Content.styled("◌ starting", "$foreground-muted")]
+        since = max((row.ended for row in self.steps if row.ended is not None), default=now)
+        if self.steps and all(row.ended is not None and not row.failed for row in self.steps) and now - since >= A_WHILE:
+            rows.append(_row(StepRow("getting ready to play", since), now, share=False))
         self.query_one("#steps", Static).update(Content("\n").join(rows))
         self.query_one("#bar", ProgressBar).update(progress=self.steps[-1].done if self.steps else 0.0)
 
@@ -227,7 +239,7 @@ def raise_error(error: str) -> None:
     raise StackError(error or "the drill ended before it began")
 
 
-def _row(row: StepRow, now: float) -> Content:
+def _row(row: StepRow, now: float, share: bool = True) -> Content:
     seconds = (row.ended if row.ended is not None else now) - row.began
     if row.failed:
         mark, style = "✗", "$text-error"
@@ -235,8 +247,8 @@ def _row(row: StepRow, now: float) -> Content:
         mark, style = "✓", "$text-success"
     else:
         mark, style = "▸", "bold $primary"
-    share = "" if row.ended is not None else f"{row.done:4.0%}"
+    done = f"{row.done:4.0%}" if share and row.ended is None else ""
     name = f"{row.name:38} "
     return Content.assemble(
-        (f"{mark} ", style), (name, style if not row.ended else ""), (f"{seconds:6.1f} s  ", "$foreground-muted"), share
+        (f"{mark} ", style), (name, style if not row.ended else ""), (f"{seconds:6.1f} s  ", "$foreground-muted"), done
     )

@@ -132,7 +132,7 @@ def _alert_rows(alert: Alert, width: int) -> Iterator[Row]:
     yield fact("state", f"{mark.shape} {alert.state} since {format_clock(alert.since)}", mark.style)
     yield fact("severity", alert.severity)
     yield fact("acknowledged", f"by {alert.acknowledged}" if alert.acknowledged else "no")
-    yield fact("told", "yes" if alert.told else "no: silenced")
+    yield fact("calls", "yes" if alert.told else "no: it is silenced")
     for number, text in enumerate(wrapped(alert.summary, width - 24)):
         yield fact("rule" if number == 0 else "", text)
     yield from (fact(name, value) for name, value in alert.labels.items() if name != "severity")
