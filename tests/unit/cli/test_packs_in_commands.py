@@ -22,7 +22,7 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         traffic, "  traffic: {rate: 120/s, shapes: [{replay: {file: trace.csv}}]}\n"
     )
     (folder / "lane.yaml").write_text(text, encoding="utf-8")
-    (folder / "trace.csv").write_text("time,rate\n0,120\n4m,130\n", encoding="utf-8")
+    (folder / "trace.csv").write_text("time,rate\n0,40\n4m,43\n", encoding="utf-8")
     monkeypatch.setenv("DRILLBOX_SCENARIOS", str(folder))
     return folder
 

@@ -14,7 +14,7 @@ from drillbox.sandbox.api.folders import SessionInfo, find
 from drillbox.sandbox.journal import read_journal
 from drillbox.sandbox.model.events import Accepted, Changed, Ended, Rejected
 
-JOURNAL = "monday-rush-you-1.jsonl"
+JOURNAL, PACE = "monday-rush-you-1.jsonl", "monday-rush-you-1.pace.json"
 SHORT = ("play", "monday-rush", "--plain", "--profile", "short")
 
 
@@ -73,7 +73,7 @@ def test_a_person_looks_acts_and_gives_up(terminal: Callable[..., Terminal], dri
     assert "spike" not in drill.text
     assert "FAULT" not in drill.text
 
-    assert files(drillbox_home) == ["monday-rush-you-1.html", "monday-rush-you-1.jsonl", "monday-rush-you-1.md"]
+    assert files(drillbox_home) == ["monday-rush-you-1.html", JOURNAL, "monday-rush-you-1.md", PACE]
     journal = read_journal(drillbox_home / "drills" / JOURNAL)
     bodies = [event.body for event in journal.events]
     assert bodies[-1] == Ended("aborted")
@@ -124,7 +124,7 @@ def test_ctrl_c_ends_the_drill_and_its_host(terminal: Callable[..., Terminal], d
         return  # there may or may not be a journal yet
     journal = drillbox_home / "drills" / JOURNAL
     assert f"journal: {journal}" in drill.text
-    assert files(drillbox_home) == [JOURNAL]
+    assert files(drillbox_home) == [JOURNAL, PACE]
     ends = [event.body for event in read_journal(journal).events][-1:]
     assert ends == ([] if moment == "warm-up" else [Ended("interrupted")])
 
