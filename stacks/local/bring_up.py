@@ -44,6 +44,8 @@ PATIENCE = 60.0
 """Wall seconds that a service has to be ready."""
 LEAD = 0.3
 """Wall seconds from the last readiness to the beginning of the warm-up."""
+GRACE = 1.5
+"""Wall seconds that processes have to end by themselves when the stack goes down: nobody waits for their answers any more."""
 _POLL = 0.05
 OF_REPLICAS = frozenset(("model_server_busy_seconds_total", "model_server_requests_total", "model_server_slow_answers_total"))
 """What the pipeline is told of replicas, beside what rules read."""
@@ -106,7 +108,7 @@ class _Builder:
         places = Places(self._folder / label)
         supervisor = Supervisor(places.folder, label)
         self._ends.callback(shutil.rmtree, places.folder, ignore_errors=True)
-        self._ends.callback(supervisor.down)
+        self._ends.callback(supervisor.down, GRACE)
         places.make(scenario)
         clock = DrillClock(time.monotonic() + scenario.warmup + PATIENCE)  # until it is known
         service = self._service(supervisor, places, clock, models)
