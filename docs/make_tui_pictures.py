@@ -48,6 +48,15 @@ WHAT_TO_DO = (
 """Drill second, action, parameters; the fourth is refused."""
 
 
+class Pictured(CockpitBackend):
+    """The settings are where they are on most machines, whatever folder the pictures are made in."""
+
+    @property
+    def settings(self) -> Path:
+        """Only shown."""
+        return Path("~/.local/share/drillbox/settings.toml")
+
+
 class Photographer:
     """Presses keys, waits for what comes, and takes pictures.
 
@@ -149,7 +158,7 @@ async def main(folder: Path) -> None:
             (Path(place) / name).symlink_to(there, target_is_directory=True)
         os.environ["DRILLBOX_HOME"] = place
         for size, suffix, theme, only in KINDS:
-            app = DrillboxApp(CockpitBackend(Wiring()), Settings(theme=theme))
+            app = DrillboxApp(Pictured(Wiring()), Settings(theme=theme))
             async with app.run_test(size=size) as pilot:
                 await the_drill(Photographer(pilot, folder, only), suffix)
 

@@ -31,6 +31,7 @@ def debrief_of(result: Result, journal: Path) -> Debrief:
         scale=scale.told,
         least=scale.least,
         duration=scenario.duration,
+        window=scenario.verdict_window,
         goals=tuple(_goals(result)),
         harms=_harms(result),
         moments=tuple(_moments(result)),

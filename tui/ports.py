@@ -182,6 +182,7 @@ class Debrief:
     scale: str  # what an impact means
     least: float  # impact of a pass
     duration: float
+    window: float  # drill seconds at the end over which the objectives are judged
     goals: tuple[Goal, ...]
     harms: Mapping[str, Mapping[str, float]]
     moments: tuple[Moment, ...]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from textual.content import Content
 
-from ...sandbox.model.units import format_clock
+from ...sandbox.model.units import format_clock, format_duration
 from ..ports import Debrief, Deed
 
 Part = Content | str | tuple[str, str]
@@ -74,7 +74,8 @@ def gauge(impact: float, least: float, width: int = 50) -> Iterator[Part]:
 
 def goals(debrief: Debrief) -> Content:
     """The objectives over the verdict window."""
-    rows = [("objective", "over the last minutes", "wanted")] + [(one.id, one.value, one.wanted) for one in debrief.goals]
+    window = f"over the last {format_duration(debrief.window)}"
+    rows = [("objective", window, "wanted"), *((one.id, one.value, one.wanted) for one in debrief.goals)]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     parts: list[Part] = []
     for place, row in enumerate(rows):

@@ -85,7 +85,7 @@ LESSONS = (
     ),
     Lesson(
         "All is well, for a moment",
-        "120 requests a second, answered in time. Watch the chart and the alerts: the pager will call soon.",
+        "Every request is answered in time. Watch the chart and the alerts: the pager will call soon.",
         _paged,
     ),
     Lesson(
