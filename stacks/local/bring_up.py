@@ -184,9 +184,8 @@ class _Builder:
             self._progress("model servers", 1.0 - len(waiting) / max(1, count))
             if not waiting:
                 break
-            for one in waiting:
-                if one.restarts:
-                    raise StackError(f"{one.name} does not start: {_last_words(service)}")
+            for line in (line for line in service.errors() if line.component in service.fleet.names()):
+                raise StackError(f"{line.component} does not start: {line.text}")
             if time.monotonic() > deadline:
                 raise StackError(f"{waiting[0].name} is not ready within {PATIENCE:g} s")
             time.sleep(_POLL)
@@ -253,11 +252,6 @@ def _until(done: Callable[[], bool], process: Process, name: str) -> None:
 def _tail(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
     return lines[-1] if lines else "it wrote nothing"
-
-
-def _last_words(service: Service) -> str:
-    errors = [line.text for line in service.take().logs if line.severity == "error"]
-    return errors[-1] if errors else "it ended"
 
 
 def _window(world: WorldConfig, version: Version) -> WorldConfig:

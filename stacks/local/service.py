@@ -202,6 +202,11 @@ class Service:
             found, self._found = self._found, Findings()
             return found
 
+    def errors(self) -> list[LogLine]:
+        """Errors that were logged since what came together was last asked for."""
+        with self._lock:
+            return [line for line in self._found.logs if line.severity == "error"]
+
     def log(self, component: str, severity: str, text: str) -> None:
         """Log a line."""
         with self._lock:
