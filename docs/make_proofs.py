@@ -49,8 +49,11 @@ def main() -> None:
     """Fill the page in."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("profile", nargs="*", default=list(PROFILES), help=f"which tables: {', '.join(PROFILES)}")
+    wanted: list[str] = parser.parse_args().profile
+    if unknown := [name for name in wanted if name not in PROFILES]:
+        parser.error(f"unknown profile {unknown[0]!r}; choose from {', '.join(PROFILES)}")
     page = PAGE.read_text(encoding="utf-8")
-    for profile in parser.parse_args().profile:
+    for profile in wanted:
         page = filled(page, profile, table(profile))
     PAGE.write_text(page, encoding="utf-8")
 
