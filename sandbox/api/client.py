@@ -15,7 +15,6 @@ from ..model.views import Table
 from ..session import Catalogue, Range, Snapshot
 from . import wire
 from .folders import SessionInfo
-from .hosted import BEARER
 
 if TYPE_CHECKING:
     import httpx
@@ -46,7 +45,7 @@ class RemoteSession:
 
         self.info = info
         self._timeout = timeout
-        self._headers = {"authorization": f"{BEARER}{token}"} if token else {}
+        self._headers = {"authorization": f"{wire.BEARER}{token}"} if token else {}
         transport = httpx.HTTPTransport(uds=info.socket)
         self._http = httpx.Client(transport=transport, base_url=_BASE, timeout=timeout, headers=self._headers)
 

@@ -15,8 +15,6 @@ from ..session import Phase, Session
 from . import wire
 from .driver import Driver
 
-BEARER = "Bearer "
-
 
 @dataclass(slots=True)
 class Hosted:
@@ -36,7 +34,7 @@ class Hosted:
         """
         if not authorization:
             return Role.OPERATOR
-        given = authorization.removeprefix(BEARER).encode()
+        given = authorization.removeprefix(wire.BEARER).encode()
         if not self.token or not secrets.compare_digest(given, self.token.encode()):
             raise HTTPException(403, "the token is not the facilitator's")
         return Role.FACILITATOR

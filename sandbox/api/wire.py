@@ -23,6 +23,8 @@ MOST_LINES = 1000
 """Log lines or changes in one answer."""
 MOST_POINTS = 11_000
 """Points of a query: as many as Prometheus gives."""
+BEARER = "Bearer "
+"""How a facilitator's token is shown. Here, so that a client need not load what only a host needs."""
 LONGEST = 1000
 """Characters of an expression, a name or a text."""
 
