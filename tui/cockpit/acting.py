@@ -176,7 +176,12 @@ class Field(Vertical):
         & Input { background: $boost; }
         & Input:focus { background: $primary 30%; }
         & #meaning { display: none; }
-        & SelectOverlay, & SelectOverlay:focus { border: round $primary; background: $surface; }
+        & SelectCurrent { background: $boost; }
+        & Select:focus SelectCurrent { background: $primary 30%; }
+        & SelectOverlay, & SelectOverlay:focus {
+            border: round $primary !important; background: $surface;
+            scrollbar-size-vertical: 1; scrollbar-color: $foreground 40%; scrollbar-background: $surface;
+        }
         & .wrong { color: $text-error; text-style: bold; display: none; }
         &.-wrong .wrong { display: block; }
     }

@@ -62,12 +62,17 @@ class Timeline:
                 key = (body.name, *(f"{name}={value}" for name, value in sorted(body.labels.items())))
                 found.pop(key, None)
                 if body.state == "firing":
-                    found[key] = (body.labels.get("severity", "alert"), body.name, body.summary, event.at)
+                    found[key] = (body.labels.get("severity", "alert"), named(body.name, body.labels), body.summary, event.at)
         return tuple(found.values())
 
     @staticmethod
     def _until(events: Sequence[Event], second: float) -> Sequence[Event]:
         return events[: bisect_right(events, second, key=_when)]
+
+
+def named(alert: str, labels: Mapping[str, str]) -> str:
+    """An alert's name, with the window that tells it from its like."""
+    return f"{alert} {labels['window']}" if "window" in labels else alert
 
 
 def _when(event: Event) -> float:

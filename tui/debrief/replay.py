@@ -23,7 +23,7 @@ from ..cockpit.words import params as given
 from ..ports import Recording
 from ..shell.base import ShellScreen
 from ..widgets.chart import Axis, render_spark
-from .moments import Moment, Timeline
+from .moments import Moment, Timeline, named
 from .words import Part
 
 STEP, LEAP = 5.0, 60.0
@@ -259,7 +259,7 @@ def _now(moment: Moment) -> Content:
         parts.append(("no data yet\n", "$foreground-muted"))
     parts.append(("\nfiring\n", "$foreground-muted"))
     for severity, name, _, since in moment.firing:
-        mark, style = ("✗", "bold $text-error") if severity == "page" else ("!", "$text-warning")
+        mark, style = ("▲", "bold $text-error") if severity == "page" else ("◆", "$text-warning")
         parts += [(f"{mark} {name}\n", style), (f"  {severity} since {format_clock(since)}\n", "$foreground-muted")]
     if not moment.firing:
         parts.append(("✓ nothing\n", "$text-success"))
@@ -283,10 +283,10 @@ def _line(event: Event) -> Content | None:
         case Changed(by=by):
             return Content.assemble(clock, ("Δ ", "$text-accent"), f"{change_text(event.body)} ({by})")
         case Alerted(name, labels, _, state, _, summary, _):
-            mark = ("▲ ", "$text-error") if state == "firing" else ("✓ ", "$text-success")
-            window = f" {labels['window']}" if "window" in labels else ""
+            calls = ("▲ ", "$text-error") if labels.get("severity") == "page" else ("◆ ", "$text-warning")
+            mark = calls if state == "firing" else ("✓ ", "$text-success")
             told = f": {summary}" if state == "firing" and summary else ""
-            return Content.assemble(clock, mark, f"{labels.get('severity', 'alert')} {name}{window} {state}{told}")
+            return Content.assemble(clock, mark, f"{labels.get('severity', 'alert')} {named(name, labels)} {state}{told}")
         case Logged(_, component, severity, text):
             style = "$text-warning" if severity == "warning" else "$text-error"
             return Content.assemble(clock, ("· ", style), (f"{component}: {text}", "$foreground-muted"))
