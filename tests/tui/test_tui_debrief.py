@@ -134,6 +134,11 @@ def test_a_replay_is_scrubbed_by_time_and_by_event(drill_of_mine: Path, size: tu
         await pilot.press("end")
         await until(pilot, lambda: "reference: shed share=35%" in static(screen, "#events"))
         assert "the drill is over: finished" in static(screen, "#events")
+        assert "refused" not in static(screen, "#events")  # log lines would drown the rest
+        await pilot.press("l")
+        await until(pilot, lambda: "requests refused" in static(screen, "#events"), "the log lines")
+        await pilot.press("l")
+        await until(pilot, lambda: "requests refused" not in static(screen, "#events"))
         await pilot.press("home")
         await until(pilot, lambda: slider.at == 0.0)
         await pilot.press("space")

@@ -64,17 +64,32 @@ def test_a_lost_drill_leads_to_its_debrief_and_gives_the_exit_code() -> None:
         session = backend.drills[0].session
         session.submit("note", {"text": "the crowd is real"})
         session.submit("hint", {})
+        session.submit("diagnose", {"component": "gateway", "cause": "traffic.spike"})
         while not session.over:
             session.advance()
         await until_text(pilot, "The drill is over")
         await pilot.press("enter")
         await until_screen(pilot, DebriefScreen)
         await until_text(pilot, "✗ FAILED", "notes; 1 hint asked for", "you: the crowd is real", "hint 1 of")
+        await until_text(pilot, "gateway and traffic.spike were named last, which is not what it was")
         await pilot.press("ctrl+q")
 
     app = drive(play, backend, asked=SHORT)
     assert app.code == 1
     assert app.farewell.startswith("FAILED  Monday noon  impact 0\n  journal  ")
+
+
+@pytest.mark.usefixtures("drillbox_home")
+@pytest.mark.parametrize(("columns", "more"), [(120, ["n Note", "/ Filter", ": Jump"]), (80, []), (60, [])])
+def test_the_keys_that_nobody_can_do_without_are_always_in_sight(columns: int, more: list[str]) -> None:
+    async def play(pilot: Pilot[int], app: DrillboxApp) -> None:
+        await until_screen(pilot, CockpitScreen)
+        await until_text(pilot, "RUNNING", "? Help")
+        last = text_of(app.screen).splitlines()[-1]
+        for key in ("a Act", "d Declare", "h Hint", "space Pause", "q Leave", "? Help", *more):
+            assert key in last, last
+
+    drive(play, size=(columns, 24), asked=SHORT)
 
 
 @pytest.mark.usefixtures("drillbox_home")

@@ -11,7 +11,7 @@ from textual.widgets import Button, Input, Select
 from drillbox.sandbox.model.actions import ACTIONS
 from drillbox.sandbox.model.events import Accepted, Rejected
 from drillbox.sandbox.session import DrillSession, Phase
-from drillbox.tui.cockpit.acting import LETTERS, ActionForm, ActionMenu, Field, by_letter, what_it_does
+from drillbox.tui.cockpit.acting import LETTERS, ActionForm, ActionMenu, Field, by_letter, what_it_costs, what_it_does
 from drillbox.tui.cockpit.commands import CockpitCommands
 from drillbox.tui.cockpit.detail_screen import DetailScreen
 from drillbox.tui.cockpit.panels import GaugePanel
@@ -25,6 +25,23 @@ from .conftest import SMALL, Stage, perform
 def asked(session: DrillSession) -> list[tuple[str, dict[str, object]]]:
     """What the session was asked for and took."""
     return [(event.body.action, dict(event.body.params)) for event in session.events() if isinstance(event.body, Accepted)]
+
+
+def test_a_form_tells_what_its_action_costs(rush: DrillSession) -> None:
+    prices = rush.scenario.world.prices
+    assert what_it_costs(ACTIONS["scale"], prices) == f"Costs each replica ${prices.replica_hour:.2f} an hour."
+    assert what_it_costs(ACTIONS["shed"], prices) == f"Costs each refused request {prices.failed * 100:g} cents."
+    assert what_it_costs(ACTIONS["retrain"], prices) == f"Costs a training run ${prices.training_hour:.2f} an hour."
+    assert "how many were asked for" in what_it_costs(ACTIONS["hint"], prices)
+    assert what_it_costs(ACTIONS["set-timeout"], prices) == ""
+
+
+def test_a_diagnosis_tells_what_the_chosen_cause_is(rush: DrillSession) -> None:
+    async def script(stage: Stage) -> None:
+        await stage.press("i", "tab", "enter", "down", "enter")
+        await stage.until(lambda: "Many more clients call at once" in stage.screen())
+
+    perform(rush, script)
 
 
 def test_every_action_has_a_letter_of_its_own() -> None:
