@@ -24,7 +24,7 @@ from drillbox.sandbox.provenance import cpu_model, versions
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-SCRIPTS = ("imports", "kernel", "drills", "monitoring", "health", "host", "tui_cockpit")
+SCRIPTS = ("imports", "kernel", "drills", "monitoring", "health", "host", "local_stack", "tui_cockpit")
 """In the order of the table."""
 INTRODUCTION = """# Benchmarks
 

@@ -88,7 +88,7 @@ class Service:
         self.injected = Injected()
         self.essential: dict[str, Process] = {}
         """Processes without which there is no drill."""
-        self._supervisor, self._envoy = supervisor, envoy
+        self.supervisor, self._envoy = supervisor, envoy
         self.fleet = Fleet(supervisor, self._program, controls, scenario.runtime, self.log, lambda _pool, _version: None)
         self.retarget: Callable[[], None] = lambda: None
         """Is called when what is scraped has changed."""
@@ -172,7 +172,7 @@ class Service:
         """
         with self._lock:
             self._tail(now)
-            self._supervisor.reap()
+            self.supervisor.reap()
             self._check(now)
             self.fleet.look(now)
             self._steer()
@@ -231,7 +231,7 @@ class Service:
 
     def _tail(self, now: float) -> None:
         """Collect what processes have written; of those that ended the rest."""
-        self._tailed += [process for process in self._supervisor.running if process not in self._tailed]
+        self._tailed += [process for process in self.supervisor.running if process not in self._tailed]
         for process in tuple(self._tailed):
             over = process.exit_code is not None
             lines = list(lines_of(process, now))

@@ -65,7 +65,7 @@ class LocalStack:
 
     def apply(self, effect: Effect) -> None:
         """Put an effect into force now."""
-        drill = self._running()
+        drill = self.drill
         match effect:
             case InjectFault(beat, fault, params):
                 drill.faults.begin(beat, fault, params)
@@ -76,7 +76,7 @@ class LocalStack:
 
     def advance(self, until: float) -> Telemetry:
         """Wait until drill time `until` has come."""
-        drill = self._running()
+        drill = self.drill
         drill.node.wait(until)
         if until <= 0.0:
             self._paid_before = drill.service.fleet.paid
@@ -84,14 +84,14 @@ class LocalStack:
 
     def finish(self) -> Telemetry:
         """No new requests: what is in flight comes to its end."""
-        drill = self._running()
+        drill = self.drill
         now = drill.clock.now()
         drill.service.controls.put(f"{drill.service.urls.load}/control/finish?limit={FINISH}", patience=FINISH + 5.0)
         return self._telemetry(drill, now)
 
     def look(self, view: str, subject: str = "") -> Table:
         """What a view shows now."""
-        drill = self._running()
+        drill = self.drill
         if view == "replicas":
             if subject:
                 raise UsageError(f"the view {view!r} is of nothing in particular: leave {subject!r} out")
@@ -104,7 +104,13 @@ class LocalStack:
         if drill is not None:
             drill.close()
 
-    def _running(self) -> Drill:
+    @property
+    def drill(self) -> Drill:
+        """What runs.
+
+        Raises:
+            StackError: nothing does.
+        """
         if self._drill is None:
             raise StackError("the local stack is not up")
         return self._drill

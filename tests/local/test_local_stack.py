@@ -51,7 +51,7 @@ class Driven:
 
     @property
     def drill(self) -> building.Drill:
-        return self.stack._running()
+        return self.stack.drill
 
     def advance(self) -> Telemetry:
         """Up to the present drill time."""
@@ -73,7 +73,7 @@ class Driven:
         return any(text in line.text for line in self.logs)
 
     def process(self, name: str) -> Process:
-        return next(one for one in self.drill.service._supervisor.running if one.program.name == name)
+        return next(one for one in self.drill.service.supervisor.running if one.program.name == name)
 
 
 @pytest.fixture
