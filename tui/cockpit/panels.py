@@ -186,7 +186,10 @@ class ChartPanel(Painted):
     def paint(self, picture: Picture, width: int, height: int) -> Content:
         """Legend and plot."""
         plot = self.plot(picture)
-        return Content("\n").join([legend(plot) + verdict(self.gauge, picture), render_plot(plot, width, height - 1)])
+        first = legend(plot) + verdict(self.gauge, picture)
+        if first.cell_length > width:
+            first = (legend(plot) + verdict(self.gauge, picture, short=True)).truncate(width, ellipsis=True)
+        return Content("\n").join([first, render_plot(plot, width, height - 1)])
 
     def plot(self, picture: Picture) -> Plot:
         """What is drawn."""
@@ -236,11 +239,11 @@ def legend(plot: Plot) -> Content:
     return Content.assemble(*parts)
 
 
-def verdict(gauge: Gauge, picture: Picture) -> Content:
-    """Whether the gauge's objective is met."""
+def verdict(gauge: Gauge, picture: Picture, *, short: bool = False) -> Content:
+    """Whether the gauge's objective is met; in short without saying that it is an objective."""
     met = gauge.met(picture)
     mark = marks.of_goal(met)
-    return Content("") if met is None else Content.styled(f"{mark.shape} objective {mark.word}", mark.style)
+    return Content("") if met is None else Content.styled(f"{mark.shape} {'' if short else 'objective '}{mark.word}", mark.style)
 
 
 class GaugePanel(Painted):

@@ -168,6 +168,17 @@ def test_panels_do_not_overlap_and_fill_the_board(size: tuple[int, int], listed:
         assert all(one.width >= 20 and one.height >= 4 for one in found)
 
 
+@pytest.mark.parametrize("size", [(100, 30), (80, 24), (60, 20)])
+def test_the_legend_of_a_chart_is_one_line_however_narrow_it_is(rush: DrillSession, size: tuple[int, int]) -> None:
+    async def script(stage: Stage) -> None:
+        lines = stage.cockpit.query_one(ChartPanel).render().plain.splitlines()
+        assert "p95" in lines[0]
+        assert len(lines) <= stage.cockpit.query_one(ChartPanel).size.height
+        assert max(map(len, lines)) <= stage.cockpit.query_one(ChartPanel).size.width
+
+    perform(rush, script, size)
+
+
 def test_a_panel_that_fails_says_so_and_the_others_go_on(
     rush: DrillSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
