@@ -1,6 +1,6 @@
 """What the local stack takes: until it answers, how much memory and processor, and until it is gone.
 
-monday-rush in its short profile, three replicas, models cached: the time from nothing until a client has a prediction (requests of
+monday-rush in its short profile, three replicas, models cached: the time from nothing until a client has one (requests of
 the warm-up start when all is ready), memory as the sum of what each process has resident (pages that they share count each time),
 the share of a processor that all of them take at the usual rate, and the time to take it down.
 
