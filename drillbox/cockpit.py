@@ -32,7 +32,7 @@ LOG, LOG_SIZE = "ui.log", 1_000_000
 """The log of the terminal UI in the state folder, and its bytes; then it is moved away, and the one before forgotten."""
 NEEDS = {
     "sim": "about 0.4 GB of memory and 10 MB of disk; the first time it reads the data and trains the model, some seconds",
-    "local": "about 1.2 GB of memory, two cores and 200 MB of disk while it runs; ten seconds to start, and drill time is wall time",
+    "local": "about 1.2 GB of memory, two cores and 200 MB of disk; ten seconds to start; drill time is wall time",
 }
 """What a stack takes."""
 
