@@ -18,6 +18,7 @@ from ...sandbox.model.housekeeping import Check, State
 from . import cgroups
 from .envoy import usable_envoy
 from .ports import HOST, free_port, give_back
+from .prometheus import SETTING, find_prometheus
 from .records import check_supported
 
 MEMORY, ROOMY_MEMORY = 1200.0, 2000.0
@@ -81,11 +82,14 @@ def _envoy() -> Check:
 
 
 def _prometheus() -> Check:
-    program = shutil.which("prometheus")
+    try:
+        program = find_prometheus()
+    except DrillboxError as error:
+        return Check("Prometheus", State.WRONG, str(error), f"unset {SETTING}")
     if program is None:
-        found = "not on the PATH: the built-in monitor evaluates the same rules over the same scrapes"
+        found = f"not on the PATH, or {SETTING} is off: the built-in monitor evaluates the same rules over the same scrapes"
         return Check("Prometheus", State.LIMITED, found, "install it, for example: apt install prometheus")
-    version = re.search(r"version (\S+)", _told([program, "--version"]))
+    version = re.search(r"version (\S+)", _told([str(program), "--version"]))
     if version is None:
         return Check("Prometheus", State.LIMITED, f"{program} does not run: the built-in monitor is used", "install it again")
     return Check("Prometheus", State.FINE, f"{version[1]}, {program}")

@@ -89,3 +89,12 @@ def test_a_folder_that_is_no_folder_or_not_ours_is_wrong(tmp_path: Path, monkeyp
     monkeypatch.setattr(os, "access", lambda *_: False)
     check = found(tmp_path)["state folder"]
     assert (check.state, check.found) == (State.WRONG, f"{tmp_path} is not writable")
+
+
+def test_doctor_looks_at_the_prometheus_that_a_drill_would_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRILLBOX_PROMETHEUS", str(tmp_path / "nothing"))
+    wrong = found(tmp_path)["Prometheus"]
+    assert (wrong.state, wrong.fix) == (State.WRONG, "unset DRILLBOX_PROMETHEUS")
+    assert "is not there" in wrong.found
+    monkeypatch.setenv("DRILLBOX_PROMETHEUS", "off")
+    assert found(tmp_path)["Prometheus"].state is State.LIMITED
