@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...sandbox.model.errors import StackError
@@ -31,6 +32,7 @@ OUTBOX_PERIOD = 0.4
 """Seconds between two looks at what the pipeline has to say."""
 APPLIED = 5.0
 """Seconds that the gateway has to take up a change."""
+_DYING = 0.2  # seconds in which a process that broke a connection has ended
 _OF_PODS = {
     "model_server_busy_seconds_total": "busy_seconds",
     "model_server_slow_answers_total": "slow",
@@ -170,7 +172,7 @@ class Service:
         Raises:
             StackError: something that no drill can do without has ended.
         """
-        with self._lock:
+        with self._lock, self.blaming():
             self._tail(now)
             self.supervisor.reap()
             self._check(now)
@@ -189,7 +191,7 @@ class Service:
 
     def scraped(self, scrape: Scrape) -> None:
         """A scrape is there."""
-        with self._lock:
+        with self._lock, self.blaming():
             self._found.scrapes.append(scrape)
             self._numbers = _by_pod(scrape)
             self.training_seconds = self.pipeline.training_seconds()
@@ -221,6 +223,21 @@ class Service:
         ]
         with self._lock:
             return [*fixed, *(Target(one.name, "model-server", f"{one.url}/metrics") for one in self.fleet.replicas())]
+
+    @contextlib.contextmanager
+    def blaming(self) -> Iterator[None]:
+        """Who does not answer because it has ended is told so.
+
+        Raises:
+            StackError: as raised within, or which process has ended.
+        """
+        try:
+            yield
+        except StackError:
+            if any(process.ended(_DYING) for process in self.essential.values()):
+                self.supervisor.reap()
+                self._check(self.clock.now())
+            raise
 
     def _check(self, now: float) -> None:
         for name, process in self.essential.items():

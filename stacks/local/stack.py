@@ -66,13 +66,14 @@ class LocalStack:
     def apply(self, effect: Effect) -> None:
         """Put an effect into force now."""
         drill = self.drill
-        match effect:
-            case InjectFault(beat, fault, params):
-                drill.faults.begin(beat, fault, params)
-            case ClearFault(beat):
-                drill.faults.end(beat)
-            case ApplySpec(_, changes):
-                drill.service.change(changes)
+        with drill.service.blaming():
+            match effect:
+                case InjectFault(beat, fault, params):
+                    drill.faults.begin(beat, fault, params)
+                case ClearFault(beat):
+                    drill.faults.end(beat)
+                case ApplySpec(_, changes):
+                    drill.service.change(changes)
 
     def advance(self, until: float) -> Telemetry:
         """Wait until drill time `until` has come."""
@@ -117,7 +118,8 @@ class LocalStack:
 
     def _telemetry(self, drill: Drill, at: float) -> Telemetry:
         service = drill.service
-        sums = service.controls.get(f"{service.urls.load}/ledger")
+        with service.blaming():
+            sums = service.controls.get(f"{service.urls.load}/ledger")
         ledger = Ledger(
             sums["failed"],
             sums["slow"],

@@ -71,8 +71,8 @@ def test_it_tells_everything(lost: Result) -> None:
     for told in (
         "Monday noon",
         "✗ Failed",
-        "impact 8, at least 50 is needed",
-        "Impact 8",
+        "impact 18, at least 50 is needed",
+        "Impact 18",
         "Detected 01:35",
         "Diagnosed never",
         "50 to pass",
