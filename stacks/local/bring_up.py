@@ -44,6 +44,8 @@ PATIENCE = 60.0
 """Wall seconds that a service has to be ready."""
 LEAD = 0.3
 """Wall seconds from the last readiness to the beginning of the warm-up."""
+EARLY = 0.4
+"""Seconds by which the pipeline is ahead: what it evaluates at a moment is there for the scrape of that moment."""
 GRACE = 1.5
 """Wall seconds that processes have to end by themselves when the stack goes down: nobody waits for their answers any more."""
 _POLL = 0.05
@@ -226,8 +228,9 @@ class _Builder:
         """All services count drill time from the same moment."""
         urls = service.urls
         replicas = [one.url for one in service.fleet.replicas()]
-        for url in (urls.features, urls.pipeline, *replicas, urls.load):
-            service.controls.put(f"{url}/control/start", {"origin": origin})
+        origins = dict.fromkeys((urls.features, *replicas, urls.load), origin) | {urls.pipeline: origin - EARLY}
+        for url, one in origins.items():
+            service.controls.put(f"{url}/control/start", {"origin": one})
         service.programs.origin = origin
 
 
