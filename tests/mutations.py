@@ -21,7 +21,8 @@ TESTS = (
     "tests/unit/engine/test_engine_properties.py",
     "tests/unit/engine/test_hints_and_notes.py",
     "tests/unit/engine/test_journal_survives.py",
-    "tests/unit/engine/test_session_and_pacer.py",
+    "tests/unit/engine/test_pacer.py",
+    "tests/unit/engine/test_session_and_replay.py",
     "tests/unit/drill/test_engine_keeps_its_invariants.py",
     "tests/unit/core/test_sessions_and_pacing.py",
 )

@@ -6,18 +6,12 @@ import dataclasses
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ....sandbox.model.errors import UsageError, nearest
+from ....sandbox.model.errors import UsageError
 from ....sandbox.model.scenario import Scenario
-from ....sandbox.model.traffic import Burst, Constant, Diurnal, Flow, Ramp, Replay, Shape, Spike, Step
-
-_SHAPES: dict[str, type[Shape]] = {
-    next(str(each.default) for each in dataclasses.fields(kind) if each.name == "kind"): kind
-    for kind in (Constant, Ramp, Spike, Step, Replay, Diurnal, Burst)
-}
+from .flows import flows_of
 
 
 def dump_scenario(scenario: Scenario) -> str:
@@ -34,9 +28,7 @@ def load_scenario(text: str) -> Scenario:
     try:
         raw = json.loads(text)
         traffic = raw["world"]["traffic"]
-        traffic["flows"] = tuple(
-            Flow(float(flow["rate"]), tuple(map(_shape, flow["shapes"]))) for flow in traffic.get("flows", ())
-        )
+        traffic["flows"] = flows_of(traffic.get("flows", ()))
         scenario = _scenarios().validate_python(raw)
     except ValidationError as error:
         first = error.errors()[0]
@@ -60,15 +52,6 @@ def read_scenario(path: Path) -> Scenario:
         return load_scenario(text)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
-
-
-def _shape(raw: dict[str, Any]) -> Shape:
-    kind = str(raw.get("kind", ""))
-    if kind not in _SHAPES:
-        raise UsageError(f"unknown shape {kind!r}; {nearest(kind, _SHAPES)}")
-    values = {name: value for name, value in raw.items() if name != "kind"}
-    shape: Shape = TypeAdapter(_SHAPES[kind]).validate_python(values)
-    return shape
 
 
 @cache
