@@ -20,7 +20,9 @@ from ...sandbox.model.views import Table
 from ...sandbox.world.cache import load_data
 from ..control_plane.faults import Faults
 from ..deploy.envoy.bootstrap import Listen
+from ..deploy.envoy.gateway import Envoy
 from ..deploy.envoy.names import Address
+from ..deploy.envoy.program import explain, usable_envoy
 from ..monitoring.alerting import Alerting
 from ..monitoring.exporter import Exporter
 from ..monitoring.rules import rules_text, wanted_metrics
@@ -28,7 +30,6 @@ from ..monitoring.scraper import Scraper
 from ..monitoring.targets import Target
 from ..services.common.times import DrillClock
 from .controls import Controls
-from .envoy import Envoy, explain, usable_envoy
 from .faults import mechanisms
 from .node import Node
 from .platform import LocalPlatform

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ...sandbox.model.errors import DrillboxError
 from ...sandbox.model.housekeeping import Check, State
+from ..deploy.envoy.program import usable_envoy
 from . import cgroups
-from .envoy import usable_envoy
 from .ports import HOST, free_port, give_back
 from .prometheus import SETTING, find_prometheus
 from .records import check_supported

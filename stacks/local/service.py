@@ -14,12 +14,12 @@ from ...sandbox.model.params import Value
 from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.service import Change, ServiceSpec, Workload, differences, get, with_fields
 from ...sandbox.model.telemetry import LogLine, Scrape
+from ..deploy.envoy.gateway import Envoy
 from ..deploy.envoy.names import CANDIDATE, CHAMPION, POOLS, SHADOW
 from ..deploy.envoy.policy import Injected, Policy
 from ..monitoring.targets import Target
 from ..services.common.times import DrillClock
 from .controls import Controls
-from .envoy import Envoy
 from .fleet import Fleet
 from .pipeline import Desire, Known, PipelineClient, Pod
 from .processes import Process, Supervisor

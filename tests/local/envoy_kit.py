@@ -15,9 +15,10 @@ from pathlib import Path
 import httpx
 
 from drillbox.stacks.deploy.envoy.bootstrap import Listen, Probe
+from drillbox.stacks.deploy.envoy.gateway import Envoy
 from drillbox.stacks.deploy.envoy.names import Address
 from drillbox.stacks.deploy.envoy.policy import Policy
-from drillbox.stacks.local.envoy import Envoy, explain
+from drillbox.stacks.deploy.envoy.program import explain
 
 INFER = "/v2/models/flights/infer"
 ANSWER = (

@@ -19,7 +19,7 @@ from drillbox.sandbox.model.slis import LATENCY_BUCKETS
 from drillbox.sandbox.monitor.catalogue import BUCKETS, MEASURES, bucket_label
 from drillbox.stacks.deploy.envoy.bootstrap import Listen
 from drillbox.stacks.deploy.envoy.policy import Injected, Policy
-from drillbox.stacks.local.envoy import find_envoy
+from drillbox.stacks.deploy.envoy.program import find_envoy
 
 sys.path.insert(0, str(Path(__file__).parent))
 from envoy_kit import INFER, Replica, Running, free_address, until

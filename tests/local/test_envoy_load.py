@@ -19,7 +19,7 @@ from drillbox.sandbox.model.scenario import Clients, Prices, Traffic, WorldConfi
 from drillbox.sandbox.model.service import Gateway
 from drillbox.stacks.deploy.envoy.names import WHOLE
 from drillbox.stacks.deploy.envoy.policy import Policy
-from drillbox.stacks.local.envoy import find_envoy
+from drillbox.stacks.deploy.envoy.program import find_envoy
 from drillbox.stacks.services.load.config import dump_world
 from drillbox.stacks.services.load.luck import Luck
 

@@ -18,9 +18,10 @@ from drillbox.sandbox.model.service import Gateway
 from drillbox.sandbox.model.slis import LATENCY_BUCKETS
 from drillbox.stacks.deploy.envoy import statistics
 from drillbox.stacks.deploy.envoy.bootstrap import Listen, bootstrap
+from drillbox.stacks.deploy.envoy.gateway import Envoy
 from drillbox.stacks.deploy.envoy.names import POOLS, WHOLE, Address, millionths
 from drillbox.stacks.deploy.envoy.policy import Injected, Policy, endpoints_file, files
-from drillbox.stacks.local.envoy import Envoy, explain, find_envoy, usable_envoy
+from drillbox.stacks.deploy.envoy.program import explain, find_envoy, usable_envoy
 
 sys.path.insert(0, str(Path(__file__).parent))
 from envoy_kit import free_address
@@ -126,7 +127,7 @@ def test_an_envoy_that_is_too_old_or_broken_is_named(
     program = tmp_path / "envoy"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    monkeypatch.setattr("drillbox.stacks.local.envoy.find_envoy", lambda: program)
+    monkeypatch.setattr("drillbox.stacks.deploy.envoy.program.find_envoy", lambda: program)
     usable_envoy.cache_clear()
     with pytest.raises(StackError, match=message):
         usable_envoy()

@@ -20,7 +20,7 @@ from local_kit import left, until
 from drillbox.sandbox.cli.main import run
 from drillbox.sandbox.journal import read_journal
 from drillbox.sandbox.model.errors import StackError
-from drillbox.stacks.local.envoy import find_envoy
+from drillbox.stacks.deploy.envoy.program import find_envoy
 from drillbox.stacks.local.records import Identity, labelled
 from drillbox.wiring import Wiring
 

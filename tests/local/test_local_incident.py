@@ -9,7 +9,7 @@ import pytest
 
 from drillbox.sandbox.cli.main import run
 from drillbox.sandbox.model.errors import StackError
-from drillbox.stacks.local.envoy import find_envoy
+from drillbox.stacks.deploy.envoy.program import find_envoy
 from drillbox.wiring import Wiring
 
 try:

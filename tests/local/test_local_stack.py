@@ -16,8 +16,8 @@ from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.model.service import Change
 from drillbox.sandbox.model.stack import ApplySpec, ClearFault, InjectFault
 from drillbox.sandbox.model.telemetry import LogLine, Telemetry
+from drillbox.stacks.deploy.envoy import program as envoy
 from drillbox.stacks.local import bring_up as building
-from drillbox.stacks.local import envoy
 from drillbox.stacks.local.processes import Process
 from drillbox.stacks.local.records import labelled
 from drillbox.stacks.local.replicas import Replica

