@@ -8,17 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...sandbox.learning.version import ModelVersion
-from ...sandbox.model.scenario import Runtime, Scenario, Version
+from ...sandbox.model.scenario import Scenario, Version
 from ...sandbox.model.service import ServiceSpec, Workload
+from ..services.common.environment import (
+    THREADS,
+    as_variables,
+    hold,
+    live,
+    of_features,
+    of_load,
+    of_model_server,
+    of_pipeline,
+    of_workload,
+    slowness,
+)
 from ..services.common.scenarios import dump_scenario
-from ..services.load.config import dump_world
 from .ports import HOST
 from .programs import Program
 from .replicas import Replica
 
+__all__ = ["FEATURES", "GATEWAY", "LOAD", "PIPELINE", "Places", "Programs", "hold", "live"]
+
 FEATURES, LOAD, PIPELINE, GATEWAY = "feature-store", "load", "pipeline", "gateway"
 _MODULES = {FEATURES: "feature_store", LOAD: "load", PIPELINE: "pipeline"}
-_MS = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,53 +81,31 @@ class Programs:
 
     def features(self, port: int) -> Program:
         """The feature store."""
-        world = self.scenario.world
-        given = {"DRILL_START": world.start.isoformat(), "DRILL_PACE": repr(world.pace)}
-        return self._service(FEATURES, port, given | {"FEATURES_FEED": self.scenario.service.features.feed})
+        return self._service(FEATURES, port, of_features(self.scenario))
 
     def pipeline(self, port: int, features_url: str) -> Program:
         """Quality monitor, retraining loop, autoscaler."""
-        given = {
-            "DRILL_SCENARIO": str(self.places.scenario),
-            "PIPELINE_PREDICTIONS": str(self.places.predictions),
-            "PIPELINE_FEATURES_URL": features_url,
-            "PIPELINE_REGISTRY": str(self.places.folder / "registry"),
-        }
-        return self._service(PIPELINE, port, given)
+        places = self.places
+        own = {"PIPELINE_PREDICTIONS": str(places.predictions), "PIPELINE_REGISTRY": str(places.folder / "registry")}
+        return self._service(PIPELINE, port, of_pipeline(str(places.scenario), features_url) | own)
 
     def load(self, port: int, gateway: str) -> Program:
         """The load generator; it sends nothing before it is told when the drill begins."""
-        scenario = self.scenario
-        given = {
-            "LOAD_TARGET": f"http://{gateway}",
-            "LOAD_WORLD": dump_world(scenario.world),
-            "LOAD_WARMUP": repr(scenario.warmup),
-            "LOAD_DURATION": repr(scenario.duration),
-        }
-        bound = scenario.latency_bound()
-        if bound is not None:
-            given["LOAD_SLOW_BOUND"] = repr(bound)
-        return self._service(LOAD, port, given, origin=False)
+        return self._service(LOAD, port, of_load(self.scenario, f"http://{gateway}"), origin=False)
 
     def replica(self, one: Replica, workload: Workload, spec: ServiceSpec, features_url: str, load_time: float) -> Program:
         """A model server. It is told the present spec; later changes reach it as controls."""
-        runtime = self.scenario.runtime
+        settings = live(spec) | hold(self.scenario.runtime, one.slowness) | slowness(self.version(one.version))
         given = {
+            **of_model_server(self.scenario, one.deployment, features_url),
+            **of_workload(workload),
+            **as_variables(settings),
             "MODEL_VERSION": one.version,
             "MODEL_ARTIFACT": self._artifact(one.version),
             "MODEL_REFERENCE": self._artifact(self.scenario.deployable[0]),
-            "MODEL_DEPLOYMENT": one.deployment,
             "MODEL_POD": one.name,
-            "MODEL_FEATURES_URL": features_url,
             "MODEL_PREDICTION_LOG": str(self.places.predictions / f"{one.name}.jsonl"),
-            "MODEL_CANCEL_ON_TIMEOUT": str(runtime.cancel_on_timeout).lower(),
             "MODEL_LOAD_TIME": repr(load_time),
-            "MODEL_HOLD_CV": repr(runtime.service_time_cv),
-            "MODEL_SLOW_BOUND": repr(self.scenario.latency_bound() or self.scenario.world.clients.timeout),
-            "MODEL_CONCURRENCY": str(workload.concurrency),
-            "MODEL_QUEUE": str(workload.queue),
-            **_slowness(self.version(one.version)),
-            **{f"MODEL_{name.upper()}": str(value) for name, value in (live(spec) | hold(runtime, one.slowness)).items()},
         }
         return Program(one.name, _python("model_server"), self._common(one.name, one.address.port) | given, spec.servers.memory)
 
@@ -138,32 +128,9 @@ class Programs:
             "SERVICE_COMPONENT": component,
             "CONTROL_TOKEN": self.token,
             "DRILL_SEED": str(self.seed),
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
+            **THREADS,
         }
         return given | ({"DRILL_ORIGIN": repr(self.origin)} if origin else {})
-
-
-def live(spec: ServiceSpec) -> dict[str, object]:
-    """The settings of a model server that follow from the desired state."""
-    return {
-        "fallback": spec.fallback.value,
-        "quarantined": spec.features.quarantined,
-        "lookup_timeout": spec.features.lookup_timeout,
-        "threshold": spec.gateway.threshold,
-    }
-
-
-def hold(runtime: Runtime, factor: float = 1.0) -> dict[str, float]:
-    """How long answers take their slots, in milliseconds, when a fault makes them `factor` times as long."""
-    return {"hold": runtime.service_time * _MS * factor, "rules_hold": runtime.rules_time * _MS * factor}
-
-
-def _slowness(version: Version) -> dict[str, str]:
-    """Which share of a version's answers takes how many times as long."""
-    if not version.slow_share or version.slow_factor == 1.0:
-        return {}
-    return {"MODEL_SLOWNESS": repr(version.slow_factor), "MODEL_SLOW_SHARE": repr(version.slow_share)}
 
 
 def _python(module: str) -> tuple[str, ...]:
