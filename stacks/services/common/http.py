@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.registry import Collector
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from .settings import Finite
+from .times import origin_of
+
+TOKEN_HEADER = "X-Control-Token"  # noqa: S105  # a header's name
+"""Where the token may stand, too: proxies such as that of the Kubernetes API take `Authorization` for themselves."""
 
 _BEARER = HTTPBearer(auto_error=False, description="the token in CONTROL_TOKEN")
+_HEADER = APIKeyHeader(name=TOKEN_HEADER, auto_error=False, description="the token in CONTROL_TOKEN")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+HeaderToken = Annotated[str | None, Depends(_HEADER)]
 
 
 class Error(BaseModel):
@@ -86,25 +92,41 @@ def _told(where: tuple[object, ...], text: str) -> str:
     return f"{place}: {text}" if place else text
 
 
-def guard(token: str) -> Callable[[Credentials], None]:
-    """A dependency of controls: lets those pass that have the token."""
+def guard(token: str) -> Callable[[Credentials, HeaderToken], None]:
+    """A dependency of controls: lets those pass that have the token, as a bearer's or in `TOKEN_HEADER`."""
+    wanted = token.encode()
 
-    def check(credentials: Credentials) -> None:
+    def check(credentials: Credentials, header: HeaderToken) -> None:
         if not token:
             raise HTTPException(403, "controls are off: CONTROL_TOKEN is not set")
-        given = credentials.credentials if credentials else ""
-        if not hmac.compare_digest(given.encode("utf-8", "replace"), token.encode()):
+        given = (credentials.credentials if credentials else "", header or "")
+        if not any(hmac.compare_digest(one.encode("utf-8", "replace"), wanted) for one in given):
             raise HTTPException(401, "the token is missing or wrong", {"WWW-Authenticate": "Bearer"})
 
     return check
 
 
 class Start(BaseModel):
-    """When the drill begins."""
+    """When the drill begins: by the monotonic clock of the service's machine, or by the wall clock."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"oneOf": [{"required": ["origin"]}, {"required": ["epoch"]}]})
 
-    origin: Finite = Field(description="CLOCK_MONOTONIC, in seconds, at t = 0 of the drill")
+    origin: Finite | None = Field(None, description="CLOCK_MONOTONIC, in seconds, at t = 0 of the drill")
+    epoch: Finite | None = Field(None, description="seconds of the wall clock since 1970 at t = 0 of the drill")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.origin is None) == (self.epoch is None):
+            raise ValueError("give either origin or epoch")
+        return self
+
+    @property
+    def began(self) -> float:
+        """CLOCK_MONOTONIC of this machine, in seconds, at t = 0 of the drill."""
+        if self.epoch is not None:
+            return origin_of(self.epoch)
+        assert self.origin is not None  # noqa: S101  # one of them is given
+        return self.origin
 
 
 def add_start(app: FastAPI, token: str, start: Callable[[float], None]) -> None:
@@ -113,7 +135,7 @@ def add_start(app: FastAPI, token: str, start: Callable[[float], None]) -> None:
     @app.put("/control/start", dependencies=[Depends(guard(token))], responses=DENIED, status_code=204)
     async def begin(order: Start) -> None:
         """The drill begins at that time."""
-        start(order.origin)
+        start(order.began)
 
 
 DENIED: dict[int | str, dict[str, object]] = {code: {"model": Error} for code in (400, 401, 403, 422)}

@@ -6,11 +6,13 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from ....sandbox.model.errors import UsageError, nearest
+from .times import origin_of
 
 _Settings = TypeVar("_Settings", bound="Settings")
 _TYPO = 0.86
@@ -36,7 +38,24 @@ class Settings(BaseModel):
     component: str = Field("", alias="SERVICE_COMPONENT", description="the name in its logs, that of its pod")
     token: str = Field("", alias="CONTROL_TOKEN", description="what controls ask for; without one they are off")
     deadline: Finite = Field(10.0, alias="SERVICE_DEADLINE", gt=0, le=600, description="seconds to finish what is there")
-    origin: Finite | None = Field(None, alias="DRILL_ORIGIN", description="CLOCK_MONOTONIC, in seconds, at t = 0 of the drill")
+    drill_origin: Finite | None = Field(
+        None, alias="DRILL_ORIGIN", description="CLOCK_MONOTONIC, in seconds, at t = 0 of the drill"
+    )
+    drill_epoch: Finite | None = Field(
+        None, alias="DRILL_EPOCH", description="seconds of the wall clock since 1970 at t = 0 of the drill"
+    )
+
+    @field_validator("drill_epoch")
+    @classmethod
+    def _one_beginning(cls, epoch: float | None, info: ValidationInfo) -> float | None:
+        if epoch is not None and info.data.get("drill_origin") is not None:
+            raise ValueError("give either DRILL_ORIGIN or DRILL_EPOCH")
+        return epoch
+
+    @cached_property
+    def origin(self) -> float | None:
+        """CLOCK_MONOTONIC of this machine, in seconds, at t = 0 of the drill; None: it is not known yet."""
+        return self.drill_origin if self.drill_epoch is None else origin_of(self.drill_epoch)
 
 
 def read(kind: type[_Settings], environ: Mapping[str, str]) -> _Settings:

@@ -1,10 +1,19 @@
-"""Drill time in a service: the machine's monotonic clock less its value at t = 0, the same for every process on the machine."""
+"""Drill time in a service: the machine's monotonic clock less its value at t = 0, the same for every process on the machine.
+
+Services on several machines share no monotonic clock: they are told t = 0 as a time of the wall clock. Each puts it into its own
+monotonic time once, so that a step of the wall clock during a drill moves nothing.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from pathlib import Path
+
+
+def origin_of(epoch: float) -> float:
+    """CLOCK_MONOTONIC of this machine, in seconds, when its wall clock says `epoch` (seconds since 1970, as `time.time()`)."""
+    return epoch - time.time() + time.monotonic()
 
 
 class DrillClock:

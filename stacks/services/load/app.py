@@ -45,7 +45,7 @@ def build(generator: Generator) -> FastAPI:
     async def start(order: Start) -> None:
         """The drill begins at that time."""
         try:
-            generator.start(order.origin)
+            generator.start(order.began)
         except ValueError as error:
             raise HTTPException(409, str(error)) from None
 
