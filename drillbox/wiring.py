@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .sandbox.drill import Result
     from .sandbox.loading import Library
     from .sandbox.model.calibration import Timings
-    from .sandbox.model.housekeeping import Housekeeping
+    from .sandbox.model.housekeeping import Check, Housekeeping
     from .sandbox.model.scenario import Scenario, WorldConfig
     from .sandbox.model.stack import Capabilities, Progress, Stack
     from .sandbox.session import DrillSession, Sink
@@ -33,6 +33,12 @@ def _local() -> Stack:
     from .stacks.local.stack import LocalStack
 
     return LocalStack(home() / "local")
+
+
+def _local_checks(base: Path) -> Sequence[Check]:
+    from .stacks.local.doctor import checks
+
+    return checks(base)
 
 
 STACKS: Mapping[str, Callable[[], Stack]] = {"sim": _sim, "local": _local}
@@ -83,10 +89,9 @@ class Wiring:
     def housekeeping(self) -> Mapping[str, Housekeeping]:
         """What clears up after the stacks that leave anything on the machine."""
         from .sandbox.paths import home
-        from .stacks.local.doctor import checks
         from .stacks.local.housekeeping import LocalHousekeeping
 
-        return {"local": LocalHousekeeping(home() / "local", checks)}
+        return {"local": LocalHousekeeping(home() / "local", _local_checks)}
 
     def session(self, scenario: Scenario, seed: int, stack: str, sinks: Iterable[Sink] = ()) -> DrillSession:
         """A session on a new stack, not yet started.

@@ -46,6 +46,7 @@ class SessionInfo(BaseModel):
     journal: str
     socket: str
     pid: int
+    incident: bool = True  # without one it is a service that stands, for `down` to end
 
     @property
     def folder(self) -> Path:

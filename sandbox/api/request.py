@@ -1,4 +1,4 @@
-"""What `play` asks a host for."""
+"""What `play` and `up` ask a host for."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ..loading.parts_traffic import HIGHEST
 from ..model.errors import UsageError
 
 
 class HostRequest(BaseModel):
     """A drill for a person.
 
-    `scenario` is an id or an absolute path, `speed` drill seconds per wall second, `out` the folder of the journal.
+    `scenario` is an id or an absolute path, `speed` drill seconds per wall second, `out` the folder of the journal. With a
+    `rate`, in requests per second, there is no incident: the service stands with that traffic.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -24,6 +26,7 @@ class HostRequest(BaseModel):
     speed: float = Field(default=10.0, ge=1.0, le=600.0)
     out: Path | None = None
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    rate: float | None = Field(default=None, gt=0.0, le=HIGHEST)
 
 
 def read_request(text: str) -> HostRequest:

@@ -71,7 +71,7 @@ def attach_command(wiring: SessionMaker, session: str, plain: bool, facilitator:
         show = printer(screen, now.prices)
         if facilitator:
             show = _with_faults(show, screen)
-        over = stay(info, show, progress, interrupt=LEAVE, after=after, token=token, gone=lambda: screen.gone)
+        over = stay(info, show, progress, on_interrupt=LEAVE, after=after, token=token, gone=lambda: screen.gone)
     except KeyboardInterrupt:
         say("")
         over = False

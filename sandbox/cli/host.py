@@ -13,7 +13,7 @@ from ..journal import read_journal
 from ..model.errors import Exit
 from ..model.events import Ended
 from .output import tell
-from .playing import PERSON, Prepared, Request, nothing, prepare
+from .playing import Prepared, Request, nothing, prepare
 
 if TYPE_CHECKING:
     from ..api.folders import OwnFolder, SessionInfo
@@ -37,7 +37,7 @@ def host_command(wiring: SessionMaker, request_json: str) -> int:
 
     wanted = read_request(request_json)
     sweep()
-    request = Request(wanted.scenario, "", wanted.seed, wanted.profile, wanted.stack, wanted.out)
+    request = Request(wanted.scenario, "", wanted.seed, wanted.profile, wanted.stack, wanted.out, rate=wanted.rate)
     with ExitStack() as undo:
         served: list[DrillSession] = []
         if wanted.metrics_port is not None:  # the port first: what the user got wrong must leave no journal behind
@@ -86,9 +86,10 @@ def _info(prepared: Prepared, wanted: HostRequest, folder: OwnFolder) -> Session
         seed=wanted.seed,
         profile=wanted.profile,
         stack=wanted.stack,
-        operator=PERSON,
+        operator=prepared.name,
         speed=wanted.speed,
         journal=str(path.absolute()),
         socket=str(folder.socket),
         pid=os.getpid(),
+        incident=wanted.rate is None,
     )

@@ -29,6 +29,7 @@ COMMANDS = {
     "new": "new:new_command",
     "play": "play:play_command",
     "attach": "attach:attach_command",
+    "up": "up:up_command",
     "status": "status:status_command",
     "down": "down:down_command",
     "doctor": "doctor:doctor_command",

@@ -131,7 +131,7 @@ def _take_charge(
             progress.close()
         if metrics_port is not None:
             tell(f"metrics: http://127.0.0.1:{metrics_port}/metrics")
-        over = stay(info, welcome, progress, interrupt=END, gone=lambda: hang_up.came)
+        over = stay(info, welcome, progress, on_interrupt=END, gone=lambda: hang_up.came)
     return show_end(wiring, info, progress) if over else tell_how_to_come_back(info)
 
 

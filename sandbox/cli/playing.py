@@ -19,6 +19,8 @@ from ..model.scenario import Scenario
 from ..model.stack import Progress
 from ..operators import Idle, Operator
 from ..session import DrillSession, Phase
+from ..standing import OPERATOR as SERVICE
+from ..standing import standing_text
 from .output import tell
 from .wiring import SessionMaker
 
@@ -37,13 +39,15 @@ class Request:
     stack: str = "sim"
     out: Path | None = None
     calibrated: bool = False  # with the times of this machine, where it cannot keep those of the scenario
+    rate: float | None = None  # requests per second of a service that stands without an incident; None: the drill
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A drill that is ready to start. Without an operator a person plays."""
+    """A drill that is ready to start. Without an operator a person plays. `name` is the operator's, as in the journal."""
 
     scenario: Scenario
+    name: str
     operator: Operator | None
     session: DrillSession
     journal: JournalWriter
@@ -107,9 +111,12 @@ def prepare(
     text = library.read(path)  # once: what is validated is what the journal keeps
     if request.calibrated:
         text = calibrated_text(text, str(path), request.profile, read_calibration(calibration_file()))
-    scenario = load_scenario_text(text, str(path), request.profile)
+    profile = request.profile
+    if request.rate is not None:
+        text, profile = standing_text(text, str(path), profile, request.rate), ""
+    scenario = load_scenario_text(text, str(path), profile)
     operator = operator_for(request.operator, scenario) if request.operator else None
-    name = operator.name if operator is not None else PERSON
+    name = SERVICE if request.rate is not None else operator.name if operator is not None else PERSON
     header = header_of(scenario, text, request.seed, request.stack, name, wiring.data_hash(progress))
     # The session first: an unknown stack must leave no journal behind.
     recorders: list[Recorder] = []
@@ -121,7 +128,7 @@ def prepare(
     session = wiring.session(scenario, request.seed, request.stack, sinks)
     journal = new_journal(header, request.out)
     recorders.append(Recorder(journal))
-    return Prepared(scenario, operator, session, journal)
+    return Prepared(scenario, name, operator, session, journal)
 
 
 def assessor(wiring: SessionMaker, progress: Progress) -> Assessor:

@@ -34,7 +34,7 @@ def stay(
     show: Callable[[Event], object],
     progress: ConsoleProgress,
     *,
-    interrupt: str,
+    on_interrupt: str,
     after: int = -1,
     token: str = "",
     gone: Callable[[], bool] = lambda: False,
@@ -45,7 +45,7 @@ def stay(
         info: of the session.
         show: prints an event.
         progress: of the bring-up.
-        interrupt: what Ctrl-C means.
+        on_interrupt: what Ctrl-C means.
         after: the number of the last event that need not be shown.
         token: of a facilitator.
         gone: whether there is nobody to print for any more.
@@ -64,7 +64,7 @@ def stay(
                 TypedLines(sys.stdin.fileno()),
                 progress,
                 lambda: hang_up.came or gone(),
-                alone=interrupt == END,
+                alone=on_interrupt == END,
             )
             try:
                 return console.follow()
@@ -75,11 +75,11 @@ def stay(
                 raise
     except KeyboardInterrupt as stop:
         progress.close()
-        if interrupt == LEAVE:
+        if on_interrupt == LEAVE:
             raise
         stop.add_note(f"journal: {info.journal}")
         tell("\nending the drill ...")  # beside a ^C
-        _end(info)
+        interrupt(info)
         raise
     finally:
         progress.close()
@@ -106,7 +106,7 @@ def way_back(info: SessionInfo) -> str:
     return f"the drill goes on; come back with: drillbox attach {info.name}"
 
 
-def _end(info: SessionInfo) -> None:
+def interrupt(info: SessionInfo) -> None:
     """End the drill as interrupted; wait until that is written down and the host has cleared up."""
     clock = WallClock()
     with suppress(DrillboxError), closing(RemoteSession(info)) as session:  # it may have ended by itself a moment ago

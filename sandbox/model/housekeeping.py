@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -21,6 +22,68 @@ class Leftover:
     session: str
     host: int | None
     things: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that runs for a session: a process, a pod, a container.
+
+    Attributes:
+        name: of the service, or of the replica.
+        state: in a word, such as `running`.
+        since: when it began to run, with a time zone; None if that is not known.
+        memory: in RAM, MiB; None if that is not known.
+        ports: of this machine, on which it listens.
+        number: of its process on this machine; None if it has none here.
+        replica: whether it answers predictions.
+    """
+
+    name: str
+    state: str
+    since: datetime | None = None
+    memory: float | None = None
+    ports: tuple[int, ...] = ()
+    number: int | None = None
+    replica: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where something is to be found: a URL, a folder, or a command that shows it."""
+
+    name: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A prediction that anybody may ask for: what to POST, as JSON, and where."""
+
+    url: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A session of a stack that is up, or is being brought up.
+
+    Attributes:
+        session: its name, as in `Leftover`.
+        host: the number of the process that plays it; None if that is dead.
+        scenario: id of what is played; empty if that is not known.
+        since: when it began, with a time zone.
+        parts: what runs for it.
+        addresses: where things are, the gateway first; empty while they are not up.
+        trial: a prediction to ask for; None while nothing answers yet.
+    """
+
+    session: str
+    host: int | None
+    scenario: str
+    since: datetime | None
+    parts: tuple[Part, ...]
+    addresses: tuple[Address, ...] = ()
+    trial: Trial | None = None
 
 
 class State(StrEnum):
@@ -53,6 +116,9 @@ class Housekeeping(Protocol):
 
     def leftovers(self) -> Sequence[Leftover]:
         """The sessions of which there is something, those that are played at this moment included."""
+
+    def standing(self) -> Sequence[Standing]:
+        """The sessions that run, or of which something still runs; nothing is changed."""
 
     def down(self, sessions: Collection[str], tell: Callable[[str], None], *, force: bool = False) -> Sequence[Leftover]:
         """Undo what faults changed, end and remove everything, and verify it. Journals stay. It can be repeated.

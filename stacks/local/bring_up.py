@@ -39,6 +39,7 @@ from .programs import Program
 from .prometheus import PrometheusServer, find_prometheus
 from .service import Service, Urls
 from .services import FEATURES, GATEWAY, LOAD, PIPELINE, Places, Programs
+from .standing import trial_of, write_where
 from .undo import UndoLog
 
 PATIENCE = 60.0
@@ -127,6 +128,9 @@ class _Builder:
         node = Node(clock, service, scraper, service.scraped, -scenario.warmup)
         node.start()
         self._ends.callback(node.stop)
+        trial = trial_of(str(self._envoy.listen.requests), load_data(progress), scenario.world)
+        monitoring = alerting.url or alerting.used
+        write_where(places.folder, scenario.id, str(self._envoy.listen.requests), monitoring, trial)
         return Drill(service, clock, node, faults, alerting, self._ends)
 
     def _models(self) -> dict[str, ModelVersion | str]:

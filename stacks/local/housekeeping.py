@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...sandbox.model.errors import DrillboxError
-from ...sandbox.model.housekeeping import Check, Leftover
+from ...sandbox.model.housekeeping import Check, Leftover, Standing
 from . import cgroups
 from .claim import HOST, LOCK, Host, held, read_host, take
 from .processes import cgroup_name
 from .records import PROCESSES, Identity, Records, describe, inside, labelled
+from .standing import standing_of
 from .undo import UndoLog
 
 Tell = Callable[[str], None]
@@ -42,6 +43,11 @@ class LocalHousekeeping:
     def leftovers(self) -> list[Leftover]:
         """The sessions of which there is something."""
         return [Remains(path).look() for path in self._folders()]
+
+    def standing(self) -> list[Standing]:
+        """See the protocol."""
+        found = (Remains(path).stands() for path in self._folders())
+        return [one for one in found if one.parts]
 
     def down(self, sessions: Collection[str], tell: Tell, *, force: bool = False) -> list[Leftover]:
         """See the protocol."""
@@ -89,6 +95,12 @@ class Remains:
         if self.folder.is_dir() and (not any(self.folder.iterdir()) or self._files()):
             things.append(f"folder {self.folder}")
         return Leftover(self.folder.name, host.pid if host and living else None, tuple(things))
+
+    def stands(self) -> Standing:
+        """What runs of it."""
+        host = self._host.identity
+        living = host if host is not None and host.alive() and held(self.folder) else None
+        return standing_of(self.folder, living, Records(self.folder).read())
 
     def clear(self, tell: Tell, *, force: bool) -> None:
         """Remove all of it, if its host is dead, or ends."""

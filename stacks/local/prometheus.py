@@ -84,6 +84,11 @@ class PrometheusServer:
         self._written: dict[str, str] = {}
         self.api = PrometheusApi(f"http://{HOST}:{self.port}", origin)
 
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self.api.url
+
     def write(self) -> None:
         """Write its files; those that are as they were stay untouched. Later calls are for targets that changed.
 

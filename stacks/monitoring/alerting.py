@@ -48,6 +48,10 @@ class Server(Protocol):
     def close(self) -> None:
         """Let go of connections."""
 
+    @property
+    def url(self) -> str:
+        """Where it is."""
+
 
 class Alerting:
     """Asks for alerts, and notices when nobody answers any more. Threads may share it.
@@ -110,6 +114,12 @@ class Alerting:
                 self._give_up(str(error))
                 return None
         return self._last
+
+    @property
+    def url(self) -> str:
+        """Where the Prometheus is that decides; empty if there is none."""
+        server = self._server
+        return "" if server is None else server.url
 
     def close(self) -> None:
         """Let go of connections; the process is its supervisor's."""

@@ -1,0 +1,110 @@
+"""What runs for a session of the local stack, and where: written down by its host, looked up by anybody."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...sandbox.model.housekeeping import Address, Part, Standing, Trial
+from ..deploy.envoy.names import POOLS
+from .files import put
+from .processes import LOGS
+from .records import Identity, Record, group, resident, stat
+
+if TYPE_CHECKING:
+    from ...sandbox.model.scenario import WorldConfig
+    from ...sandbox.world.data import FlightData
+
+WHERE = "where.json"
+_LISTENS = "0A"  # of proc_net_tcp's states
+_DAY = 1440.0  # minutes
+_STATES = {"T": "stopped", "t": "stopped"}
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def trial_of(gateway: str, data: FlightData, world: WorldConfig) -> Trial:
+    """A question about the first flight to leave once the drill begins. `gateway` is host:port."""
+    import numpy as np  # lazily: who only looks what stands needs no world
+
+    from ...sandbox.world.calendar import minutes_of
+    from ...sandbox.world.data import FLIGHT_FEATURES
+    from ..services.model_server.questions import request_body
+
+    start = minutes_of(world.start)
+    rows = data.departing(start, start + 2 * _DAY)[:1]  # at night none leaves
+    flights = data.features(rows, np.full(len(rows), -1))[:, : len(FLIGHT_FEATURES)]
+    return Trial(f"http://{gateway}/v2/models/{world.name}/infer", request_body(flights).decode())
+
+
+def write_where(session: Path, scenario: str, gateway: str, alerting: str, trial: Trial) -> None:
+    """Write down where things are, once they are there. `alerting` is the URL of a Prometheus, or who else evaluates alerts.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    addresses = (Address("gateway", f"http://{gateway}"), Address("alerts", alerting), Address("logs", str(session / LOGS)))
+    found = {"scenario": scenario, "addresses": [asdict(one) for one in addresses], "trial": asdict(trial)}
+    put(session / WHERE, json.dumps(found), durable=False)
+
+
+def standing_of(session: Path, host: Identity | None, records: Iterable[Record]) -> Standing:
+    """What runs of a session; `host` is the process that plays it, None if that is dead."""
+    living = [(one.name, one.identity) for one in records if one.identity is not None and one.identity.alive()]
+    groups = {identity.pid: group(identity.pid) for _, identity in living}
+    listening = _listening(pid for found in groups.values() for pid in found)
+    parts = [_part(name, identity, groups[identity.pid], listening) for name, identity in living]
+    if host is not None:
+        parts.insert(0, _part("host", host, [host.pid], {}))
+    scenario, addresses, trial = _where(session)
+    since = min((part.since for part in parts if part.since is not None), default=None)
+    return Standing(session.name, host.pid if host else None, scenario, since, tuple(parts), addresses, trial)
+
+
+def _where(session: Path) -> tuple[str, tuple[Address, ...], Trial | None]:
+    """What the host has written down; nothing while it is bringing things up."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        found = json.loads((session / WHERE).read_text(encoding="utf-8"))
+        return found["scenario"], tuple(Address(**one) for one in found["addresses"]), Trial(**found["trial"])
+    return "", (), None
+
+
+def _part(name: str, identity: Identity, pids: list[int], listening: Mapping[int, set[int]]) -> Part:
+    ports = sorted({port for pid in pids for port in listening.get(pid, ())})
+    since = datetime.fromtimestamp(_booted() + identity.started / _TICKS, UTC)
+    memory = sum(resident(pid) for pid in pids)
+    found = stat(identity.pid)
+    state = _STATES.get(found.state, "running") if found else "ended"
+    return Part(name, state, since, round(memory, 1), tuple(ports), identity.pid, name.startswith(tuple(POOLS)))
+
+
+@functools.cache
+def _booted() -> float:
+    """When the system was started, in seconds since 1970."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _listening(pids: Iterable[int]) -> dict[int, set[int]]:
+    """The TCP ports on which processes listen. Source: proc_pid_net(5) on `net/tcp`, proc_pid_fd(5)."""
+    ports = {}
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == _LISTENS:
+                ports[f"socket:[{fields[9]}]"] = int(fields[1].rpartition(":")[2], 16)
+    found: dict[int, set[int]] = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for entry in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    port = ports.get(str(entry.readlink()))
+                    if port is not None:
+                        found.setdefault(pid, set()).add(port)
+    return found
