@@ -33,6 +33,7 @@ VIOLATIONS = [
     ("stacks", "stacks/sim/__init__.py", "from ...sandbox.scoring import harm"),
     ("stacks", "stacks/__init__.py", "from .. import tui"),
     ("stacks", "stacks/__init__.py", "from ..sandbox.future_part import thing"),
+    ("services", "stacks/services/__init__.py", "from ..kind import engine"),
     ("tui", "tui/__init__.py", "from ..sandbox import journal"),
     ("tui", "tui/__init__.py", "from ..stacks.sim import stack"),
     ("tui", "tui/__init__.py", "from ..sandbox.control import autoscaler"),

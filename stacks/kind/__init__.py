@@ -1,0 +1,1 @@
+"""Where a drill runs on a real Kubernetes cluster that kind makes."""

@@ -1,0 +1,132 @@
+"""What is written down of a cluster before it is made, so that whoever clears up finds all of it, whenever a host died."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ...sandbox.model.errors import StackError
+from ..local.claim import LOCK, take
+from ..local.files import folder, put
+from ..local.records import Identity
+
+RECORD, KUBECONFIG = "cluster.json", "kubeconfig"
+_PATIENCE, _LOOK = 10.0, 0.05
+
+
+class Record(BaseModel):
+    """One cluster.
+
+    Attributes:
+        name: of the cluster.
+        token: nobody else has it; the network carries it as a label.
+        workers: number of worker nodes.
+        image: of the nodes; empty for kind's own.
+        port: of the API on loopback; 0 for whichever kind took.
+        ready: whether the cluster was complete once.
+        nodes: ids of its containers, as far as known.
+        volumes: names of their volumes, as far as known.
+        creator: the process of kind that makes it; None before and afterwards.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    token: str
+    workers: int
+    image: str = ""
+    port: int = 0
+    ready: bool = False
+    nodes: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    creator: Identity | None = None
+
+    @classmethod
+    def new(cls, name: str, workers: int, image: str, port: int) -> Record:
+        """Of a cluster that is about to be made."""
+        return cls(name=name, token=secrets.token_hex(8), workers=workers, image=image, port=port)
+
+
+class ClusterFolder:
+    """The folder of one cluster: its record, its kubeconfig, and a lock for whoever makes or removes it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """Of the cluster."""
+        return self.path.name
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The file with which kubectl reaches the cluster; the user's own is never written."""
+        return self.path / KUBECONFIG
+
+    def read(self) -> Record | None:
+        """The record; None if there is none. One that is damaged says as much as none."""
+        with contextlib.suppress(OSError, ValidationError):
+            return Record.model_validate_json((self.path / RECORD).read_bytes())
+        return None
+
+    def write(self, record: Record) -> None:
+        """Put down the record.
+
+        Raises:
+            UsageError: it cannot be written.
+        """
+        put(self.path / RECORD, record.model_dump_json(indent=1))
+
+    def exists(self) -> bool:
+        """Whether there is anything of it."""
+        return self.path.is_dir()
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Have the cluster for oneself.
+
+        Raises:
+            StackError: another process has it, and keeps it.
+            UsageError: the folder cannot be written.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            folder(self.path)
+            taken = take(self.path)
+            if taken is not None and taken >= 0:
+                break
+            if taken is None and time.monotonic() > deadline:
+                raise StackError(
+                    f"cluster {self.name}: another process makes or removes it at this moment; wait for it, or end it"
+                )
+            time.sleep(_LOOK)
+        try:
+            yield
+        finally:
+            os.close(taken)
+
+    def remove(self) -> None:
+        """Remove the folder, the lock last."""
+        for path in sorted(self.path.iterdir(), key=lambda one: one.name == LOCK):
+            path.unlink(missing_ok=True)
+        self.path.rmdir()
+
+
+def folders(base: Path) -> list[ClusterFolder]:
+    """Those of all clusters of a state folder, by name."""
+    with contextlib.suppress(OSError):
+        return [ClusterFolder(path) for path in sorted(base.iterdir()) if path.is_dir() and (path / LOCK).exists()]
+    return []
+
+
+def identity(pid: int) -> Identity | None:
+    """Of a process, where the system tells enough of it."""
+    with contextlib.suppress(OSError):
+        return Identity.of(pid)
+    return None
