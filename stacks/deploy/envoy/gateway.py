@@ -7,7 +7,7 @@
     envoy.write(Policy(changed, pools))
     envoy.wait_applied(5.0)
 
-Whoever supervises calls `limit_repeats()` several times a second.
+Whoever supervises calls `limit_repeats()` several times a second, and `restarted()` when the process is another one.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 
 from ....sandbox.model.errors import StackError, UsageError
+from ....sandbox.model.service import Gateway
 from .bootstrap import Listen, Probe, bootstrap
 from .names import POOLS, ROUTES, UNLIMITED
 from .policy import LEAST_RETRIES, ROUTES_FILE, RUNTIME_FILE, Policy, endpoints_file, files, repeats_key
@@ -31,6 +32,7 @@ from .statistics import stat_name
 
 _POLL = 0.02
 _ACTIVE = re.compile(r"^cluster\.([^.]+)\.gateway\.upstream_rq_active: (\d+)$", re.MULTILINE)
+_OWN_VERSION = re.compile(r'"version_info": "(\d+)"')
 _VERSION = re.compile(r'^(\S+)\.version_text: "(\d+)"$', re.MULTILINE)
 
 
@@ -45,7 +47,23 @@ class Envoy:
         self._versions: dict[str, int] = {}
         self._repeats: dict[str, int] = {}
         self._policy: Policy | None = None
-        self._client = httpx.Client(base_url=f"http://{listen.admin}", timeout=2.0, trust_env=False)
+        self._client = httpx.Client(base_url=f"http://{listen.admin.near}", timeout=2.0, trust_env=False)
+
+    def adopt(self) -> None:
+        """Go on from the files that an earlier supervisor of the same gateway has left in the folder."""
+        for name in files(Policy(Gateway()), "@"):
+            try:
+                content = (self.folder / name).read_text()
+            except OSError:
+                continue
+            found = _OWN_VERSION.search(content)
+            if found:
+                self._versions[name] = int(found[1])
+                self._written[name] = content.replace(found[0], '"version_info": "@"', 1)
+
+    def restarted(self) -> None:
+        """Its process is another one: what was set through its admin interface is lost."""
+        self._repeats = {}
 
     def command(self) -> list[str]:
         """How to start it, after the first `write`; it logs JSON lines to standard error.
@@ -82,8 +100,8 @@ class Envoy:
         Raises:
             StackError: it does not answer in time, or has ended.
         """
-        self._until(timeout, alive, self._answers, "does not answer")
-        prime = f"http://{self.listen.metrics}/prime"
+        self._until(timeout, alive, self.answers, "does not answer")
+        prime = f"http://{self.listen.metrics.near}/prime"
         self._until(timeout, alive, lambda: self._client.get(prime).status_code == httpx.codes.OK, "does not listen")
 
     def wait_applied(self, timeout: float, alive: Callable[[], bool] = lambda: True) -> None:
@@ -93,6 +111,13 @@ class Envoy:
             StackError: it is not in time, or the process has ended.
         """
         self._until(timeout, alive, self._applied, "did not take up its configuration")
+
+    def answers(self) -> bool:
+        """Whether it runs, and has all of its configuration."""
+        try:
+            return self._client.get("/ready").status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
 
     def healthy(self) -> dict[str, int]:
         """How many replicas of each pool get requests: known to the gateway, and ready by its probes.
@@ -144,9 +169,6 @@ class Envoy:
             self._client.post("/runtime_modify", params=query).raise_for_status()
         except httpx.HTTPError as error:
             raise StackError(f"gateway: the admin interface at {self.listen.admin} does not answer: {error}") from error
-
-    def _answers(self) -> bool:
-        return self._client.get("/ready").status_code == httpx.codes.OK
 
     def _applied(self) -> bool:
         told = dict(_VERSION.findall(self._get("/stats?filter=version_text$")))

@@ -30,6 +30,9 @@ WHOLE = 1_000_000
 UNLIMITED = 65_536
 """Of connections and requests: queues and their bounds are the model servers' own."""
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # in a pod: whom it is open to, the cluster decides
+"""All addresses of a machine or pod."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -42,6 +45,11 @@ class Address:
     def json(self) -> Json:
         """In Envoy's form."""
         return {"socket_address": {"address": self.host, "port_value": self.port}}
+
+    @property
+    def near(self) -> Address:
+        """Where a program on the same machine, or in the same pod, finds what listens on it."""
+        return Address("127.0.0.1", self.port) if self.host == EVERYWHERE else self
 
     def __str__(self) -> str:
         """As in a URL."""
