@@ -13,6 +13,8 @@ from .model.errors import UsageError
 
 HOME_VARIABLE = "DRILLBOX_HOME"
 """Environment variable that overrides the platform's user data folder."""
+PREBUILT_VARIABLE = "DRILLBOX_PREBUILT"
+"""Environment variable that names a second state folder, which is only read: what an image of a container brings along."""
 
 _REASONS = {
     errno.EACCES: "it is not writable",
@@ -43,6 +45,20 @@ def cache_dir() -> Path:
         UsageError: it cannot be created.
     """
     return folder(home() / "cache")
+
+
+def cached(*parts: str) -> Path:
+    """Where something is, or would be, in the cache; nothing is created."""
+    return home().joinpath("cache", *parts)
+
+
+def found(path: Path) -> Path:
+    """Where to read what belongs at a path below `home()`: there, or else in the prebuilt state folder if that has it."""
+    prebuilt = os.environ.get(PREBUILT_VARIABLE)
+    if not prebuilt or path.exists():
+        return path
+    other = Path(prebuilt) / path.relative_to(home())
+    return other if other.exists() else path
 
 
 def folder(path: Path) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.scenario import WorldConfig
-from ..paths import atomic_write, cache_dir
+from ..paths import atomic_write, cached, found
 from ..world.calendar import minutes_of
 from ..world.data import DAMAGED, FlightData
 from ..world.draws import Examples
@@ -54,10 +54,10 @@ def score_examples(version: ModelVersion, examples: Examples, progress: Progress
         UsageError: the stored model is damaged, or the cache cannot be written.
     """
     key = hashlib.sha256(f"{version.sha256}/{examples.digest}".encode()).hexdigest()[:32]
-    path = cache_dir() / "scores" / f"{key}.npy"
-    cached = _read_scores(path, len(examples))
-    if cached is not None:
-        return cached
+    path = cached("scores", f"{key}.npy")
+    known = _read_scores(found(path), len(examples))
+    if known is not None:
+        return known
     if progress:
         progress("scoring the flights", 0.0)
     scores = training.score(store.load(version), examples.features)

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..paths import atomic_write, cache_dir
+from ..paths import atomic_write, cached, found
 from ..world.cache import code_version
 from ..world.calendar import minutes_of
 from ..world.data import CATEGORICAL, DAMAGED, FEATURES, FlightData, Rows
@@ -94,10 +94,10 @@ def reference(version: ModelVersion, data: FlightData, rows: TrainingRows | None
         UsageError: the stored model is damaged, or the cache cannot be written.
     """
     key = hashlib.sha256(f"{version.sha256}/{data.data_hash}/{data.code_version}/{_code()}".encode()).hexdigest()[:32]
-    path = cache_dir() / "references" / f"{key}.npz"
-    cached = _read(path, version.id)
-    if cached is not None:
-        return cached
+    path = cached("references", f"{key}.npz")
+    known = _read(found(path), version.id)
+    if known is not None:
+        return known
     built = build(version, data, store.load(version), rows)
     atomic_write(path, functools.partial(_write, built))
     return built

@@ -11,7 +11,7 @@ import uuid
 from pathlib import Path
 
 from ..model.errors import UsageError
-from ..paths import atomic_write, folder, home, unwritable
+from ..paths import atomic_write, folder, found, home, unwritable
 from ..world.data import DAMAGED
 from .training import Classifier
 from .version import Lineage, ModelVersion, Quality, package_versions
@@ -31,16 +31,41 @@ def models_dir() -> Path:
     return home() / "models"
 
 
+def place(version: str) -> Path:
+    """The folder of one version, where it is to be read. It need not exist."""
+    return found(models_dir() / version)
+
+
 def find(version: str) -> ModelVersion | None:
     """A stored version's facts; None if there is no such version. Loads no learning library.
 
     Raises:
         UsageError: its facts are damaged.
     """
-    path = models_dir() / version / META
+    path = place(version) / META
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        found = ModelVersion(
+        content = path.read_bytes()
+    except FileNotFoundError:
+        if path.parent.exists():
+            raise _damaged(version, f"it has no {META}") from None
+        return None
+    except OSError as error:
+        raise _damaged(version, f"{META} cannot be read: {error}") from error
+    try:
+        return facts_of(content, version)
+    except ValueError as error:
+        raise _damaged(version, str(error)) from error
+
+
+def facts_of(content: bytes, version: str) -> ModelVersion:
+    """The facts in a `meta.json`.
+
+    Raises:
+        ValueError: they cannot be read, or are those of another version.
+    """
+    try:
+        raw = json.loads(content.decode("utf-8"))
+        known = ModelVersion(
             id=str(raw["id"]),
             data_hash=str(raw["data_hash"]),
             code_version=str(raw["code_version"]),
@@ -52,15 +77,11 @@ def find(version: str) -> ModelVersion | None:
             sha256=str(raw["sha256"]),
             predictions=str(raw.get("predictions", "")),
         )
-    except FileNotFoundError:
-        if path.parent.exists():
-            raise _damaged(version, f"it has no {META}") from None
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _damaged(version, f"{META} cannot be read: {error}") from error
-    if found.id != version:
-        raise _damaged(version, f"its {META} is that of {found.id}")
-    return found
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{META} cannot be read: {error}") from error
+    if known.id != version:
+        raise ValueError(f"its {META} is that of {known.id}")
+    return known
 
 
 def save(model: Classifier, lineage: Lineage, quality: Quality, predictions: str = "") -> ModelVersion:
@@ -86,6 +107,15 @@ def save(model: Classifier, lineage: Lineage, quality: Quality, predictions: str
         predictions=predictions,
     )
     meta = json.dumps(dataclasses.asdict(version), default=_text, indent=2).encode()
+    return keep(version, content, meta)
+
+
+def keep(version: ModelVersion, content: bytes, meta: bytes) -> ModelVersion:
+    """Store the files of a version: its model, and its facts. If another process was faster, the version as that stored it.
+
+    Raises:
+        UsageError: the store cannot be written.
+    """
     target = folder(models_dir()) / version.id
     temporary = target.with_name(f".{version.id}.{uuid.uuid4().hex[:12]}.part")
     try:
@@ -111,7 +141,7 @@ def load(version: ModelVersion) -> Classifier:
     from skops.io.exceptions import UntrustedTypesFoundException  # type: ignore[import-untyped]  # has no stubs
 
     try:
-        content = (models_dir() / version.id / MODEL).read_bytes()
+        content = (place(version.id) / MODEL).read_bytes()
     except OSError as error:
         raise _damaged(version.id, f"{MODEL} cannot be read: {error.strerror}") from error
     if hashlib.sha256(content).hexdigest() != version.sha256:
@@ -128,7 +158,7 @@ def load(version: ModelVersion) -> Classifier:
 
 
 def _damaged(version: str, why: str) -> UsageError:
-    return UsageError(f"model {version} is damaged: {why}; remove {models_dir() / version} and it is trained anew")
+    return UsageError(f"model {version} is damaged: {why}; remove {place(version)} and it is trained anew")
 
 
 def _text(value: object) -> str:

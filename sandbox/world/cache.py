@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..paths import atomic_write, cache_dir
+from ..paths import atomic_write, cached, found
 from . import data as columns
 from .data import FlightData
 from .source import Progress, Source, find_source, read_source
@@ -32,8 +32,8 @@ def load_data(progress: Progress | None = None) -> FlightData:
         UsageError: the source is missing or damaged, or the cache cannot be written.
     """
     source = find_source()
-    path = cache_dir() / f"flights-{source.data_hash[:12]}-{_version()}.npz"
-    return _read(path, source) or _build(path, source, progress or _silent)
+    path = cached(f"flights-{source.data_hash[:12]}-{_version()}.npz")
+    return _read(found(path), source) or _build(path, source, progress or _silent)
 
 
 def _read(path: Path, source: Source) -> FlightData | None:
