@@ -69,7 +69,16 @@ class Drill:
     def replicas(self) -> Table:
         """The view of that name."""
         rows = [
-            (pod.node, pod.name, pod.deployment, pod.version, str(one.state), pod.restarts, round(pod.memory), one.slowness)
+            (
+                pod.node,
+                pod.name,
+                pod.deployment,
+                pod.version,
+                str(one.state),
+                pod.restarts,
+                round(pod.memory or 0.0),
+                one.slowness,
+            )
             for one, pod in zip(self.service.fleet.replicas(), LocalPlatform(self.service).pods(), strict=True)
         ]
         columns = ("node", "replica", "deployment", "version", "state", "restarts", "memory, MiB", "times as slow")

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Metric, start_http_server
 from prometheus_client.registry import Collector
 
 from ...sandbox.model.errors import StackError
-from ...sandbox.model.scenario import Prices
+from ...sandbox.model.scenario import Prices, Scenario
 from .targets import Target
 
 ADDRESS = "127.0.0.1"
@@ -29,7 +29,7 @@ Rows = Iterable[tuple[Mapping[str, str], float]]
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """A replica. Memory is in MiB; numbers of periods, restarts and kills only grow."""
+    """A replica. Memory is in MiB; numbers of periods, restarts and kills only grow. None: nobody tells."""
 
     name: str
     deployment: str  # model-champion, model-candidate, model-shadow
@@ -38,10 +38,10 @@ class PodState:
     running: bool  # whether there is a process, ready or not
     ready: bool
     restarts: int = 0
-    memory: float = 0.0
+    memory: float | None = 0.0
     limit: float = 0.0  # 0: none
-    cpu_periods: float = 0.0  # of the CPU quota; 0 without one
-    cpu_throttled: float = 0.0  # those in which the quota ran out
+    cpu_periods: float | None = 0.0  # of the CPU quota; 0 without one
+    cpu_throttled: float | None = 0.0  # those in which the quota ran out
     oom_kills: int = 0
 
 
@@ -63,11 +63,18 @@ class PlatformState(Protocol):
     def training_seconds(self) -> float:
         """Seconds of training that were paid for since the warm-up began."""
 
-    def prices(self) -> Prices:
-        """The price list."""
+    def prices(self) -> Prices | None:
+        """The price list; None if there is none: then there are no metrics of money."""
 
     def budget(self) -> float:
         """What the replicas may cost, in dollars per hour."""
+
+
+def replica_budget(scenario: Scenario) -> float:
+    """What the replicas may cost: what the autoscaler may ask for, or twice those of the beginning, in dollars per hour."""
+    spec = scenario.service
+    most = spec.autoscaler.maximum if spec.autoscaler.enabled else 0
+    return scenario.world.prices.replica_hour * max(2 * spec.champion.replicas, most)
 
 
 class PlatformMetrics(Collector):
@@ -90,6 +97,8 @@ class PlatformMetrics(Collector):
 
     def _money(self) -> Iterator[Metric]:
         state, prices = self._state, self._state.prices()
+        if prices is None:
+            return
         paid = {
             "replicas": state.replica_seconds() * prices.replica_hour / 3600.0,
             "training": state.training_seconds() * prices.training_hour / 3600.0,
@@ -106,13 +115,14 @@ def _containers(pods: Sequence[PodState]) -> Iterator[Metric]:
     waiting = [({**labels, "reported_by": JOB}, 0.0) for labels, pod in named if not pod.running]
     yield _gauge("model_server_ready", "0: no process runs.", waiting)
     yield _counter("model_server_restarts", "Restarts.", [(labels, pod.restarts) for labels, pod in named])
-    memory = [(labels, pod.memory * _MIB) for labels, pod in named]
+    memory = [(labels, pod.memory * _MIB) for labels, pod in named if pod.memory is not None]
     yield _gauge("container_memory_working_set_bytes", "Memory in use.", memory)
     limits = [(labels, pod.limit * _MIB) for labels, pod in named if pod.limit > 0.0]
     yield _gauge("container_spec_memory_limit_bytes", "The memory limit.", limits)
     yield _counter("container_oom_events", "Kills at the memory limit.", [(labels, pod.oom_kills) for labels, pod in named])
-    yield _counter("container_cpu_cfs_periods", "CPU periods with a quota.", [(labels, pod.cpu_periods) for labels, pod in named])
-    throttled = [(labels, pod.cpu_throttled) for labels, pod in named]
+    periods = [(labels, pod.cpu_periods) for labels, pod in named if pod.cpu_periods is not None]
+    yield _counter("container_cpu_cfs_periods", "CPU periods with a quota.", periods)
+    throttled = [(labels, pod.cpu_throttled) for labels, pod in named if pod.cpu_throttled is not None]
     yield _counter("container_cpu_cfs_throttled_periods", "Those in which the quota ran out.", throttled)
 
 
