@@ -1,8 +1,8 @@
 """Fields of the desired state as texts in ConfigMaps, which people edit with kubectl.
 
 ConfigMap `gateway` has the fields of `ServiceSpec.gateway` under their own names (`timeout: 5s`), ConfigMap `ml` all others that
-are no Deployment's under their paths (`features.quarantined: temp`). A value is written as in a scenario: `250ms`, `20%`, `true`; a
-bare number is in base units (seconds, a share of 1).
+are no Deployment's under their paths (`features.quarantined: temp`). A value is written as in a scenario: `250ms`, `20%`, `true`;
+a bare number is in base units (seconds, a share of 1).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ....sandbox.model.errors import UsageError, nearest
 from ....sandbox.model.features import ONLINE, listed, names_in
 from ....sandbox.model.params import Kind, Param, ParamError, Value
+from ....sandbox.model.platform import ARTIFACTS
 from ....sandbox.model.service import Approval, Fallback, ServiceSpec, fields_of
 from ....sandbox.model.units import format_duration, format_share
 
@@ -30,10 +31,10 @@ def _param(path: str, kind: Kind, low: float | None = None, high: float | None =
     return Param(path, kind, "", minimum=low, maximum=high, choices=of)
 
 
-_PARAMS = {
+PARAMS = {
     one.name: one
     for one in (
-        _param("gateway.timeout", Kind.DURATION, 0.05, 60.0),
+        _param("gateway.timeout", Kind.DURATION, 0.01, 60.0),
         _param("gateway.retries", Kind.COUNT, 0, 10),
         _param("gateway.retry_budget", Kind.SHARE),
         _param("gateway.shed", Kind.SHARE),
@@ -59,13 +60,17 @@ _PARAMS = {
         _param("retraining.canary", Kind.SWITCH),
         _param("platform.partner", Kind.SHARE),
         _param("platform.batch", Kind.SHARE),
+        _param("servers.artifacts", Kind.CHOICE, of=ARTIFACTS),
     )
 }
 """Fields that are no plain texts."""
+_FORMATS = {Kind.DURATION: format_duration, Kind.SHARE: format_share}
 
-_DEPLOYMENTS = ("champion", "candidate", "shadow", "servers")
-CONFIGURED = tuple(path for path in _SPEC if path.partition(".")[0] not in _DEPLOYMENTS)
-"""Paths of the fields that are in ConfigMaps."""
+_DEPLOYMENTS = ("champion", "candidate", "shadow")
+_ELSEWHERE = ("features.restarted", "retraining.restarted", "monitoring.restarted", "platform.cordoned")
+_LIMITS = ("servers.memory", "servers.cpu")
+CONFIGURED = tuple(path for path in _SPEC if path.partition(".")[0] not in _DEPLOYMENTS and path not in (*_ELSEWHERE, *_LIMITS))
+"""Paths of the fields that are in ConfigMaps; `table` has the places of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def read_value(path: str, text: str) -> Value:
     default, given = _SPEC[path], text.strip()
     if path == QUARANTINED:
         return _features(given)
-    param = _PARAMS.get(path)
+    param = PARAMS.get(path)
     if param is None:
         return given
     if len(given) > _LONGEST:
@@ -125,8 +130,8 @@ def write_value(path: str, value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        kind = _PARAMS[path].kind if path in _PARAMS else Kind.FACTOR
-        short = {Kind.DURATION: format_duration, Kind.SHARE: format_share}.get(kind, lambda number: f"{number:g}")(value)
+        kind = PARAMS[path].kind if path in PARAMS else Kind.FACTOR
+        short = _FORMATS[kind](value) if kind in _FORMATS else f"{value:g}"
         return short if _reads(path, short) == value else repr(value)
     return str(value)
 
