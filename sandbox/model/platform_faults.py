@@ -30,6 +30,21 @@ GREY_SLOW = Fault(
     "One replica answers far more slowly than the others, and passes all its health checks.",
     (Param("factor", Kind.FACTOR, "its answers take so many times as long", minimum=1.0, maximum=1000.0),),
 )
+KILL = Fault(
+    "pods.kill",
+    "model-server",
+    "The process of a replica is killed, with all that it has in service; its container starts again after its back-off.",
+    (
+        Param("count", Kind.COUNT, "so many of the champion's ready replicas", default=1, minimum=1, maximum=64),
+        Param("every", Kind.DURATION, "again and again, so far apart", optional=True, minimum=1.0, maximum=3600.0),
+    ),
+)
+HANG = Fault(
+    "pods.hang",
+    "model-server",
+    "The process of a replica stops without an end: connections to it hang, until it goes on or somebody restarts it.",
+    (Param("count", Kind.COUNT, "so many of the champion's ready replicas", default=1, minimum=1, maximum=64),),
+)
 NODE_LOSS = Fault(
     "nodes.loss",
     "nodes",
@@ -94,7 +109,7 @@ COST_RUNAWAY = Fault(
 )
 
 PLATFORM_FAULTS = (
-    CRASH_LOOP, MEMORY_LEAK, CPU_THROTTLING, GREY_SLOW, NODE_LOSS, ARTIFACTS_REFUSING, CONFIG_PUSH, BLACKOUT, CARDINALITY,
+    CRASH_LOOP, MEMORY_LEAK, CPU_THROTTLING, GREY_SLOW, KILL, HANG, NODE_LOSS, ARTIFACTS_REFUSING, CONFIG_PUSH, BLACKOUT, CARDINALITY,
     EMPTY_AS_ZERO, LARGE_INPUTS, COST_RUNAWAY,
 )  # fmt: skip
 """In the order of the catalogue."""

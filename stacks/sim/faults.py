@@ -10,6 +10,7 @@ from ...sandbox.model.platform import ORIGIN
 from ...sandbox.model.scenario import Clients
 from ..control_plane.faults import CONFIG, Mechanism, Switch, push_settings, stays
 from ..control_plane.steering import Steering
+from . import pod_faults as pods
 from .pipeline import Pipeline
 from .plane import ClientPolicy, Plane
 from .platform import Platform
@@ -27,6 +28,7 @@ class Parts:
     rate: Rate
     clients: Clients
     pipeline: Pipeline
+    seed: int
 
 
 def mechanisms(parts: Parts) -> Mapping[str, Mechanism]:
@@ -61,6 +63,8 @@ def mechanisms(parts: Parts) -> Mapping[str, Mechanism]:
             stays,
         ),
         "pods.grey_slow": Switch(lambda beat, given: containers.begin_grey(beat, float(given["factor"])), containers.end_grey),
+        "pods.kill": pods.Kill(env, parts.platform.fleet, parts.seed),
+        "pods.hang": pods.Hang(env, parts.platform.fleet, parts.seed),
         "nodes.loss": Switch(lambda beat, given: nodes.begin(beat, str(given["node"])), nodes.end),
         "artifacts.refusing": Switch(lambda beat, _given: refusals.add(beat), refusals.discard),
         "monitoring": parts.platform.scraping,

@@ -22,8 +22,6 @@ ROLLOUT_PERIOD = 1.0
 
 REFUSED_AFTER = 1.0
 """Seconds until a download that is refused ends the process."""
-HANGS = 1e6
-"""Times as long that work takes where nothing runs any more: nobody waits for its end."""
 
 
 class Placement(Protocol):
@@ -144,6 +142,7 @@ class Fleet:
     def crash(self, pod: Pod, reason: str) -> None:
         """The pod's process dies; the container restarts after its back-off."""
         self._plane.kill_replica(pod.slot)
+        pod.stopped_by.clear()
         delay = self._died(pod, reason)
         pod.state = PodState.BACKING_OFF if delay else PodState.STARTING
         self._interrupt(pod)
@@ -151,19 +150,38 @@ class Fleet:
 
     def pace(self, pod: Pod) -> None:
         """Tell the data plane how slowly a pod works now."""
-        self._plane.set_slowness(pod.slot, pod.grey * pod.throttled * (HANGS if pod.frozen else 1.0))
+        self._plane.set_slowness(pod.slot, pod.grey * pod.throttled)
 
     def freeze(self, pod: Pod) -> None:
-        """Its node is gone. The gateway does not know yet: what it sends there hangs; the little in service still ends."""
+        """Its node is gone. The gateway does not know yet: what it sends there hangs, as does what is there."""
         self._interrupt(pod)
-        pod.frozen = True
-        self.pace(pod)
+        pod.lost = True
+        self._plane.stop_replica(pod.slot)
+
+    def hang(self, pod: Pod, beat: str) -> None:
+        """Its process stops, and what is sent there hangs. The kubelet sees a process that runs: there is no liveness probe."""
+        pod.stopped_by.add(beat)
+        self._plane.stop_replica(pod.slot)
+
+    def carry_on(self, pod: Pod, beat: str) -> None:
+        """The process that a beat stopped goes on, unless another beat stopped it, too, or it is gone by now."""
+        if beat in pod.stopped_by and pod.state is not PodState.GONE:
+            pod.stopped_by.discard(beat)
+            if not pod.frozen:
+                self._plane.carry_on_replica(pod.slot)
+
+    def reachable(self, pod: Pod) -> None:
+        """The gateway's health checks of a pod that did not answer pass again."""
+        if not pod.frozen and pod.state is PodState.UNREACHABLE:
+            pod.state = PodState.READY
+            self._plane.set_ready(pod.slot, True)
+            self._log(pod.name, "info", "health checks pass again: ready")
 
     def unreachable(self, pod: Pod) -> None:
-        """The gateway's health checks of a frozen pod have failed: it gets no more requests."""
+        """The gateway's health checks of a frozen pod have failed: it gets no more requests; those that it has hang on."""
         if pod.frozen and pod.state is not PodState.UNREACHABLE:
             self._log(pod.name, "error", "health checks fail: no answer")
-            self._plane.kill_replica(pod.slot)
+            self._plane.set_ready(pod.slot, False)
             pod.state = PodState.UNREACHABLE
 
     def thaw(self, pod: Pod, reason: str) -> None:
@@ -171,8 +189,7 @@ class Fleet:
         if pod.state is PodState.DRAINING:
             self._remove(pod)
             return
-        pod.frozen = False
-        self.pace(pod)
+        pod.lost = False
         self.crash(pod, reason)
 
     def evict(self, pods: list[Pod]) -> None:
@@ -242,7 +259,7 @@ class Fleet:
             yield self._env.timeout(ROLLOUT_PERIOD)
             pod.node = self.placement.place(self._pods)
         if self.placement.is_lost(pod.node):
-            pod.frozen = True
+            pod.lost = True
             yield self._env.event()  # nobody starts it there: it goes on when the node is back
 
     def _retire(self, pod: Pod) -> None:

@@ -31,7 +31,10 @@ from .kernel_servers import (
     RULES,
     SERVED,
     SERVED_ASIDE,
+    SERVING,
+    arm,
     free_job,
+    item,
     record_job,
     settle,
     show,
@@ -40,7 +43,7 @@ from .kernel_servers import (
 )
 from .layout import Floats, Ints, State
 
-ADVANCE, KILL, REFILL = 0, 1, 2
+ADVANCE, KILL, REFILL, CARRY_ON = 0, 1, 2, 3
 DONE, GROW = 0, 1
 NOTHING, ARRIVAL, RETRY, DEADLINE, EARLY_DEADLINE, FINISH = range(6)
 MARGIN = 4  # what one event can add to any array
@@ -59,6 +62,12 @@ def _finish(m: Ints, now: float) -> None:
     if j_[j, lay.J_ITEM] != item:
         return  # broken or given up
     r, beside = j_[j, lay.J_REPLICA], j_[j, lay.J_STATE] == ASIDE
+    if counts[r, lay.R_STOPPED]:  # it is done, and nobody is there to say so
+        j_[j, lay.J_ITEM] = 0
+        waiting = waits_for(m, j)
+        if waiting >= 0:
+            arm(m, waiting)
+        return
     record_job(m, j, now, SERVED_ASIDE if beside else SERVED)
     if not beside:
         settle(m, r, now)
@@ -151,6 +160,20 @@ def _kill(m: Ints, r: int, now: float) -> None:
             fail(m, q, ERROR, now)
 
 
+@compiled
+def _carry_on(m: Ints, r: int, now: float) -> None:
+    """A replica that was stopped goes on: what was done meanwhile is answered, and what waits is taken up."""
+    i, j_ = mem.scalars(m), mem.jobs(m)
+    settle(m, r, now)
+    for j in range(j_.shape[0]):
+        of_it = j_[j, lay.J_REPLICA] == r and (j_[j, lay.J_STATE] == SERVING or j_[j, lay.J_STATE] == ASIDE)
+        if of_it and j_[j, lay.J_ITEM] == 0:
+            j_[j, lay.J_ITEM] = item(m, j)
+            mem.push(mem.finishes(m), i[lay.I_NFINISH], now, j_[j, lay.J_ITEM])
+            i[lay.I_NFINISH] += 1
+    take_next(m, r, now)
+
+
 def _sources() -> int:
     """A number that follows from the text of everything that is compiled."""
     folder = Path(__file__).parent
@@ -167,8 +190,8 @@ def _entry(sources: int) -> Callable[..., tuple[int, int]]:
     ) -> tuple[int, int]:
         """The one compiled entry.
 
-        `ADVANCE` all events to `until` (arrivals count from `begin`; gives status and next arrival), `KILL` replica r, or
-        `REFILL` its slots after a change of their number.
+        `ADVANCE` all events to `until` (arrivals count from `begin`; gives status and next arrival), `KILL` replica r, `REFILL`
+        its slots after a change of their number, or let it `CARRY_ON` after a stop.
         """
         if sources < 0:
             return DONE, 0
@@ -177,6 +200,8 @@ def _entry(sources: int) -> Callable[..., tuple[int, int]]:
             return _advance(m, until, times, first, examples, begin)
         if operation == KILL:
             _kill(m, r, until)
+        elif operation == CARRY_ON:
+            _carry_on(m, r, until)
         else:
             settle(m, r, until)
             take_next(m, r, until)

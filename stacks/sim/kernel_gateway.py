@@ -200,5 +200,5 @@ def pass_deadline(m: Ints, in_ring: bool, now: float) -> None:
         return
     j = q_[q, lay.Q_JOB]
     fail(m, q, ERROR if q_[q, lay.Q_PATIENT] else HUNG_UP, now)
-    if i[lay.I_CANCEL] and j >= 0:
+    if j >= 0 and (i[lay.I_CANCEL] or mem.replicas(m)[mem.jobs(m)[j, lay.J_REPLICA], lay.R_STOPPED]):
         give_up(m, j, now)

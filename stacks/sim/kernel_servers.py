@@ -204,10 +204,16 @@ def _start(m: Ints, j: int, now: float) -> None:
 
 @compiled
 def offer(m: Ints, r: int, q: int, example: int, index: Any, attempt: int, now: float) -> bool:
-    """Offer an attempt of request q (-1: a mirrored copy) to a replica. Whether it took it: slot, queue or rules beside it."""
+    """Offer an attempt of request q (-1: a mirrored copy) to a replica. Whether it took it: slot, queue or rules beside it.
+
+    One that is stopped refuses nothing: what is sent there waits, without bounds, as connections that the kernel holds.
+    """
     counts, fallback = mem.replicas(m), mem.scalars(m)[lay.I_FALLBACK]
-    free = counts[r, lay.R_BUSY] < counts[r, lay.R_CONCURRENCY]
-    if not free and counts[r, lay.R_WAITING] >= counts[r, lay.R_QUEUE]:
+    stopped = counts[r, lay.R_STOPPED] != 0
+    if stopped and q < 0:
+        return False  # nobody waits for it, and nobody reads it
+    free = not stopped and counts[r, lay.R_BUSY] < counts[r, lay.R_CONCURRENCY]
+    if not free and not stopped and counts[r, lay.R_WAITING] >= counts[r, lay.R_QUEUE]:
         if fallback != OVERFLOW:
             counts[r, lay.R_REJECTED] += 1
             return False
@@ -238,9 +244,9 @@ def offer(m: Ints, r: int, q: int, example: int, index: Any, attempt: int, now: 
 
 @inlined
 def take_next(m: Ints, r: int, now: float) -> None:
-    """Free slots take up who waits longest; the replica's integrals are settled."""
+    """Free slots take up who waits longest; the replica's integrals are settled. One that is stopped takes up nothing."""
     j_, counts = mem.jobs(m), mem.replicas(m)
-    while counts[r, lay.R_BUSY] < counts[r, lay.R_CONCURRENCY]:
+    while not counts[r, lay.R_STOPPED] and counts[r, lay.R_BUSY] < counts[r, lay.R_CONCURRENCY]:
         j = counts[r, lay.R_HEAD]
         if j < 0:
             return
@@ -256,13 +262,16 @@ def take_next(m: Ints, r: int, now: float) -> None:
 
 @compiled
 def give_up(m: Ints, j: int, now: float) -> None:
-    """Nobody waits for a job any more, and the server notices: it leaves the queue, or its slot at once."""
+    """Nobody waits for a job any more, and the server notices: it leaves the queue, or its slot at once.
+
+    At a server that is stopped nobody notices, but what it had is not there any more when it goes on.
+    """
     j_, counts = mem.jobs(m), mem.replicas(m)
     r, state = j_[j, lay.J_REPLICA], j_[j, lay.J_STATE]
     if state == ASIDE:
         return
     record_job(m, j, now, GIVEN_UP)
-    counts[r, lay.R_CANCELLED] += 1
+    counts[r, lay.R_CANCELLED] += counts[r, lay.R_STOPPED] == 0
     settle(m, r, now)
     if state == QUEUED:  # its place in the chain is freed when its turn comes
         counts[r, lay.R_WAITING] -= 1

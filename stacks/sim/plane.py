@@ -11,7 +11,8 @@
 - Policy: `set_clients(ClientPolicy)`, `set_gateway(Gateway, Fallback)`, `set_partner(share, factor)`, `refuse_partner(share)`;
   all at any time.
 - Replicas: `add_replica(pool, model, concurrency, queue) -> slot`, `set_ready`, `drain_replica`, `kill_replica`,
-  `remove_replica`, `set_capacity`, `set_slowness`, `is_empty`. Pools: 0 champion, 1 candidate, 2 shadow (`POOLS`).
+  `remove_replica`, `set_capacity`, `set_slowness`, `stop_replica`, `carry_on_replica`, `is_empty`.
+  Pools: 0 champion, 1 candidate, 2 shadow (`POOLS`).
 - Results: `counts()` is the exact ledger of requests scheduled at t >= 0; `state` holds the counters (columns named in `layout`);
   `busy_seconds`, `answers_by_example`, `in_flight`, `decided`.
 
@@ -198,6 +199,7 @@ class Plane:
         """Everything in service and waiting there breaks; it is not ready any more."""
         self.set_ready(slot, False)
         self._operate(self._kernel.KILL, slot)
+        self._s.r[slot, lay.R_STOPPED] = 0
 
     def remove_replica(self, slot: int) -> None:
         """Give the slot back; what was still there breaks."""
@@ -225,6 +227,15 @@ class Plane:
             raise ValueError(f"not a factor: {factor}")
         self._replica(slot)
         self._s.rf[slot, lay.RF_SLOWNESS] = factor
+
+    def stop_replica(self, slot: int) -> None:
+        """It does not answer any more, until it carries on or is killed; what is sent there hangs until somebody gives up."""
+        self._replica(slot)[lay.R_STOPPED] = 1
+
+    def carry_on_replica(self, slot: int) -> None:
+        """It answers what it was asked meanwhile, if anybody still waits."""
+        self._replica(slot)[lay.R_STOPPED] = 0
+        self._operate(self._kernel.CARRY_ON, slot)
 
     def is_empty(self, slot: int) -> bool:
         """Whether nothing is in service or waiting."""

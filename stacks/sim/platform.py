@@ -21,6 +21,7 @@ from .scraping import Scraping
 class Platform:
     """`budget` is what the replicas may cost, in dollars per hour."""
 
+    fleet: Fleet
     containers: Containers
     nodes: Nodes
     scraping: Scraping
@@ -34,7 +35,9 @@ def open_platform(
     nodes = Nodes(env, fleet, lambda: names_in(spec().platform.cordoned), log)
     containers = Containers(env, plane, fleet, lambda: spec().servers, seed)
     env.process(containers.run())
-    return Platform(containers, nodes, Scraping(plane, fleet, lambda: spec().monitoring, seed, log), _budget(spec(), prices))
+    return Platform(
+        fleet, containers, nodes, Scraping(plane, fleet, lambda: spec().monitoring, seed, log), _budget(spec(), prices)
+    )
 
 
 def _budget(spec: ServiceSpec, prices: Prices) -> float:

@@ -41,7 +41,8 @@ class Usage:
 class Pod:
     """One replica. `ordinal` counts creations, `slot` is its place in the data plane; `restarts` are those of its container.
 
-    `grey` and `throttled` are how many times as long its work takes, for two reasons; `frozen`: nothing runs there at all.
+    `grey` and `throttled` are how many times as long its work takes, for two reasons. `lost`: its node is gone; `stopped_by`: the
+    beats that have stopped its process.
     """
 
     name: str
@@ -57,8 +58,14 @@ class Pod:
     ready_since: float = 0.0
     grey: float = 1.0
     throttled: float = 1.0
-    frozen: bool = False
+    lost: bool = False
+    stopped_by: set[str] = field(default_factory=set)
     usage: Usage = field(default_factory=Usage)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing runs there."""
+        return self.lost or bool(self.stopped_by)
 
     @property
     def deployment(self) -> str:

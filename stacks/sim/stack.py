@@ -92,7 +92,7 @@ class SimStack:
         self._book = control.book
         self._loop: RetrainingLoop = control.loop
         self._views: Views = Views(control.views, self._plane, self._fleet, platform)
-        parts = Parts(steering, platform, self._plane, self._rate, scenario.world.clients, self._pipeline)
+        parts = Parts(steering, platform, self._plane, self._rate, scenario.world.clients, self._pipeline, seed)
         self._faults: Faults = Faults({**control.faults, **mechanisms(parts)})
         self._own: dict[str, Callable[[Value], object]] = {
             "gateway.threshold": lambda threshold: self._pipeline.scorer.set_threshold(float(threshold)),

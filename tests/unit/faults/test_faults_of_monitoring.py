@@ -20,6 +20,8 @@ ONE_OF_EACH: dict[str, dict[str, Value]] = {
     "pods.memory_leak": {"leak": 2.0},
     "pods.cpu_throttling": {"limit": 0.5},
     "pods.grey_slow": {"factor": 20.0},
+    "pods.kill": {},
+    "pods.hang": {},
     "nodes.loss": {"node": "node-2"},
     "artifacts.refusing": {},
     "config.push": {"timeout": 0.03, "threshold": 0.8},
