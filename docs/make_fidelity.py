@@ -4,6 +4,7 @@
     python docs/make_fidelity.py                       # local: every scenario, reference and idle, three times in a row
     python docs/make_fidelity.py --stack kind
     python docs/make_fidelity.py monday-rush --times 1 --no-write
+    python docs/make_fidelity.py --lanes 3             # three drills at a time
 
 What is done is kept in the state folder and not repeated, so that it can be interrupted and gone on with; --fresh begins anew.
 Exits with 0 if each drill came to the expected verdict and kept every band.
@@ -18,12 +19,13 @@ import platform
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from drillbox.sandbox.cli.comparing import Reduced, check_stack, held_against, simulated
 from drillbox.sandbox.cli.output import say, tell
 from drillbox.sandbox.cli.playing import Request, find, whole_library
-from drillbox.sandbox.cli.terminal import console_progress
+from drillbox.sandbox.cli.terminal import ConsoleProgress, console_progress
 from drillbox.sandbox.cli.wiring import SessionMaker
 from drillbox.sandbox.fidelity.bands import Comparison
 from drillbox.sandbox.fidelity.matrix import Cell, Results, cells_of, fill, rows_of
@@ -48,18 +50,20 @@ def commit() -> str:
     return f"{name}+" if changed else name
 
 
-def about(times: int, profile: str, seed: int) -> str:
+def about(asked: argparse.Namespace) -> str:
     """Machine, versions and date."""
     named = ", ".join(f"{name} {version}" for name, version in versions().items())
     machine = f"{cpu_model()}, {os.cpu_count()} cores, {platform.system()}"
-    return f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}; profile `{profile}`, seed {seed}, {times} runs each; {machine}; {named}."
+    runs = f"{asked.times} runs each" + (f", {asked.lanes} drills at a time" if asked.lanes > 1 else "")
+    return f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}; profile `{asked.profile}`, seed {asked.seed}, {runs}; {machine}; {named}."
 
 
 class Player:
     """Plays cells; each drill is simulated once."""
 
-    def __init__(self, wiring: SessionMaker, stack: str, profile: str, seed: int) -> None:
+    def __init__(self, wiring: SessionMaker, stack: str, profile: str, seed: int, *, quiet: bool = False) -> None:
         self._wiring = wiring
+        self._quiet = quiet
         self._wanted = Request("", "", seed, profile, stack)
         self._simulated: dict[tuple[str, str], Reduced] = {}
 
@@ -67,7 +71,7 @@ class Player:
         """The cell on both stacks."""
         wanted = self._wanted
         request = Request(cell.scenario.id, cell.operator, wanted.seed, wanted.profile, wanted.stack)
-        progress = console_progress()
+        progress = ConsoleProgress(quiet=True) if self._quiet else console_progress()
         try:
             key = (request.scenario, request.operator)
             if key not in self._simulated:
@@ -77,8 +81,39 @@ class Player:
             progress.close()
 
 
-def main(wiring: SessionMaker) -> int:
-    """Play, print, write."""
+def play_in_lanes(results: Results, names: Sequence[str], asked: argparse.Namespace) -> None:
+    """Play several scenarios at a time, each in a process that does what this one is asked to do.
+
+    Raises:
+        KeyboardInterrupt: somebody interrupts; the drills have been taken down.
+    """
+    again = [sys.executable, __file__, "--stack", asked.stack, "--profile", asked.profile, "--seed", str(asked.seed)]
+    again += ["--times", str(asked.times), "--no-write", "--quiet"]
+    paths = [results.path.with_suffix(f".lane{number}.json") for number in range(1, min(asked.lanes, len(names)) + 1)]
+    for path in () if asked.fresh else paths:
+        results.take(Results.read(path))  # of a run that was killed
+    started = []
+    try:
+        for number, path in enumerate(paths):
+            Results(path).take(results)
+            mine = names[number :: len(paths)]
+            started.append(subprocess.Popen([*again, "--results", str(path), *mine], stdout=subprocess.DEVNULL))
+        for process in started:
+            process.wait()
+    except KeyboardInterrupt:
+        for process in started:
+            process.terminate()
+        raise
+    finally:
+        for process in started:
+            process.wait()
+        for path in paths:
+            results.take(Results.read(path))
+            path.unlink(missing_ok=True)
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("scenarios", nargs="*", help="ids of those to play; the whole library if none is named")
     parser.add_argument("--stack", default="local", help="what is compared with the simulation (default: local)")
@@ -87,24 +122,37 @@ def main(wiring: SessionMaker) -> int:
     parser.add_argument("--times", type=int, default=3, help="drills in a row for each scenario and operator (default: 3)")
     parser.add_argument("--fresh", action="store_true", help="play again what was done before")
     parser.add_argument("--no-write", action="store_true", help=f"leave {PAGE.name} as it is")
+    parser.add_argument("--lanes", type=int, default=1, help="drills at a time (default: 1)")
+    parser.add_argument("--results", type=Path, help="file that keeps what is done (default: one in the state folder)")
+    parser.add_argument("--quiet", action="store_true", help="no progress but a line for each drill")
     asked = parser.parse_args()
-    if asked.times < 1:
-        parser.error("--times must be at least 1")
+    for name in ("times", "lanes"):
+        if getattr(asked, name) < 1:
+            parser.error(f"--{name} must be at least 1")
+    return asked
+
+
+def main(wiring: SessionMaker) -> int:
+    """Play, print, write."""
+    asked = parse()
     check_stack(wiring, asked.stack)
     library = [find(wiring, name, asked.profile) for name in whole_library(wiring, asked.profile)]
     chosen = [find(wiring, name, asked.profile) for name in asked.scenarios] or library
     cells = cells_of(chosen, asked.times)
     if not asked.no_write:
         with_measured(PAGE.read_text(encoding="utf-8"), asked.stack, "")  # before the drills, not after them
-    path = home() / "fidelity" / f"matrix-{asked.stack}-{asked.profile}-{asked.seed}.json"
+    path = asked.results or home() / "fidelity" / f"matrix-{asked.stack}-{asked.profile}-{asked.seed}.json"
     results = Results(path) if asked.fresh else Results.read(path)
+    player = Player(wiring, asked.stack, asked.profile, asked.seed, quiet=asked.quiet)
     try:
-        fill(results, cells, Player(wiring, asked.stack, asked.profile, asked.seed), commit(), tell)
+        if asked.lanes > 1:
+            play_in_lanes(results, [one.id for one in chosen], asked)
+        fill(results, cells, player, commit(), tell)
     except KeyboardInterrupt:
         tell(f"interrupted; what was finished is in {path}, and the same command goes on from there")
         return int(Exit.INTERRUPTED)
     rows = list(rows_of(results, cells))
-    text = measured(list(rows_of(results, cells_of(library, asked.times))), about(asked.times, asked.profile, asked.seed))
+    text = measured(list(rows_of(results, cells_of(library, asked.times))), about(asked))
     say(text)
     if not asked.no_write:
         PAGE.write_text(with_measured(PAGE.read_text(encoding="utf-8"), asked.stack, text), encoding="utf-8")

@@ -99,6 +99,18 @@ class Results:
             UsageError: the file cannot be written.
         """
         self._entries[cell.key] = entry
+        self._write()
+
+    def take(self, other: Results) -> None:
+        """Take over what others kept in a file of their own; a drill that broke there replaces none that was played.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
+        self._entries |= {key: one for key, one in other._entries.items() if not one.error or key not in self._entries}
+        self._write()
+
+    def _write(self) -> None:
         data = {"schema": SCHEMA, "entries": {key: dataclasses.asdict(one) for key, one in self._entries.items()}}
         atomic_write(self.path, json.dumps(data, indent=1).encode())
 

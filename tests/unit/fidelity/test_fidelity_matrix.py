@@ -14,7 +14,7 @@ import pytest
 
 from drillbox.sandbox.fidelity.bands import Comparison, compare
 from drillbox.sandbox.fidelity.figures import WHOLE, Figures, Outcome
-from drillbox.sandbox.fidelity.matrix import Cell, Results, cells_of, fill, rows_of
+from drillbox.sandbox.fidelity.matrix import Cell, Entry, Results, cells_of, fill, rows_of
 from drillbox.sandbox.fidelity.page import BEGIN, END, measured, with_measured
 from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import StackError, UsageError
@@ -227,3 +227,27 @@ def test_the_script_names_what_there_is(script) -> None:
         script("monday-rsh", "--stack", "twin")
     with pytest.raises(UsageError, match="no part for this stack"):
         script("monday-rush", "--stack", "sim")
+
+
+@pytest.mark.slow
+def test_the_script_plays_several_drills_at_a_time(script, drillbox_home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    names = ("monday-rush", "early-season")
+    asked = (*names, "--stack", "sim", "--times", "1", "--no-write", "--lanes", "2")
+    assert script(*asked)[0] == 0
+    told = capfd.readouterr().err
+    assert all(f"1/2 {name}/reference/1: passed, every band met" in told for name in names)
+    assert [path.name for path in (drillbox_home / "fidelity").glob("matrix*")] == ["matrix-sim-short-1.json"]
+    assert script(*asked)[0] == 0
+    assert capfd.readouterr().err.count("done before") == 2 * 2 + 2 * 2  # in the lanes, and together
+
+
+def test_a_drill_that_broke_in_a_lane_replaces_none_that_was_played(tmp_path: Path, rush: Scenario) -> None:
+    (cell, _) = cells_of([rush], 1)
+    results, lane = Results(tmp_path / "a.json"), Results(tmp_path / "b.json")
+    lane.put(cell, Entry(rush.digest, "abc", error="it broke"))
+    results.take(lane)
+    assert results.of(cell) == Entry(rush.digest, "abc", error="it broke")
+    played = Entry(rush.digest, "abc", outcome(cell, "sim"), outcome(cell, "local"))
+    results.put(cell, played)
+    results.take(lane)
+    assert Results.read(tmp_path / "a.json").of(cell) == played
