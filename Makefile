@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help play test lint format bench fidelity mutations coverage clean
+.PHONY: help play test drills lint format bench fidelity mutations coverage clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ play: $(VENV)/.installed ## set everything up and play the first incident
 test: lint ## set everything up, run the linters, the type checker and all tests that need no container engine
 	@echo "drillbox: tests"
 	@$(BIN)/pytest -q -n $(WORKERS) $(if $(WITHOUT),-m "not ($(WITHOUT))")
+
+drills: $(VENV)/.installed-dev ## play whole incidents on real processes, in real time; wants the machine for itself
+	@echo "drillbox: whole drills in real time"
+	@$(BIN)/pytest -q -m real
 
 lint: $(VENV)/.installed-dev ## linters and types only
 	@echo "drillbox: ruff check"
