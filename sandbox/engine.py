@@ -226,7 +226,7 @@ class Engine:
         if action is None:
             raise InapplicableError(f"unknown action {command.action!r}; {nearest(command.action, ACTIONS)}")
         if action.name not in self._capabilities.actions:
-            raise InapplicableError(f"this stack cannot do {action.name!r}")
+            raise InapplicableError(f"this stack cannot do {action.name!r}{self._capabilities.why(action.name)}")
         params = parse_params(action.params, command.params, base_units=True)
         self._check_names(params)
         if action.plan is not None:

@@ -371,10 +371,11 @@ class DrillSession:
             self._engine.warm_up(telemetry, self._read(telemetry))
 
     def _check_capabilities(self) -> None:
-        able = self._stack.capabilities.faults
-        missing = sorted({beat.fault for beat in self.scenario.timeline} - able)
+        able = self._stack.capabilities
+        missing = sorted({beat.fault for beat in self.scenario.timeline} - able.faults)
         if missing:
-            raise StackError(f"this stack cannot realise {', '.join(missing)}; nothing was brought up")
+            told = ", ".join(f"{name}{able.why(name)}" for name in missing)
+            raise StackError(f"this stack cannot realise {told}; nothing was brought up")
 
     def _view(self) -> View:
         alerts = frozenset(alert.name for alert in self._engine.firing.values())

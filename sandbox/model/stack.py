@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from .params import Params
@@ -47,6 +48,16 @@ class Capabilities:
     faults: frozenset[str]
     actions: frozenset[str]
     paced: bool  # whether drill time follows the wall clock by itself
+    missing: Mapping[str, str] = field(default_factory=dict)  # by fault or action: what the machine would need for it
+
+    def without(self, missing: Mapping[str, str]) -> Capabilities:
+        """But for faults and actions that the machine is not made for: why, by name."""
+        names = frozenset(missing)
+        return replace(self, faults=self.faults - names, actions=self.actions - names, missing={**self.missing, **missing})
+
+    def why(self, name: str) -> str:
+        """What the machine would need for a fault or action, in brackets after a space; empty if that is not what is missing."""
+        return f" ({self.missing[name]})" if name in self.missing else ""
 
 
 class Progress(Protocol):

@@ -48,7 +48,7 @@ def available() -> str:
     """Why there can be no cgroups of our own; empty if there can."""
     try:
         _site()
-    except StackError as error:
+    except (StackError, OSError) as error:  # where there is no /proc there are no cgroups
         return str(error)
     return ""
 
@@ -117,6 +117,13 @@ class Cgroup:
             )
         usage = int(_read(memory / used) or 0) / 2**20
         return Counters(usage, oom.get("oom_kill", 0), cpu.get("nr_periods", 0), cpu.get("nr_throttled", 0), throttled)
+
+    def working_set(self) -> float:
+        """MiB of memory that the kernel cannot take back at once: what cAdvisor calls the working set. 0 when it is gone."""
+        memory, used, idle = self._paths["memory"], "memory.usage_in_bytes", "total_inactive_file"
+        if self.version == 2:
+            used, idle = "memory.current", "inactive_file"
+        return max(0, int(_read(memory / used) or 0) - _table(memory / "memory.stat").get(idle, 0)) / 2**20
 
     def pids(self) -> list[int]:
         """The processes in it."""

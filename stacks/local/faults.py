@@ -9,6 +9,7 @@ from urllib.parse import quote
 from ...sandbox.model.params import Params, Value
 from ...sandbox.world.streams import Stream
 from ..control_plane.faults import Mechanism
+from .limits import Leak, Throttling
 from .replicas import Replica
 from .service import Service
 from .services import hold
@@ -90,6 +91,8 @@ def mechanisms(service: Service, undo: UndoLog, seed: int) -> Mapping[str, Mecha
         "autoscaler.empty_as_zero": pipeline,
         "cost.runaway": pipeline,
         "pods.grey_slow": Grey(service, seed),
+        "pods.memory_leak": Leak(service),
+        "pods.cpu_throttling": Throttling(service),
     }
 
 

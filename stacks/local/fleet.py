@@ -74,6 +74,8 @@ class Fleet:
         self._runtime = runtime
         self._log = log
         self._rolled_out = rolled_out
+        self.admitted: Callable[[Replica], None] = lambda _one: None
+        """Is called when a replica has become ready."""
         self._replicas: list[Replica] = []
         self._created = dict.fromkeys(POOLS, 0)
         self._wanted: dict[str, Workload] = {pool: Workload() for pool in POOLS}
@@ -176,6 +178,7 @@ class Fleet:
             self._start(one, now)
         elif one.state is State.LOADING and self._controls.ready(one.url):
             one.state = State.READY
+            self.admitted(one)
 
     def _start(self, one: Replica, now: float, load_time: float | None = None) -> None:
         if load_time is None:

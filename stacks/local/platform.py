@@ -7,12 +7,20 @@ from collections.abc import Mapping, Sequence
 from ...sandbox.model.scenario import Prices
 from ..monitoring.exporter import PodState
 from .cgroups import Counters
+from .processes import Process
 from .replicas import Replica, State
 from .service import Service
 
 NODE = "localhost"
 """The one node."""
 NOTHING = Counters(0.0, 0, 0, 0, 0.0)
+
+
+def _memory(process: Process | None) -> float:
+    """MiB that count at the limit; in RAM if there is none that the kernel keeps."""
+    if process is None:
+        return 0.0
+    return process.cgroup.working_set() if process.cgroup is not None else process.resident()
 
 
 class LocalPlatform:
@@ -62,7 +70,7 @@ class LocalPlatform:
             process is not None,
             one.state is State.READY,
             one.restarts,
-            process.resident() if process is not None else 0.0,
+            _memory(process),
             self._service.spec.servers.memory,
             float(counted.periods),
             float(counted.throttled_periods),

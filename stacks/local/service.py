@@ -21,6 +21,7 @@ from ..monitoring.targets import Target
 from ..services.common.times import DrillClock
 from .controls import Controls
 from .fleet import Fleet
+from .limits import Limits
 from .pipeline import Desire, Known, PipelineClient, Pod
 from .processes import Process, Supervisor
 from .programs import Program
@@ -92,6 +93,8 @@ class Service:
         """Processes without which there is no drill."""
         self.supervisor, self._envoy = supervisor, envoy
         self.fleet = Fleet(supervisor, self._program, controls, scenario.runtime, self.log, lambda _pool, _version: None)
+        self.limits = Limits(self)
+        self.fleet.admitted = self.limits.admit
         self.retarget: Callable[[], None] = lambda: None
         """Is called when what is scraped has changed."""
         self._names: tuple[str, ...] = ()
@@ -120,6 +123,12 @@ class Service:
             self._steer()
             self.pipeline.tell_spec(self.spec)
 
+    def strain(self, settings: Mapping[str, float]) -> None:
+        """Tell all model servers, also those that start later, of settings that no field of the desired state has."""
+        with self._lock:
+            self.programs.strain |= settings
+            self.fleet.tell(settings)
+
     def inject(self, injected: Injected) -> None:
         """Disturb the gateway like this."""
         with self._lock:
@@ -144,6 +153,8 @@ class Service:
             self._workload(f"model-{part}", name, change)
         elif change.field in {"features.feed", "features.restarted"}:
             self.controls.post(f"{self.urls.features}/control/settings", {name: change.after})
+        elif change.field in {"servers.memory", "servers.cpu"}:
+            self.limits.apply()
         elif change.field in {"fallback", "gateway.threshold"} or part == "features":
             self.fleet.tell(live(self.spec))
 

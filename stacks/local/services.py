@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...sandbox.learning.version import ModelVersion
@@ -70,6 +70,7 @@ class Programs:
         token: what controls ask for.
         origin: CLOCK_MONOTONIC at t = 0, as far as it is known.
         models: by the drill's name of a version, the model behind it; grows.
+        strain: settings of all model servers beside those that follow from the desired state, by limits and faults.
     """
 
     scenario: Scenario
@@ -78,6 +79,7 @@ class Programs:
     token: str
     origin: float
     models: dict[str, ModelVersion | str]
+    strain: dict[str, float] = field(default_factory=dict)
 
     def features(self, port: int) -> Program:
         """The feature store."""
@@ -96,6 +98,7 @@ class Programs:
     def replica(self, one: Replica, workload: Workload, spec: ServiceSpec, features_url: str, load_time: float) -> Program:
         """A model server. It is told the present spec; later changes reach it as controls."""
         settings = live(spec) | hold(self.scenario.runtime, one.slowness) | slowness(self.version(one.version))
+        settings |= self.strain
         given = {
             **of_model_server(self.scenario, one.deployment, features_url),
             **of_workload(workload),

@@ -13,6 +13,7 @@ from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault, Progress
 from ...sandbox.model.telemetry import Ledger, Telemetry
 from ...sandbox.model.views import Table
+from .limits import unsupported
 
 if TYPE_CHECKING:
     from .bring_up import Drill
@@ -22,10 +23,11 @@ FAULTS_DONE = frozenset(
     for name in FAULTS
     if name.partition(".")[0] in {"features", "labels", "release", "retraining", "traffic"}
     or name in {"clients.retry_storm", "config.push", "autoscaler.empty_as_zero", "cost.runaway", "pods.grey_slow"}
+    or name in {"pods.memory_leak", "pods.cpu_throttling"}
 )
 """Faults that processes can have."""
 ACTIONS_NOT_DONE = frozenset(
-    ("cordon", "uncordon", "drain", "set-quota", "drop-label", "restart-monitoring", "set-limits", "pin-artifacts")
+    ("cordon", "uncordon", "drain", "set-quota", "drop-label", "restart-monitoring", "pin-artifacts")
 )
 """Actions on what a single machine does not have."""
 CAPABILITIES = Capabilities(faults=FAULTS_DONE, actions=frozenset(ACTIONS) - ACTIONS_NOT_DONE, paced=True)
@@ -43,13 +45,14 @@ class LocalStack:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._drill: Drill | None = None
+        self._capabilities = CAPABILITIES.without(unsupported())
         self._ledger = Ledger()
         self._paid_before = 0.0  # replica-seconds of the warm-up
 
     @property
     def capabilities(self) -> Capabilities:
-        """What processes can realise."""
-        return CAPABILITIES
+        """What processes can realise on this machine: limits need cgroups of our own."""
+        return self._capabilities
 
     def up(self, scenario: Scenario, seed: int, progress: Progress) -> None:
         """Start all processes, and let the warm-up begin when they are ready.

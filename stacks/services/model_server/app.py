@@ -51,6 +51,9 @@ class Changes(BaseModel):
     hold: Finite | None = Field(None, ge=0, le=600_000)
     hold_cv: Finite | None = Field(None, ge=0, le=10)
     rules_hold: Finite | None = Field(None, ge=0, le=600_000)
+    memory: Finite | None = Field(None, ge=0, le=65_536)
+    leak: Finite | None = Field(None, ge=0, le=100)
+    effort: Finite | None = Field(None, ge=0, le=1)
     threshold: Finite | None = Field(None, ge=0, le=1)
 
 

@@ -62,6 +62,9 @@ class ModelSettings(Settings):
     rules_hold: Finite = Field(
         0.0, alias="MODEL_RULES_HOLD", ge=0, le=600_000, description="the same of an answer from the rules"
     )
+    memory: Finite = Field(0.0, alias="MODEL_MEMORY", ge=0, le=65_536, description="MiB of memory of its own, at least")
+    leak: Finite = Field(0.0, alias="MODEL_LEAK", ge=0, le=100, description="MiB of memory that an answer leaves behind")
+    effort: Finite = Field(0.0, alias="MODEL_EFFORT", ge=0, le=1, description="share of its time that an answer computes")
     threshold: Finite = Field(0.0, alias="MODEL_THRESHOLD", ge=0, le=1, description="score of a late flight; 0: the version's")
     slow_bound: Finite = Field(
         0.0, alias="MODEL_SLOW_BOUND", ge=0, le=600, description="seconds from which an answer counts as slow"
@@ -90,4 +93,7 @@ class Live(BaseModel):
     hold: Finite = Field(0.0, ge=0, le=600_000)
     hold_cv: Finite = Field(0.0, ge=0, le=10)
     rules_hold: Finite = Field(0.0, ge=0, le=600_000)
+    memory: Finite = Field(0.0, ge=0, le=65_536)
+    leak: Finite = Field(0.0, ge=0, le=100)
+    effort: Finite = Field(0.0, ge=0, le=1)
     threshold: Finite = Field(0.0, ge=0, le=1)

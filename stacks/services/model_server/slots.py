@@ -25,6 +25,7 @@ from .lookups import Lookups
 from .model import FIRST, Model
 from .questions import Question
 from .settings import Live, ModelSettings
+from .strain import Effort, Memory
 from .tensors import Floats
 from .threads import Threads, burn, one_thread_each
 
@@ -49,6 +50,7 @@ class Job:
     scores: Floats = field(default_factory=lambda: np.empty(0))
     threshold: float = 0.0
     left: bool = False  # nobody waits for it any more
+    hold: float = 0.0  # seconds that it holds its slot, at least
     until: float = 0.0  # of the event loop's clock: its slot is held so long
     holding: asyncio.TimerHandle | None = None
 
@@ -84,6 +86,8 @@ class Slots:
         self._workers: Threads[float] = Threads(loop, "work", live.concurrency)
         self._luck = Stream(settings.seed, f"model_server/work/{settings.pod}")
         self._holds = Stream(settings.seed, f"model_server/hold/{settings.pod}")
+        self._memory, self._effort = Memory(), Effort()
+        self._memory.fill(live.memory)
         self._worked = self._held = 0
         self._waiting: deque[Job] = deque()
         self._ready: list[Job] = []
@@ -112,7 +116,10 @@ class Slots:
 
     def change(self, live: Live) -> None:
         """Put new settings into force; who is in the queue stays, even if it is shorter now."""
+        if live.effort and not self.live.effort:
+            self._effort.forget()
         self.live = live
+        self._memory.fill(live.memory)
         self._workers.most = live.concurrency
         self._take_next()
 
@@ -160,10 +167,11 @@ class Slots:
         self.busy_seconds()
         self.busy += 1
         by_rules = self.live.fallback == Fallback.ALWAYS
-        job.until = self._loop.time() + self._hold_time(by_rules=by_rules)
+        job.hold = self._hold_time(by_rules=by_rules)
+        job.until = self._loop.time() + job.hold
         if by_rules:
             self._by_rules(job)
-            self._loop.call_soon(self._hold, job)
+            self._loop.call_soon(self._work, job, self._owed(job))
         elif job.question.online:
             self._is_ready(job)
         else:
@@ -221,11 +229,7 @@ class Slots:
             end = begin + len(job.question.matrix)
             job.scores, begin = batch.scores[begin:end], end
             job.threshold = self.live.threshold or self._model.version.threshold
-            seconds = self._extra(batch.seconds / len(jobs))
-            if seconds > 0.0:
-                self._work(job, seconds)
-            else:
-                self._hold(job)
+            self._work(job, self._extra(batch.seconds / len(jobs)) + self._owed(job))
         if self._ready:
             self._score()
 
@@ -248,10 +252,23 @@ class Slots:
         slowness = live.slowness if luck[0] < live.slow_share else 1.0
         return live.work / 1000.0 * _log_normal(live.work_cv, luck[1], luck[2]) * slowness + (slowness - 1.0) * seconds
 
+    def _owed(self, job: Job) -> float:
+        """Seconds of CPU for the share of its time that a request is to compute."""
+        return self._effort.owed(self.live.effort * job.hold) if self.live.effort else 0.0
+
     def _work(self, job: Job, seconds: float) -> None:
-        self._workers.submit(
-            lambda: burn(seconds, lambda: job.left), lambda _used: self._hold(job), lambda _error: self._finish(job)
-        )
+        if seconds > 0.0:
+            self._workers.submit(
+                lambda: burn(seconds, lambda: job.left),
+                lambda used: self._worked_off(job, used),
+                lambda _error: self._finish(job),
+            )
+        else:
+            self._hold(job)
+
+    def _worked_off(self, job: Job, used: float) -> None:
+        self._effort.spent(used)
+        self._hold(job)
 
     def _hold_time(self, *, by_rules: bool) -> float:
         """Seconds that a request is to hold its slot."""
@@ -295,6 +312,8 @@ class Slots:
             return
         self.predictions[job.source] += 1
         job.future.set_result(None)
+        if self.live.leak:
+            self._memory.leave(self.live.leak)
 
 
 def _scoring(model: Model, matrices: Sequence[Floats]) -> Callable[[], Batch]:

@@ -1,0 +1,140 @@
+"""Limits of the model servers' containers, kept by the kernel in cgroups of their own, and the faults that meet them.
+
+Memory: a process has as much of its own as that of the simulation (`PROCESS`) once a limit matters in a drill, and a leak leaves
+more behind with every answer; at the limit the kernel kills it.
+
+CPU: answers hold their slots without computing, so that two cores are enough. Under a limit each computes for a share of its
+time, and the quota is that share of the limit. Slots then get from the kernel what they would get of a limit on the whole work:
+with `busy` slots at work an answer takes busy / limit times as long.
+
+Limits end with the cgroups, which go with their processes or by `drillbox down`: there is nothing to be undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ...sandbox.model.errors import StackError
+from ...sandbox.model.params import Params
+from ...sandbox.model.platform_actions import push
+from ...sandbox.model.platform_faults import CPU_THROTTLING, MEMORY_LEAK
+from ...sandbox.model.service import differences
+from .cgroups import available
+from .replicas import Replica, State
+
+if TYPE_CHECKING:
+    from .cgroups import Cgroup
+    from .service import Service
+
+NEEDS_CGROUPS = frozenset((MEMORY_LEAK.name, CPU_THROTTLING.name, "set-limits"))
+"""Faults and actions for which there have to be cgroups of our own."""
+PROCESS = 300.0
+"""MiB of a process with its model: what the simulation takes for it (`stacks/sim/containers.py`)."""
+WORK = 0.006
+"""Seconds of CPU that an answer takes under a limit, on the average: some 2.5 ms of it by HTTP and scoring anyway."""
+MOST = MEMORY_LEAK.params[0].maximum or 0.0
+"""MiB that an answer leaves behind at most, by all leaks together: what the model server takes."""
+MORE = 8.0
+"""MiB that a process takes to meet a limit that is below what it has: version 1 does not kill by itself."""
+
+
+def unsupported() -> Mapping[str, str]:
+    """By fault or action why this machine cannot do it; empty if it can do all."""
+    trouble = available()
+    return dict.fromkeys(NEEDS_CGROUPS, trouble) if trouble else {}
+
+
+class Limits:
+    """Puts limits into force.
+
+    Args:
+        service: whose model servers they are for.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._limited = False
+        runtime = service.scenario.runtime
+        self._effort = min(1.0, WORK / max(runtime.service_time, WORK))
+        servers = service.spec.servers
+        if any(beat.fault == MEMORY_LEAK.name for beat in service.scenario.timeline):
+            service.programs.strain["memory"] = PROCESS
+        if servers.cpu > 0.0:
+            service.programs.strain["effort"] = self._effort
+
+    def apply(self) -> None:
+        """Bring all model servers to the limits of the desired state, in place."""
+        service, limited = self._service, self._service.spec.servers.cpu > 0.0
+        settings = {"memory": PROCESS, "effort": self._effort if limited else 0.0}
+        if limited:  # who does not compute is not throttled
+            service.strain(settings)
+        for one in service.fleet.replicas():
+            self._limit_memory(one)
+            self.admit(one)
+        if not limited:
+            service.strain(settings)
+
+    def admit(self, one: Replica) -> None:
+        """Limit a replica's CPU once it is ready: how long it starts and loads is told by the scenario."""
+        cgroup, cores = _cgroup(one), self._service.spec.servers.cpu
+        if cgroup is None or one.state in (State.STARTING, State.LOADING):
+            return
+        if cores > 0.0 or self._limited:
+            self._limited = True
+            cgroup.limit_cpu(cores * self._effort if cores > 0.0 else None)
+
+    def _limit_memory(self, one: Replica) -> None:
+        cgroup, limit = _cgroup(one), self._service.spec.servers.memory
+        if cgroup is None:
+            return
+        try:
+            cgroup.limit_memory(limit)
+        except StackError:
+            used = cgroup.counters().memory
+            if cgroup.version == 2 or used < limit:  # pragma: no cover -- refused for another reason
+                raise
+            # Version 1 refuses a limit below what is in use. The lowest that it takes, and a little more memory: then it kills.
+            cgroup.limit_memory(used + 1.0)
+            self._service.fleet.tell_one(one, {"memory": used + MORE})
+
+
+class Leak:
+    """Answers leave memory behind in their model servers."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._leaks: dict[str, float] = {}
+
+    def begin(self, beat: str, _fault: str, params: Params) -> None:
+        """As `Mechanism`."""
+        self._leaks[beat] = float(params["leak"])
+        self._tell()
+
+    def end(self, beat: str) -> None:
+        """As `Mechanism`: what has leaked stays."""
+        self._leaks.pop(beat, None)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._service.strain({"memory": PROCESS, "leak": min(sum(self._leaks.values()), MOST)})
+
+
+class Throttling:
+    """A push of configuration lowers the CPU limit; it stays until somebody takes it back."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def begin(self, _beat: str, _fault: str, params: Params) -> None:
+        """As `Mechanism`."""
+        spec = self._service.spec
+        changes = differences(spec, push(spec, {"servers.cpu": float(params["limit"])}), "capacity")
+        self._service.desire({change.field: change.after for change in changes}, "capacity", "limits as they are used")
+
+    def end(self, beat: str) -> None:
+        """As `Mechanism`."""
+
+
+def _cgroup(one: Replica) -> Cgroup | None:
+    return one.process.cgroup if one.process is not None and one.process.exit_code is None else None
