@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 import socket
 import subprocess
@@ -43,14 +44,15 @@ def until(done: Callable[[], bool], timeout: float = 10.0) -> None:
 class Replica:
     """Answers inference requests. `x-do` says how: `hold` until released, `sleep:S`, `status:CODE`, `break` the connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.ready = True
+        self.told: list[dict[str, object]] = []  # what came as settings
         self.failing: list[str] = []  # what to do with the next requests, whatever they ask for
         self.seen: list[dict[str, str]] = []  # headers of inference requests
         self._loop = asyncio.new_event_loop()
         self.release = asyncio.Event()
-        self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.address = Address("127.0.0.1", self._server.sockets[0].getsockname()[1])
+        self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, host, port))
+        self.address = Address(host, self._server.sockets[0].getsockname()[1])
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
@@ -59,9 +61,12 @@ class Replica:
             while True:
                 lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-                await reader.readexactly(int(headers.get("content-length", "0")))
+                body = await reader.readexactly(int(headers.get("content-length", "0")))
                 if lines[0].split()[1] == "/readyz":
                     code = 200 if self.ready else 503
+                elif lines[0].split()[1] == "/control/settings":
+                    self.told.append(json.loads(body))
+                    code = 200
                 else:
                     self.seen.append(headers)
                     code = await self._do(self.failing.pop(0) if self.failing else headers.get("x-do", ""))

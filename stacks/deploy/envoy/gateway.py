@@ -25,15 +25,24 @@ import httpx
 from ....sandbox.model.errors import StackError, UsageError
 from ....sandbox.model.service import Gateway
 from .bootstrap import Listen, Probe, bootstrap
-from .names import POOLS, ROUTES, UNLIMITED
+from .names import POOLS, ROUTES, UNLIMITED, Address
 from .policy import LEAST_RETRIES, ROUTES_FILE, RUNTIME_FILE, Policy, endpoints_file, files, repeats_key
 from .program import usable_envoy
 from .statistics import stat_name
+
+BOOTSTRAP = "bootstrap.json"
+"""The file that Envoy starts with; it is written last."""
 
 _POLL = 0.02
 _ACTIVE = re.compile(r"^cluster\.([^.]+)\.gateway\.upstream_rq_active: (\d+)$", re.MULTILINE)
 _OWN_VERSION = re.compile(r'"version_info": "(\d+)"')
 _VERSION = re.compile(r'^(\S+)\.version_text: "(\d+)"$', re.MULTILINE)
+
+
+def command(program: Path, folder: Path) -> list[str]:
+    """How Envoy is started on the files in a folder; it logs JSON lines to standard error."""
+    options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
+    return [str(program), "-c", str(folder / BOOTSTRAP), *options]
 
 
 class Envoy:
@@ -71,8 +80,7 @@ class Envoy:
         Raises:
             StackError: there is no Envoy, or too old a one.
         """
-        options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
-        return [str(usable_envoy()), "-c", str(self.folder / "bootstrap.json"), *options]
+        return command(usable_envoy(), self.folder)
 
     def write(self, policy: Policy) -> None:
         """Put a policy into force: files that differ are written, and Envoy takes them up within milliseconds.
@@ -86,9 +94,9 @@ class Envoy:
                 version = self._versions.get(name, 0) + 1
                 self._put(name, content.replace('"version_info": "@"', f'"version_info": "{version}"', 1))
                 self._written[name], self._versions[name] = content, version
-        if "bootstrap.json" not in self._written:
-            self._written["bootstrap.json"] = content = json.dumps(bootstrap(self.listen, self.folder, self._probe), indent=1)
-            self._put("bootstrap.json", content)
+        if BOOTSTRAP not in self._written:
+            self._written[BOOTSTRAP] = content = json.dumps(bootstrap(self.listen, self.folder, self._probe), indent=1)
+            self._put(BOOTSTRAP, content)
 
     def wait_ready(self, timeout: float, alive: Callable[[], bool] = lambda: True) -> None:
         """Wait until it answers, and make its statistics exist, so that the first scrape has all of them.
@@ -131,6 +139,20 @@ class Envoy:
                 states = [host["health_status"] for host in cluster.get("host_statuses", [])]
                 members[cluster["name"]] = sum(set(state) == {"eds_health_status"} for state in states)
         return members
+
+    def probes(self) -> dict[str, bool]:
+        """By the address of each replica that the gateway knows, whether its probes pass.
+
+        Raises:
+            StackError: it does not answer.
+        """
+        found = {}
+        for cluster in self._json("/clusters?format=json").get("cluster_statuses", []):
+            for host in cluster.get("host_statuses", []) if cluster["name"] in POOLS else ():
+                where = host["address"]["socket_address"]
+                address = Address(where["address"], where["port_value"])
+                found[str(address)] = not host["health_status"].get("failed_active_health_check", False)
+        return found
 
     def limit_repeats(self) -> dict[str, int]:
         """Apply the retry budget to the repeats of clients: how many may be in flight to each pool follows from what is.
