@@ -42,7 +42,7 @@ KILL = Fault(
 HANG = Fault(
     "pods.hang",
     "model-server",
-    "The process of a replica stops without an end: connections to it hang, until it goes on or somebody restarts it.",
+    "The process of a replica stops without an end: connections to it hang, until it goes on or is killed and starts again.",
     (Param("count", Kind.COUNT, "so many of the champion's ready replicas", default=1, minimum=1, maximum=64),),
 )
 NODE_LOSS = Fault(
@@ -63,6 +63,24 @@ CONFIG_PUSH = Fault(
     (
         Param("timeout", Kind.DURATION, "how long the gateway waits", optional=True, minimum=0.01, maximum=60.0),
         Param("threshold", Kind.SHARE, "score from which a flight is called late", optional=True, minimum=0.0, maximum=1.0),
+    ),
+)
+GATEWAY_DELAY = Fault(
+    "gateway.delay",
+    "gateway",
+    "The gateway holds a share of the requests for a while before it passes them on.",
+    (
+        Param("delay", Kind.DURATION, "how long it holds a request", minimum=0.001, maximum=60.0),
+        Param("share", Kind.SHARE, "share of the requests that it holds", default=1.0, minimum=0.0, maximum=1.0),
+    ),
+)
+GATEWAY_ABORT = Fault(
+    "gateway.abort",
+    "gateway",
+    "The gateway answers a share of the requests with an error at once: no replica gets to see them.",
+    (
+        Param("share", Kind.SHARE, "share of the requests that get the error", minimum=0.0, maximum=1.0),
+        Param("status", Kind.COUNT, "HTTP status of the answer", default=503, minimum=500, maximum=599),
     ),
 )
 BLACKOUT = Fault(
@@ -109,7 +127,7 @@ COST_RUNAWAY = Fault(
 )
 
 PLATFORM_FAULTS = (
-    CRASH_LOOP, MEMORY_LEAK, CPU_THROTTLING, GREY_SLOW, KILL, HANG, NODE_LOSS, ARTIFACTS_REFUSING, CONFIG_PUSH, BLACKOUT, CARDINALITY,
-    EMPTY_AS_ZERO, LARGE_INPUTS, COST_RUNAWAY,
+    CRASH_LOOP, MEMORY_LEAK, CPU_THROTTLING, GREY_SLOW, KILL, HANG, NODE_LOSS, ARTIFACTS_REFUSING, CONFIG_PUSH, GATEWAY_DELAY,
+    GATEWAY_ABORT, BLACKOUT, CARDINALITY, EMPTY_AS_ZERO, LARGE_INPUTS, COST_RUNAWAY,
 )  # fmt: skip
 """In the order of the catalogue."""

@@ -6,22 +6,28 @@ import contextlib
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from ...sandbox.model.errors import StackError
 from ...sandbox.model.events import Registered
 from ...sandbox.model.params import Value
+from ...sandbox.model.platform_actions import PUSHED
+from ...sandbox.model.platform_actions import push as pushed
 from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.service import Change, ServiceSpec, Workload, differences, get, with_fields
 from ...sandbox.model.telemetry import LogLine, Scrape
+from ..control_plane.gateway_faults import Injected
+from ..control_plane.steering import told
 from ..deploy.envoy.gateway import Envoy
 from ..deploy.envoy.names import CANDIDATE, CHAMPION, POOLS, SHADOW
-from ..deploy.envoy.policy import Injected, Policy
+from ..deploy.envoy.policy import Policy
 from ..monitoring.targets import Target
 from ..services.common.times import DrillClock
 from .controls import Controls
 from .fleet import Fleet
 from .limits import Limits
+from .liveness import Liveness
 from .pipeline import Desire, Known, PipelineClient, Pod
 from .processes import Process, Supervisor
 from .programs import Program
@@ -29,6 +35,8 @@ from .replicas import Replica
 from .services import FEATURES, GATEWAY, LOAD, Programs, live
 from .tails import lines_of
 
+PROBES_PERIOD = 1.0
+"""Seconds between two looks at what the gateway's probes say."""
 OUTBOX_PERIOD = 0.4
 """Seconds between two looks at what the pipeline has to say."""
 APPLIED = 5.0
@@ -102,7 +110,10 @@ class Service:
         self._found = Findings()
         self._policy: Policy | None = None
         self._tailed: list[Process] = []
-        self._asked = float("-inf")
+        self._liveness = Liveness(controls.alive)
+        self._asked = self._probed = float("-inf")
+        self.chores: list[Callable[[float], None]] = []
+        """What else is done in each round, by drill time."""
         self.training_seconds = 0.0
         self._numbers: Mapping[str, Mapping[str, float]] = {}  # of the last scrape, by replica
 
@@ -146,6 +157,15 @@ class Service:
             self._steer()
             self.pipeline.tell_spec(self.spec)
 
+    def push(self, values: dict[str, Value], by: str, why: str) -> None:
+        """A pipeline pushes settings, which can be taken back; its log tells of it."""
+        with self._lock:
+            changes = differences(self.spec, pushed(self.spec, values), by, why)
+            for change in changes:
+                if change.field != PUSHED:  # that is bookkeeping: the fields themselves are told
+                    self.log(by, "info", told(change))
+            self.desire({change.field: change.after for change in changes}, by, why)
+
     def _change(self, change: Change) -> None:
         self.spec = with_fields(self.spec, {change.field: change.after})
         part, _, name = change.field.partition(".")
@@ -153,8 +173,13 @@ class Service:
             self._workload(f"model-{part}", name, change)
         elif change.field in {"features.feed", "features.restarted"}:
             self.controls.post(f"{self.urls.features}/control/settings", {name: change.after})
-        elif change.field in {"servers.memory", "servers.cpu"}:
-            self.limits.apply()
+        elif change.field == "servers.memory":
+            self.limits.apply_memory()
+        elif change.field == "servers.cpu":
+            self.limits.apply_cpu()
+        elif change.field == "servers.settings":
+            for one in self.fleet.replicas():
+                self.fleet.tell_one(one, self.programs.revision(one, self.spec))
         elif change.field in {"fallback", "gateway.threshold"} or part == "features":
             self.fleet.tell(live(self.spec))
 
@@ -187,6 +212,8 @@ class Service:
             self._tail(now)
             self.supervisor.reap()
             self._check(now)
+            for chore in tuple(self.chores):
+                chore(now)
             self.fleet.look(now)
             self._steer()
             if self._names != self.fleet.names():
@@ -196,6 +223,11 @@ class Service:
                 self._envoy.wait_applied(APPLIED)
                 self.fleet.drain()
             self._envoy.limit_repeats()
+            if now - self._probed >= PROBES_PERIOD:
+                self._probed = now
+                self.fleet.hear(self._envoy.probes())
+            for one in self._liveness.look(self.fleet.replicas(), now):
+                self.fleet.restart(one, "liveness probe fails", now)
             if now - self._asked >= OUTBOX_PERIOD:
                 self._asked = now
                 self._listen()
@@ -207,6 +239,10 @@ class Service:
             self._numbers = _by_pod(scrape)
             self.training_seconds = self.pipeline.training_seconds()
             self.pipeline.tell_pods(self._pods())
+
+    def still(self) -> AbstractContextManager[object]:
+        """While it lasts, no replica comes, goes or changes."""
+        return self._lock
 
     def take(self) -> Findings:
         """What came together since the last call."""
@@ -249,6 +285,10 @@ class Service:
                 self.supervisor.reap()
                 self._check(self.clock.now())
             raise
+
+    def close(self) -> None:
+        """Look after nothing any more."""
+        self._liveness.close()
 
     def _check(self, now: float) -> None:
         for name, process in self.essential.items():

@@ -9,6 +9,7 @@ from ...sandbox.model.params import Params
 from ...sandbox.model.platform import ORIGIN
 from ...sandbox.model.scenario import Clients
 from ..control_plane.faults import CONFIG, Mechanism, Switch, push_settings, stays
+from ..control_plane.gateway_faults import GatewayFaults
 from ..control_plane.steering import Steering
 from . import pod_faults as pods
 from .pipeline import Pipeline
@@ -67,6 +68,7 @@ def mechanisms(parts: Parts) -> Mapping[str, Mechanism]:
         "pods.hang": pods.Hang(env, parts.platform.fleet, parts.seed),
         "nodes.loss": Switch(lambda beat, given: nodes.begin(beat, str(given["node"])), nodes.end),
         "artifacts.refusing": Switch(lambda beat, _given: refusals.add(beat), refusals.discard),
+        "gateway": GatewayFaults(plane.inject),
         "monitoring": parts.platform.scraping,
     }
 

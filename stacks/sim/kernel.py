@@ -1,9 +1,9 @@
 """The compiled kernel of the data plane: every attempt of every request, event by event.
 
 `run` takes the earliest of five sources: arrivals (given, sorted), service finishes (heap), deadlines (a ring, because they rise
-while the timeout is constant; a heap takes the exceptions) and clients that come back (heap). All state is in arrays that persist
-between calls (`layout.py`). Ties go in the order finish, deadline, retry, arrival, then by age, so that a run is a function of
-its inputs alone.
+while the timeout is constant; a heap takes the exceptions) and clients that come back (heap; what the gateway holds waits there,
+too). All state is in arrays that persist between calls (`layout.py`). Ties go in the order finish, deadline, retry, arrival, then
+by age, so that a run is a function of its inputs alone.
 """
 
 # mypy: disable-error-code="no-any-return"

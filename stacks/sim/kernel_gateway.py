@@ -16,6 +16,7 @@ from .layout import Ints
 ANSWERED, REFUSED, ERROR, HUNG_UP = 0, 1, 2, 3  # response classes 2xx, 4xx, 5xx, 0
 FAILED, SLOW, OK = 0, 1, 2
 SHADOW_POOL = 2
+PASSED_ON, GIVEN_UP_ON = 1, 2  # how it ends that the gateway holds a request: it goes on, or its client hangs up first
 TRIES = 1 << 16  # luck is keyed by client's attempt and gateway's try: attempt * TRIES + try
 
 
@@ -105,7 +106,7 @@ def answer(m: Ints, q: int, j: int, now: float) -> None:
 def _within_budget(m: Ints) -> bool:
     """Envoy's retry budget: retries in flight below a share of the requests in flight; at least 3 always may."""
     i = mem.scalars(m)
-    if i[lay.I_ACTIVE_RETRIES] < max(3.0, mem.gateway(m)[lay.G_BUDGET] * i[lay.I_ACTIVE]):
+    if i[lay.I_ACTIVE_RETRIES] < max(3.0, mem.gateway(m)[lay.G_BUDGET] * (i[lay.I_ACTIVE] - i[lay.I_HELD])):
         return True
     i[lay.I_OVERFLOW] += 1
     return False
@@ -146,15 +147,59 @@ def dispatch(m: Ints, q: int, now: float) -> None:
 
 
 @inlined
-def send(m: Ints, q: int, now: float) -> None:
-    """A client sends an attempt to the gateway."""
-    i, q_, g, times, stream = mem.scalars(m), mem.requests(m), mem.gateway(m), mem.request_times(m), mem.keys(m)
+def _abort(m: Ints, q: int, now: float) -> bool:
+    """Whether the gateway answers an attempt with an error at once."""
+    share = mem.gateway(m)[lay.G_ABORTED]
+    if share > 0.0:
+        bits = mem.draw(mem.keys(m)[lay.S_ABORT], mem.request_indices(m)[q], mem.requests(m)[q, lay.Q_ATTEMPT])
+        if mem.unit(bits) < share:
+            fail(m, q, ERROR, now)
+            return True
+    return False
+
+
+@compiled
+def _disturb(m: Ints, q: int, now: float) -> bool:
+    """What faults of the gateway do to an attempt that has just come; whether that was all for now.
+
+    It waits where clients wait that come back. Whether its client hangs up before it is passed on is known now, so that it waits
+    for one event, and no other can come between.
+    """
+    i, q_, g, times = mem.scalars(m), mem.requests(m), mem.gateway(m), mem.request_times(m)
+    if g[lay.G_DELAYED] > 0.0:
+        bits = mem.draw(mem.keys(m)[lay.S_DELAY], mem.request_indices(m)[q], q_[q, lay.Q_ATTEMPT])
+        if mem.unit(bits) < g[lay.G_DELAYED]:
+            end, patience = now + g[lay.G_DELAY], now + mem.clients(m)[lay.C_TIMEOUT]
+            times[q, lay.QF_DEADLINE] = patience
+            q_[q, lay.Q_HELD] = PASSED_ON if end < patience else GIVEN_UP_ON
+            mem.push(mem.retries(m), i[lay.I_NRETRY], min(end, patience), item(m, q))
+            i[lay.I_NRETRY] += 1
+            i[lay.I_HELD] += 1
+            return True
+    return _abort(m, q, now)
+
+
+@compiled
+def _let_go(m: Ints, q: int, now: float) -> bool:
+    """The gateway does not hold an attempt any more; whether that was all."""
+    i, q_, g, times = mem.scalars(m), mem.requests(m), mem.gateway(m), mem.request_times(m)
+    how, q_[q, lay.Q_HELD] = q_[q, lay.Q_HELD], 0
+    i[lay.I_HELD] -= 1
+    if how == GIVEN_UP_ON:
+        fail(m, q, HUNG_UP, now)
+        return True
+    # The gateway's timeout counts from now, that of the client from when it sent.
+    end = now + g[lay.G_TIMEOUT]
+    q_[q, lay.Q_PATIENT] = 1 if end <= times[q, lay.QF_DEADLINE] else 0
+    times[q, lay.QF_DEADLINE] = min(end, times[q, lay.QF_DEADLINE])
+    return _abort(m, q, now)
+
+
+@inlined
+def _pass_on(m: Ints, q: int, now: float) -> None:
+    """The gateway decides what becomes of an attempt."""
+    i, q_, g, stream = mem.scalars(m), mem.requests(m), mem.gateway(m), mem.keys(m)
     index, k = mem.request_indices(m)[q], q_[q, lay.Q_ATTEMPT]
-    q_[q, lay.Q_TRIES], q_[q, lay.Q_ARMED], q_[q, lay.Q_IS_RETRY], q_[q, lay.Q_JOB] = 0, 0, 0, -1
-    q_[q, lay.Q_PATIENT] = 1 if g[lay.G_TIMEOUT] <= mem.clients(m)[lay.C_TIMEOUT] else 0
-    times[q, lay.QF_SENT] = now
-    times[q, lay.QF_DEADLINE] = now + min(g[lay.G_TIMEOUT], mem.clients(m)[lay.C_TIMEOUT])
-    i[lay.I_ACTIVE] += 1
     if g[lay.G_SHED] > 0.0 and mem.unit(mem.draw(stream[lay.S_SHED], index, k)) < g[lay.G_SHED]:
         i[lay.I_SHED] += 1
         fail(m, q, REFUSED, now)
@@ -177,6 +222,23 @@ def send(m: Ints, q: int, now: float) -> None:
         if r >= 0:
             offer(m, r, -1, q_[q, lay.Q_EXAMPLE], index, 0, now)
     dispatch(m, q, now)
+
+
+@inlined
+def send(m: Ints, q: int, now: float) -> None:
+    """A client sends an attempt to the gateway, or the gateway goes on with one that it held."""
+    q_, g, times = mem.requests(m), mem.gateway(m), mem.request_times(m)
+    if q_[q, lay.Q_HELD]:
+        over = _let_go(m, q, now)
+    else:
+        q_[q, lay.Q_TRIES], q_[q, lay.Q_ARMED], q_[q, lay.Q_IS_RETRY], q_[q, lay.Q_JOB] = 0, 0, 0, -1
+        q_[q, lay.Q_PATIENT] = 1 if g[lay.G_TIMEOUT] <= mem.clients(m)[lay.C_TIMEOUT] else 0
+        times[q, lay.QF_SENT] = now
+        times[q, lay.QF_DEADLINE] = now + min(g[lay.G_TIMEOUT], mem.clients(m)[lay.C_TIMEOUT])
+        mem.scalars(m)[lay.I_ACTIVE] += 1
+        over = g[lay.G_INJECTED] > 0.0 and _disturb(m, q, now)
+    if not over:
+        _pass_on(m, q, now)
 
 
 @compiled

@@ -16,7 +16,9 @@ Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
 
 C_TIMEOUT, C_BACKOFF, C_LIMIT, C_RULES_TIME, C_SLOW, C_LOOKUP, C_PARTNER, C_PARTNER_FACTOR, N_C = range(9)
-G_TIMEOUT, G_BUDGET, G_SHED, G_CANARY, G_SHADOW, G_PARTNER, N_G = range(7)
+(
+    G_TIMEOUT, G_BUDGET, G_SHED, G_CANARY, G_SHADOW, G_PARTNER, G_INJECTED, G_DELAY, G_DELAYED, G_ABORTED, N_G,
+) = range(11)  # fmt: skip
 F_NOW, F_PARTNER_WORK, N_F = range(3)
 (
     I_ROOM, I_CLIENT_RETRIES, I_RETRY_REFUSED, I_GATEWAY_RETRIES, I_FALLBACK, I_CANCEL,  # settings
@@ -25,11 +27,13 @@ F_NOW, F_PARTNER_WORK, N_F = range(3)
     I_RETRY, I_OVERFLOW, I_SHED, I_NO_UPSTREAM,  # counters of the gateway
     I_FAILED, I_SLOW, I_OK, I_DECIDED, I_RECORDED, I_JOBS_RECORDED,
     I_PARTNER, I_PARTNER_REFUSED,  # attempts of the partner's clients
+    I_HELD,  # requests that the gateway holds before it passes them on
     N_I,
-) = range(31)  # fmt: skip
+) = range(32)  # fmt: skip
 (
-    Q_GENERATION, Q_NEXT, Q_EXAMPLE, Q_ATTEMPT, Q_TRIES, Q_ARMED, Q_IS_RETRY, Q_JOB, Q_POOL, Q_COUNTED, Q_PATIENT, Q_EARLY, N_Q,
-) = range(13)  # fmt: skip
+    Q_GENERATION, Q_NEXT, Q_EXAMPLE, Q_ATTEMPT, Q_TRIES, Q_ARMED, Q_IS_RETRY, Q_JOB, Q_POOL, Q_COUNTED, Q_PATIENT, Q_EARLY,
+    Q_HELD, N_Q,
+) = range(14)  # fmt: skip
 QF_ARRIVAL, QF_SENT, QF_DEADLINE, N_QF = range(4)
 J_STATE, J_ITEM, J_NEXT, J_OWNER, J_OWNER_GENERATION, J_REPLICA, J_EXAMPLE, J_TRY, J_SOURCE, N_J = range(10)
 JF_ARRIVAL, JF_START, N_JF = range(3)
@@ -39,7 +43,7 @@ JF_ARRIVAL, JF_START, N_JF = range(3)
 ) = range(20)  # fmt: skip
 RF_BUSY, RF_QUEUE, RF_LAST, RF_SLOWNESS, RF_BUSY_THEN, RF_QUEUE_THEN, N_RF = range(7)
 M_KIND, M_A, M_B, N_M = range(4)
-S_SERVICE, S_BACKOFF, S_PICK, S_ROUTE, S_SHED, S_SHADOW, S_PARTNER, N_S = range(8)
+S_SERVICE, S_BACKOFF, S_PICK, S_ROUTE, S_SHED, S_SHADOW, S_PARTNER, S_DELAY, S_ABORT, N_S = range(10)
 
 POOLS = 3
 MAX_REPLICAS = 256  # scaling goes to 64; rollouts surge, and drained pods take a while to go

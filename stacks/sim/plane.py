@@ -9,7 +9,7 @@
 
 - The clock only goes forward (`advance`). Operations take effect at the present time, `plane.now`.
 - Policy: `set_clients(ClientPolicy)`, `set_gateway(Gateway, Fallback)`, `set_partner(share, factor)`, `refuse_partner(share)`;
-  all at any time.
+  `inject(Injected)`: what faults do to requests at the gateway; all at any time.
 - Replicas: `add_replica(pool, model, concurrency, queue) -> slot`, `set_ready`, `drain_replica`, `kill_replica`,
   `remove_replica`, `set_capacity`, `set_slowness`, `stop_replica`, `carry_on_replica`, `is_empty`.
   Pools: 0 champion, 1 candidate, 2 shadow (`POOLS`).
@@ -21,7 +21,9 @@ full jitter until its retries are used up. The gateway's timeout covers all trie
 and at another pick, after a 503 of a replica or a broken connection, within its retry budget, which clients' retries use as
 well: one beyond it gets 503 at once. Without a ready replica the answer is 503 at once. With fallback `overflow` a replica with
 a full queue answers from rules in `rules_time`, beside its slots; with `always` rules take the model's place in the slots. A
-mirrored copy loads the shadow pool and answers nobody. Random draws are keyed by (stream, request, attempt): the luck of one
+mirrored copy loads the shadow pool and answers nobody. Faults of the gateway come before all that, as Envoy's fault filter does:
+an attempt that is held belongs to no pool, and the gateway's timeout counts from when it is passed on; one that is aborted gets
+its error then, and the gateway does not try it again. Random draws are keyed by (stream, request, attempt): the luck of one
 request never depends on what happens to others.
 """
 
@@ -35,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...sandbox.model.service import Fallback, Gateway
+from ..control_plane.gateway_faults import Injected
 from . import layout as lay
 from .layout import Floats, Ints, State
 from .plane_types import NO_COSTS, ClientPolicy, Counts, Model, ServiceTime
@@ -158,6 +161,18 @@ class Plane:
     def refuse_partner(self, share: float) -> None:
         """The gateway refuses so much of what the partner's clients send (429)."""
         self._s.g[lay.G_PARTNER] = share
+
+    def inject(self, injected: Injected) -> None:
+        """What faults do to requests at the gateway from now on; those that it holds wait as long as they were to.
+
+        Raises:
+            ValueError: a share is not one, or the delay negative or not finite.
+        """
+        if not (0.0 <= injected.delay < math.inf and 0.0 <= injected.delayed <= 1.0 and 0.0 <= injected.aborted <= 1.0):
+            raise ValueError(f"not a disturbance of a gateway: {injected}")
+        g = self._s.g
+        g[lay.G_DELAY], g[lay.G_DELAYED], g[lay.G_ABORTED] = injected.delay, injected.delayed, injected.aborted
+        g[lay.G_INJECTED] = injected.delayed > 0.0 or injected.aborted > 0.0
 
     def set_costs(self, model: int, examples: slice[int, int, None], costs: Floats) -> None:
         """What a model's answers to some examples cost from now on."""

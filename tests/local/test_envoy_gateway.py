@@ -17,8 +17,9 @@ from drillbox.sandbox.model.errors import StackError
 from drillbox.sandbox.model.service import Gateway
 from drillbox.sandbox.model.slis import LATENCY_BUCKETS
 from drillbox.sandbox.monitor.catalogue import BUCKETS, MEASURES, bucket_label
+from drillbox.stacks.control_plane.gateway_faults import Injected
 from drillbox.stacks.deploy.envoy.bootstrap import Listen
-from drillbox.stacks.deploy.envoy.policy import Injected, Policy
+from drillbox.stacks.deploy.envoy.policy import Policy
 from drillbox.stacks.deploy.envoy.program import find_envoy
 
 sys.path.insert(0, str(Path(__file__).parent))

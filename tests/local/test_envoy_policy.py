@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from drillbox.sandbox.model.errors import Exit, StackError, UsageError
 from drillbox.sandbox.model.service import Gateway
 from drillbox.sandbox.model.slis import LATENCY_BUCKETS
+from drillbox.stacks.control_plane.gateway_faults import Injected
 from drillbox.stacks.deploy.envoy import statistics
 from drillbox.stacks.deploy.envoy.bootstrap import Listen, bootstrap
 from drillbox.stacks.deploy.envoy.gateway import Envoy
 from drillbox.stacks.deploy.envoy.names import POOLS, WHOLE, Address, millionths
-from drillbox.stacks.deploy.envoy.policy import Injected, Policy, endpoints_file, files
+from drillbox.stacks.deploy.envoy.policy import Policy, endpoints_file, files
 from drillbox.stacks.deploy.envoy.program import explain, find_envoy, usable_envoy
 
 sys.path.insert(0, str(Path(__file__).parent))

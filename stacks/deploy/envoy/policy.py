@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ....sandbox.model.service import Gateway
+from ...control_plane.gateway_faults import Injected
 from .names import (
     CANDIDATE,
     CHAMPION,
@@ -33,16 +34,6 @@ from .names import (
 ROUTES_FILE, RUNTIME_FILE = "routes.json", "runtime.json"
 LEAST_RETRIES = 3
 """Retries in flight that the budget always allows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Injected:
-    """A disturbance of the gateway itself: a share of the requests is delayed, a share answered with an error."""
-
-    delay: float = 0.0  # seconds
-    delayed: float = 0.0  # share
-    aborted: float = 0.0  # share
-    status: int = 503
 
 
 @dataclass(frozen=True, slots=True)

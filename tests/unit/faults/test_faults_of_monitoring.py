@@ -25,6 +25,8 @@ ONE_OF_EACH: dict[str, dict[str, Value]] = {
     "nodes.loss": {"node": "node-2"},
     "artifacts.refusing": {},
     "config.push": {"timeout": 0.03, "threshold": 0.8},
+    "gateway.delay": {"delay": 0.3, "share": 0.5},
+    "gateway.abort": {"share": 0.2},
     "monitoring.blackout": {"share": 0.5},
     "monitoring.cardinality": {},
     "autoscaler.empty_as_zero": {},
