@@ -23,16 +23,15 @@ from urllib.parse import urlsplit
 
 from ...sandbox.model.errors import StackError, UsageError
 from ...sandbox.model.telemetry import SCRAPE_INTERVAL, AlertState
-from ..monitoring.api import ITSELF, PrometheusApi
-from ..monitoring.rules import wanted_metrics
-from ..monitoring.targets import SAMPLE_LIMIT, TIMEOUT, Target, Targets
+from ..monitoring.api import PrometheusApi
+from ..monitoring.prometheus_config import configuration, milliseconds
+from ..monitoring.targets import Target, Targets
 from .ports import HOST, check_port, free_port
 
 SETTING = "DRILLBOX_PROMETHEUS"
 """`off`, or the path of the program; not set: the one on the PATH, if there is one."""
 
 _POLL = 0.02
-_HEAD = "prometheus_tsdb_head_series"
 
 
 def find_prometheus(environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -155,28 +154,9 @@ class PrometheusServer:
     # ------------------------------------------------------------------------------------------------------------- own work
 
     def _config(self) -> dict[str, object]:
-        interval = _milliseconds(self._interval)
-        unnamed = {"action": "labeldrop", "regex": "job|instance"}
-        # Prometheus 3 writes whole bounds as 300.0; the rules say 300, as Envoy and Prometheus 2 do.
-        bounds = {"source_labels": ["le"], "regex": r"(\d+)\.0", "target_label": "le", "replacement": "$1"}
-        drill = {
-            "job_name": "drill",
-            "honor_labels": True,
-            "sample_limit": SAMPLE_LIMIT,
-            "file_sd_configs": [{"files": [str(self.folder / "targets.json")], "refresh_interval": interval}],
-            "metric_relabel_configs": [_keep("|".join(sorted(wanted_metrics()))), bounds, unnamed],
-        }
-        itself = {
-            "job_name": ITSELF,
-            "static_configs": [{"targets": [f"{HOST}:{self.port}"]}],
-            "metric_relabel_configs": [_keep(_HEAD), unnamed],
-        }
-        timeout = _milliseconds(min(TIMEOUT, self._interval))
-        return {
-            "global": {"scrape_interval": interval, "scrape_timeout": timeout, "evaluation_interval": interval},
-            "rule_files": [str(self.folder / "rules.yml")],
-            "scrape_configs": [drill, itself],
-        }
+        files = {"files": [str(self.folder / "targets.json")], "refresh_interval": milliseconds(self._interval)}
+        itself, rules = f"{HOST}:{self.port}", str(self.folder / "rules.yml")
+        return configuration({"file_sd_configs": [files]}, itself, rules, self._interval)
 
     def _put(self, name: str, content: str) -> None:
         """Replace a file at once; a reader sees all of the old one or all of the new one."""
@@ -190,14 +170,6 @@ class PrometheusServer:
         except OSError as error:
             raise UsageError(f"monitoring: cannot write {self.folder / name}: {error.strerror}") from error
         self._written[name] = content
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{round(seconds * 1000)}ms"
-
-
-def _keep(names: str) -> dict[str, object]:
-    return {"source_labels": ["__name__"], "regex": names, "action": "keep"}
 
 
 def _discovered(target: Target) -> dict[str, object]:

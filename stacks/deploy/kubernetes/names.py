@@ -16,14 +16,15 @@ MODEL_SERVER, ENVOY, CONTROLLER, TRAINING = "model-server", "envoy", "controller
 
 GATEWAY_CONFIG, ML_CONFIG = "gateway", "ml"
 """ConfigMaps that hold fields of the desired state."""
-SCENARIO_CONFIG, TIMING_CONFIG, PROMETHEUS_CONFIG = "scenario", "timing", "prometheus"
+SCENARIO_CONFIG, TIMING_CONFIG, VERSIONS_CONFIG, PROMETHEUS_CONFIG = "scenario", "timing", "versions", "prometheus"
+SCENARIO_FILE = "scenario.json"
 GRAFANA_CONFIG, DASHBOARDS_CONFIG = "grafana", "grafana-dashboards"
 CONTROL = "control"
 """The Secret with the token of controls, its only key `token`."""
 
 PORT = 8080
 """Where services listen, and the gateway for requests."""
-CONTROLLER_PORT, METRICS_PORT, ADMIN_PORT = 8081, 9090, 9901
+CONTROLLER_PORT, METRICS_PORT, ADMIN_PORT = 8081, 9464, 9901
 """In the gateway's pod: the controller, Envoy's metrics, Envoy's admin interface (on loopback only)."""
 PROMETHEUS_PORT, GRAFANA_PORT = 9090, 3000
 
@@ -34,9 +35,6 @@ MANAGER = "drillbox"
 """Value of `MANAGED_BY`, and the field manager of what drillbox writes."""
 NODE = f"{OURS}/node"
 """Label of a Node: the name that scenarios have for it, `node-1`."""
-SCRAPED, METRICS = f"{OURS}/scrape", f"{OURS}/metrics-port"
-"""Annotations of a pod: the `job` of its series, and the port that they come from; `SCRAPED` of a controller is `platform`."""
-
 PREVIOUS = f"{OURS}/previous-version"
 RESTARTED, RESTARTED_AFTER = f"{OURS}/restarted", f"{OURS}/restarted-after"
 """Annotations of a Deployment: the last restart that was asked for, and the `KUBECTL_RESTARTED` that there was then."""
@@ -46,6 +44,8 @@ KUBECTL_RESTARTED = "kubectl.kubernetes.io/restartedAt"
 VERSION, CONCURRENCY, QUEUE = "MODEL_VERSION", "MODEL_CONCURRENCY", "MODEL_QUEUE"
 EPOCH, LOAD_TIME = "DRILL_EPOCH", "MODEL_LOAD_TIME"
 """Variables, and keys of the ConfigMap `timing`, which containers read when they start."""
+CATALOGUE = "MODEL_CATALOGUE"
+"""Variable of model servers, and key of the ConfigMap `versions`: which model is behind each version, as JSON."""
 
 
 def namespace_of(label: str) -> str:

@@ -1,0 +1,71 @@
+"""Who may do what with the Kubernetes API: within the namespace, and no more than each needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.models.rbac_v1 import PolicyRule, RoleRef, Subject
+from lightkube.resources.core_v1 import ServiceAccount
+from lightkube.resources.rbac_authorization_v1 import ClusterRole, ClusterRoleBinding, Role, RoleBinding
+
+from .names import CONTROLLER, PIPELINE, PROMETHEUS, labels_of
+from .setup import Setup
+
+READ = ("get", "list", "watch")
+_RBAC = "rbac.authorization.k8s.io"
+
+
+def _rule(group: str, resources: Sequence[str], verbs: Sequence[str]) -> PolicyRule:
+    return PolicyRule(apiGroups=[group], resources=list(resources), verbs=list(verbs))
+
+
+RULES = {
+    # Where model servers are and what they use, and the desired state.
+    CONTROLLER: (
+        _rule("", ("pods", "configmaps"), READ),
+        _rule("apps", ("deployments",), READ),
+        _rule("metrics.k8s.io", ("pods",), ("get", "list")),
+    ),
+    # Training jobs, and what they say.
+    PIPELINE: (
+        _rule("batch", ("jobs",), (*READ, "create", "delete")),
+        _rule("", ("pods", "pods/log"), READ),
+    ),
+    # Whom to scrape.
+    PROMETHEUS: (_rule("", ("pods",), READ),),
+}
+"""By ServiceAccount; all other pods have no account that may do anything, and no token."""
+
+NODES = _rule("", ("nodes",), READ)
+"""What the controller may see outside the namespace, in clusters that drillbox made."""
+
+Access = ServiceAccount | Role | RoleBinding | ClusterRole | ClusterRoleBinding
+
+
+def access(setup: Setup) -> list[Access]:
+    """Accounts, roles and bindings."""
+    found: list[Access] = []
+    for account, rules in RULES.items():
+        meta = setup.meta(account, account)
+        found += [
+            ServiceAccount(metadata=meta, automountServiceAccountToken=False),
+            Role(metadata=meta, rules=list(rules)),
+            RoleBinding(metadata=meta, roleRef=_role("Role", account), subjects=[_subject(setup, account)]),
+        ]
+    return [*found, *_of_nodes(setup)] if setup.own_cluster else found
+
+
+def _of_nodes(setup: Setup) -> list[Access]:
+    name = f"{setup.where}-nodes"
+    meta = ObjectMeta(name=name, labels=labels_of(setup.label, CONTROLLER))
+    binding = ClusterRoleBinding(metadata=meta, roleRef=_role("ClusterRole", name), subjects=[_subject(setup, CONTROLLER)])
+    return [ClusterRole(metadata=meta, rules=[NODES]), binding]
+
+
+def _role(kind: str, name: str) -> RoleRef:
+    return RoleRef(apiGroup=_RBAC, kind=kind, name=name)
+
+
+def _subject(setup: Setup, account: str) -> Subject:
+    return Subject(kind="ServiceAccount", name=account, namespace=setup.where)

@@ -1,0 +1,101 @@
+"""Prometheus on the cluster: it finds the drill's pods by the Kubernetes API, and evaluates the scenario's rules."""
+
+from __future__ import annotations
+
+import json
+
+from lightkube.models.core_v1 import HTTPGetAction, Probe
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.core_v1 import ConfigMap
+
+from ...monitoring.prometheus_config import Json, configuration
+from ...monitoring.rules import rules_text
+from . import pods
+from .deployments import contained, deployment
+from .names import (
+    COMPONENT,
+    DRILL,
+    FEATURES,
+    GATEWAY,
+    MODEL_SERVER,
+    PIPELINE,
+    PROMETHEUS,
+    PROMETHEUS_CONFIG,
+    PROMETHEUS_PORT,
+)
+from .setup import Setup
+
+FOLDER, DATA = "/etc/prometheus", "/prometheus"
+CONFIG_FILE, RULES_FILE = "prometheus.yml", "rules.yml"
+
+_LABEL = "__meta_kubernetes_pod_label_{}"
+_PORT, _POD, _PHASE = (f"__meta_kubernetes_pod_{name}" for name in ("container_port_name", "name", "phase"))
+
+
+def prometheus_config(setup: Setup) -> ConfigMap:
+    """Its configuration and rules."""
+    rules = f"{FOLDER}/{RULES_FILE}"
+    config = configuration(discovery(setup), f"localhost:{PROMETHEUS_PORT}", rules, dropped=_dropped(setup))
+    data = {CONFIG_FILE: json.dumps(config, indent=1) + "\n", RULES_FILE: rules_text(setup.scenario)}
+    return ConfigMap(metadata=setup.meta(PROMETHEUS_CONFIG, PROMETHEUS), data=data)
+
+
+def discovery(setup: Setup) -> Json:
+    """How it finds the targets that the built-in monitor has, under the same names.
+
+    The `instance` of a model server is its pod; all others are one of their kind, and their `instance` is their `job`. A pod that
+    does not answer stays a target for as long as it is there.
+    """
+    selector = {"role": "pod", "label": f"{DRILL}={setup.label}"}
+    found = {"role": "pod", "namespaces": {"names": [setup.where]}, "selectors": [selector]}
+    component = _LABEL.format(COMPONENT.replace(".", "_").replace("/", "_").replace("-", "_"))
+    what = [component, _PORT]
+    jobs = {
+        f"({MODEL_SERVER}|{FEATURES}|{PIPELINE});http": "$1",
+        f"({GATEWAY});metrics": "$1",
+        f"{GATEWAY};control": "platform",
+    }
+    return {
+        "kubernetes_sd_configs": [found],
+        "relabel_configs": [
+            {"source_labels": what, "regex": "|".join(jobs), "action": "keep"},
+            {"source_labels": [_PHASE], "regex": "Succeeded|Failed", "action": "drop"},
+            *({"source_labels": what, "regex": regex, "target_label": "job", "replacement": job} for regex, job in jobs.items()),
+            {"source_labels": ["job"], "target_label": "instance"},
+            {"source_labels": ["job", _POD], "regex": f"{MODEL_SERVER};(.+)", "target_label": "instance", "replacement": "$1"},
+        ],
+    }
+
+
+def prometheus(setup: Setup) -> Deployment:
+    """Prometheus itself."""
+    images = setup.images
+    ready, alive = (
+        Probe(httpGet=HTTPGetAction(path=f"/-/{what}", port="http"), periodSeconds=5, timeoutSeconds=3, failureThreshold=6)
+        for what in ("ready", "healthy")
+    )
+    container = contained(
+        PROMETHEUS,
+        images.prometheus or images.application,
+        images.pull,
+        command=["prometheus"],
+        args=[
+            f"--config.file={FOLDER}/{CONFIG_FILE}",
+            f"--storage.tsdb.path={DATA}",
+            f"--web.listen-address=:{PROMETHEUS_PORT}",
+            "--log.level=warn",
+            "--log.format=json",
+        ],
+        env=pods.plain({"GOMAXPROCS": "1"}),
+        ports=pods.ports(http=PROMETHEUS_PORT),
+        readinessProbe=ready,
+        livenessProbe=alive,
+        resources=pods.amounts("96Mi", "512Mi"),
+        volumeMounts=pods.mounts(config=FOLDER, data=DATA),
+    )
+    volumes = [pods.mounted_config("config", PROMETHEUS_CONFIG), pods.scratch("data", "1Gi")]
+    return deployment(setup, PROMETHEUS, PROMETHEUS, [container], volumes, account=PROMETHEUS)
+
+
+def _dropped(setup: Setup) -> list[str]:
+    return [name for name in setup.spec.monitoring.dropped.split(",") if name]
