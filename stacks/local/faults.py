@@ -9,6 +9,7 @@ from urllib.parse import quote
 from ...sandbox.model.params import Params, Value
 from ...sandbox.world.streams import Stream
 from ..control_plane.faults import Mechanism
+from .gateway_faults import Disturbance
 from .limits import Leak, Throttling
 from .replicas import Replica
 from .service import Service
@@ -90,6 +91,7 @@ def mechanisms(service: Service, undo: UndoLog, seed: int) -> Mapping[str, Mecha
         "config.push": pipeline,
         "autoscaler.empty_as_zero": pipeline,
         "cost.runaway": pipeline,
+        "gateway": Disturbance(service, undo),
         "pods.grey_slow": Grey(service, seed),
         "pods.memory_leak": Leak(service),
         "pods.cpu_throttling": Throttling(service),

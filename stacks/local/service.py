@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ...sandbox.model.errors import StackError
 from ...sandbox.model.events import Registered
@@ -139,6 +140,11 @@ class Service:
         with self._lock:
             self.programs.strain |= settings
             self.fleet.tell(settings)
+
+    @property
+    def gateway_folder(self) -> Path:
+        """Where the gateway's files are."""
+        return self._envoy.folder
 
     def inject(self, injected: Injected) -> None:
         """Disturb the gateway like this."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import re
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -207,6 +210,41 @@ def test_a_disturbance_is_injected_and_taken_back(gateway: Running, replicas: Si
     gateway.put(Policy(USUAL, serving))
     assert gateway.ask() == 200
     assert len(replicas.champion.seen) == 2
+
+
+def test_delays_and_aborts_come_before_the_routes_and_leave_no_trace_of_who_made_them(
+    gateway: Running, replicas: SimpleNamespace
+) -> None:
+    policy = Gateway(timeout=0.3, retries=3, shed=1.0)
+    serving = pools(replicas, "champion")
+    before = gateway.counts()
+    shed, retried = gateway.total("envoy_gateway_rq_shed"), gateway.total("envoy_gateway_rq_retry")
+    gateway.put(Policy(policy, serving, Injected(aborted=1.0)))
+    answer = gateway.client.post(INFER, content=b"{}")
+    assert answer.status_code == 503
+    assert gateway.total("envoy_gateway_rq_shed") == shed, "an abort comes before what sheds load"
+    assert gateway.total("envoy_gateway_rq_retry") == retried, "and is not tried again"
+    gateway.put(Policy(replace(policy, shed=0.0), serving, Injected(delay=0.6, delayed=1.0)))
+    assert gateway.ask(x_do="sleep:0.1") == 200, "the timeout begins after the delay"
+    gateway.put(Policy(replace(policy, shed=0.0), serving, Injected(delay=0.3, delayed=1.0, aborted=1.0)))
+    begin = time.monotonic()
+    assert gateway.ask() == 503
+    assert time.monotonic() - begin >= 0.29, "a delay may be followed by an abort"
+    with pytest.raises(httpx.ReadTimeout):
+        gateway.client.post(INFER, timeout=0.1)
+    gateway.put(Policy(USUAL, serving))
+    assert gateway.counts() == {kind: before[kind] + number for kind, number in {"2xx": 1, "4xx": 0, "5xx": 2, "0": 1}.items()}
+    assert len(replicas.champion.seen) == 1, "who hung up and who was refused never came that far"
+    told = "\n".join([*gateway.metrics(), answer.text, *map(str, answer.headers.items()), gateway.log.read_text()])
+    assert not re.search("fault|inject|delay|abort", told)
+
+
+def test_a_share_of_the_requests_is_aborted(gateway: Running, replicas: SimpleNamespace) -> None:
+    gateway.put(Policy(USUAL, pools(replicas, "champion"), Injected(aborted=0.25)))
+    number, share = 400, 0.25
+    aborted = sum(gateway.ask() == 503 for _ in range(number))
+    assert abs(aborted - number * share) < 5.0 * math.sqrt(number * share * (1.0 - share))
+    assert len(replicas.champion.seen) == number - aborted
 
 
 def test_what_is_no_inference_and_what_is_too_large_gets_a_4xx(gateway: Running, replicas: SimpleNamespace) -> None:

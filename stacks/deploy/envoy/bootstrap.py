@@ -106,7 +106,15 @@ def _gateway(address: Address, folder: PurePath) -> Json:
         _router(),
     ]
     routes = {"route_config_name": ROUTES, "config_source": _watched(folder, ROUTES_FILE)}
-    return _listener(PREFIX, address, rds=routes, http_filters=filters, access_log=access_loggers())
+    return _listener(
+        PREFIX, address, rds=routes, http_filters=filters, access_log=access_loggers(), local_reply_config=_own_answers()
+    )
+
+
+def _own_answers() -> Json:
+    """By itself Envoy writes into an injected error that it was injected: whoever is on call is not told."""
+    injected = {"response_flag_filter": {"flags": ["FI"]}}
+    return {"mappers": [{"filter": injected, "body": {"inline_string": '{"error": "the gateway failed"}'}}]}
 
 
 def _metrics(address: Address) -> Json:

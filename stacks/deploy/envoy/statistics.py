@@ -29,7 +29,7 @@ _CODES = {"2xx": (200, 399), "4xx": (400, 499), "5xx": (500, 599), "0": (0, 199)
 _FLAGS = {"rq_no_healthy_upstream": "UH", "rq_retry_overflow": "UO"}
 """Counters of requests that the gateway itself ended: no ready replica; a retry or client's repeat beyond the retry budget."""
 
-_KEPT = (f"{PREFIX}.", "http.gateway.downstream_rq_active", "http.gateway.fault.", "http.gateway.rds.", "runtime.", "server.live")
+_KEPT = (f"{PREFIX}.", "http.gateway.downstream_rq_active", "http.gateway.rds.", "runtime.", "server.live")
 _OF_POOLS = (
     r"cluster\.model-[a-z]+\.gateway\.(upstream_rq_(active|active_overflow|total|timeout|retry|retry_overflow|pending_active)"
     r"|upstream_cx_active|membership_(healthy|total)|version_text|update_(success|rejected))"
