@@ -165,6 +165,7 @@ class _Builder:
         programs = Programs(self._scenario, self._seed, places, self._token, clock.origin, models)
         where = Urls(urls[FEATURES], urls[PIPELINE], urls[LOAD], f"http://{listen.metrics}")
         service = Service(self._scenario, clock, supervisor, programs, controls, envoy, where)
+        self._ends.callback(service.close)
         service.begin()
         started = (
             Program(GATEWAY, tuple(envoy.command())),

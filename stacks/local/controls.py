@@ -39,6 +39,13 @@ class Controls:
         except httpx.HTTPError:
             return False
 
+    def alive(self, url: str, patience: float) -> bool:
+        """Whether a service answers within so many seconds. May be called from any thread."""
+        try:
+            return self._client.get(f"{url}/healthz", timeout=patience).is_success
+        except httpx.HTTPError:
+            return False
+
     def get(self, url: str, **params: str | int) -> Any:
         """What a service tells, as JSON.
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ...sandbox.model.params import Params, Value
-from ...sandbox.world.streams import Stream
 from ..control_plane.faults import Mechanism
 from .gateway_faults import Disturbance
 from .limits import Leak, Throttling
-from .replicas import Replica
+from .pod_faults import CrashLoop, Grey, Hang, Kill
 from .service import Service
-from .services import hold
 from .undo import UndoLog, cancel
 
 
@@ -49,34 +47,6 @@ class Remote:
         return self.url.format(beat=quote(beat, safe=""))
 
 
-class Grey:
-    """One of the champion's ready replicas, drawn as in the simulation, takes longer for its answers."""
-
-    def __init__(self, service: Service, seed: int) -> None:
-        self._service = service
-        self._luck = Stream(seed, "faults/grey")
-        self._drawn = 0
-        self._slow: dict[str, Replica] = {}
-
-    def begin(self, beat: str, _fault: str, params: Params) -> None:
-        """As `Mechanism`."""
-        ready = self._service.fleet.ready("model-champion")
-        if ready:
-            one = self._slow[beat] = ready[int(self._luck.uniform(self._drawn, 1)[0] * len(ready))]
-            self._pace(one, float(params["factor"]))
-        self._drawn += 1
-
-    def end(self, beat: str) -> None:
-        """As `Mechanism`."""
-        one = self._slow.pop(beat, None)
-        if one is not None:
-            self._pace(one, 1.0)
-
-    def _pace(self, one: Replica, factor: float) -> None:
-        one.slowness = factor
-        self._service.fleet.tell_one(one, hold(self._service.scenario.runtime, factor))
-
-
 def mechanisms(service: Service, undo: UndoLog, seed: int) -> Mapping[str, Mechanism]:
     """By the name of a fault, or of a family of faults (`features` for `features.stale`)."""
     urls = service.urls
@@ -92,7 +62,10 @@ def mechanisms(service: Service, undo: UndoLog, seed: int) -> Mapping[str, Mecha
         "autoscaler.empty_as_zero": pipeline,
         "cost.runaway": pipeline,
         "gateway": Disturbance(service, undo),
+        "pods.crash_loop": CrashLoop(service),
         "pods.grey_slow": Grey(service, seed),
+        "pods.kill": Kill(service, seed),
+        "pods.hang": Hang(service, undo, seed),
         "pods.memory_leak": Leak(service),
         "pods.cpu_throttling": Throttling(service),
     }

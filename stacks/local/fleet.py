@@ -29,6 +29,8 @@ REAL_START = 1.5
 GRACE = 10.0
 """Seconds that a replica has to finish what it has."""
 
+_ROUTED = frozenset((State.LOADING, State.READY, State.UNREACHABLE))
+
 Log = Callable[[str, str, str], None]
 """`log(component, severity, text)` at the present drill time."""
 
@@ -105,7 +107,7 @@ class Fleet:
 
     def endpoints(self) -> Mapping[str, tuple[Address, ...]]:
         """By deployment, the addresses that the gateway may send requests to; it looks itself whether they are ready."""
-        running = [one for one in self._replicas if one.process is not None and one.state in (State.LOADING, State.READY)]
+        running = [one for one in self._replicas if one.process is not None and one.state in _ROUTED]
         return {pool: tuple(one.address for one in running if one.deployment == pool) for pool in POOLS}
 
     # ---------------------------------------------------------------------------------------------------------------- orders
@@ -167,24 +169,49 @@ class Fleet:
                     self._log(deployment, "info", f"rollout of {version} is complete")
                     self._rolled_out(deployment, version)
 
+    def hear(self, probes: Mapping[str, bool]) -> None:
+        """What the gateway's probes say: by address, whether they pass. Who passed before, and does no more, is not ready."""
+        for one in self._replicas:
+            passes = probes.get(str(one.address))
+            if one.state is State.READY and passes:
+                one.probed = True
+            elif one.state is State.READY and one.probed and passes is False:
+                one.state = State.UNREACHABLE
+                self._log(one.name, "error", "health checks fail: no answer")
+            elif one.state is State.UNREACHABLE and passes:
+                one.state = State.READY
+                self._log(one.name, "info", "health checks pass again: ready")
+
+    def restart(self, one: Replica, why: str, now: float) -> None:
+        """End a replica's container: its process is asked to end, and killed after its grace; then it starts again."""
+        if one.process is not None and one not in self._terminated:
+            self._log(one.name, "warning", f"{why}: its container is to be restarted")
+            self._terminated[one] = now
+            one.process.signal(signal.SIGTERM)  # which one that is stopped does not get to see
+
     def _live(self, one: Replica, now: float) -> None:
         process = one.process
         if process is not None and process.exit_code is not None:
             self._ended(one, process, now)
         elif one.state is State.DRAINING:
-            if process is None or now - self._terminated.get(one, now) > GRACE:
+            if process is None or self._has_had_its_grace(one, now):
                 self._remove(one, signal.SIGKILL)
+        elif process is not None and self._has_had_its_grace(one, now):
+            process.kill()
         elif process is None and now >= one.begin_at:
             self._start(one, now)
         elif one.state is State.LOADING and self._controls.ready(one.url):
             one.state = State.READY
             self.admitted(one)
 
+    def _has_had_its_grace(self, one: Replica, now: float) -> bool:
+        return now - self._terminated.get(one, now) > GRACE
+
     def _start(self, one: Replica, now: float, load_time: float | None = None) -> None:
         if load_time is None:
             load_time = self._runtime.load_time + min(REAL_START, self._runtime.start_time)
         one.process = self._starter.start(self._recipe(one, self._wanted[one.deployment], load_time))
-        one.state = State.LOADING
+        one.state, one.probed = State.LOADING, False
         one.backoff = backoff.State(one.backoff.crashes, now)
 
     def _ended(self, one: Replica, process: Process, now: float) -> None:
@@ -193,6 +220,7 @@ class Fleet:
             self._log(one.name, "info", "terminated")
             self._forget(one)
             return
+        self._terminated.pop(one, None)
         one.process = None
         one.restarts += 1
         one.kills += process.end_reason == "out of memory"

@@ -10,6 +10,7 @@ from pathlib import Path
 from ...sandbox.learning.version import ModelVersion
 from ...sandbox.model.scenario import Scenario, Version
 from ...sandbox.model.service import ServiceSpec, Workload
+from ...sandbox.world.streams import Stream
 from ..services.common.environment import (
     THREADS,
     as_variables,
@@ -71,6 +72,7 @@ class Programs:
         origin: CLOCK_MONOTONIC at t = 0, as far as it is known.
         models: by the drill's name of a version, the model behind it; grows.
         strain: settings of all model servers beside those that follow from the desired state, by limits and faults.
+        deadly: by the name of pushed settings, seconds that a process lives with them; settings that are not here do no harm.
     """
 
     scenario: Scenario
@@ -80,6 +82,7 @@ class Programs:
     origin: float
     models: dict[str, ModelVersion | str]
     strain: dict[str, float] = field(default_factory=dict)
+    deadly: dict[str, float] = field(default_factory=dict)
 
     def features(self, port: int) -> Program:
         """The feature store."""
@@ -98,7 +101,7 @@ class Programs:
     def replica(self, one: Replica, workload: Workload, spec: ServiceSpec, features_url: str, load_time: float) -> Program:
         """A model server. It is told the present spec; later changes reach it as controls."""
         settings = live(spec) | hold(self.scenario.runtime, one.slowness) | slowness(self.version(one.version))
-        settings |= self.strain
+        settings |= self.strain | self.revision(one, spec)
         given = {
             **of_model_server(self.scenario, one.deployment, features_url),
             **of_workload(workload),
@@ -111,6 +114,12 @@ class Programs:
             "MODEL_LOAD_TIME": repr(load_time),
         }
         return Program(one.name, _python("model_server"), self._common(one.name, one.address.port) | given, spec.servers.memory)
+
+    def revision(self, one: Replica, spec: ServiceSpec) -> dict[str, object]:
+        """The settings that are pushed to all model servers, and how long a process lives with them: not all just as long."""
+        name = spec.servers.settings
+        spread = 0.8 + 0.4 * float(Stream(self.seed, "faults/crashes").uniform(one.ordinal, 1)[0])
+        return {"revision": name, "exit_after": round(self.deadly.get(name, 0.0) * spread, 3)}
 
     def version(self, name: str) -> Version:
         """What the scenario says of a version; one that was trained in the drill is an ordinary one."""

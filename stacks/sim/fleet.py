@@ -143,6 +143,7 @@ class Fleet:
         """The pod's process dies; the container restarts after its back-off."""
         self._plane.kill_replica(pod.slot)
         pod.stopped_by.clear()
+        pod.condemned = False
         delay = self._died(pod, reason)
         pod.state = PodState.BACKING_OFF if delay else PodState.STARTING
         self._interrupt(pod)
@@ -159,16 +160,24 @@ class Fleet:
         self._plane.stop_replica(pod.slot)
 
     def hang(self, pod: Pod, beat: str) -> None:
-        """Its process stops, and what is sent there hangs. The kubelet sees a process that runs: there is no liveness probe."""
+        """Its process stops, and what is sent there hangs."""
         pod.stopped_by.add(beat)
         self._plane.stop_replica(pod.slot)
 
-    def carry_on(self, pod: Pod, beat: str) -> None:
-        """The process that a beat stopped goes on, unless another beat stopped it, too, or it is gone by now."""
-        if beat in pod.stopped_by and pod.state is not PodState.GONE:
-            pod.stopped_by.discard(beat)
-            if not pod.frozen:
-                self._plane.carry_on_replica(pod.slot)
+    def carry_on(self, pod: Pod, beat: str) -> bool:
+        """The process that a beat stopped goes on, unless another beat stopped it, too, or it is gone by now; whether it does."""
+        if beat not in pod.stopped_by or pod.state is PodState.GONE:
+            return False
+        pod.stopped_by.discard(beat)
+        if pod.frozen:
+            return False
+        self._plane.carry_on_replica(pod.slot)
+        return True
+
+    def condemn(self, pod: Pod, why: str) -> None:
+        """The kubelet asks a process to end; one that is stopped hears it when it goes on."""
+        pod.condemned = True
+        self._log(pod.name, "warning", f"{why}: its container is to be restarted")
 
     def reachable(self, pod: Pod) -> None:
         """The gateway's health checks of a pod that did not answer pass again."""

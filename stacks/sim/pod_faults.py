@@ -1,8 +1,8 @@
 """Processes of simulated replicas that are killed, and that hang.
 
 A process that hangs is one that was stopped (SIGSTOP): it has its connections and its place in memory, and answers nobody. The
-gateway finds out by its probes, and sends it nothing more. The service declares no liveness probe, so that the kubelet, which
-sees that the process is there, leaves it alone: it goes on when the fault ends, or with a restart.
+gateway finds out by its probes, and sends it nothing more; then the kubelet does by its own, asks it to end, which it does not
+hear, and kills it. Each is taken as late as it is on the average.
 """
 
 from __future__ import annotations
@@ -15,10 +15,15 @@ from ...sandbox.model.params import Params
 from ..control_plane.luck import Draw
 from .fleet import CHAMPION, Fleet, Pod, PodState
 
+KILLED = "process ended: killed by SIGKILL"
 NOTICED = 8.5
 """Seconds until three probes in a row had no answer: 2 s each, 1 s apart, the first 0.5 s after the stop on the average."""
 ANSWERS = 0.5
 """Seconds until the next probe, of a process that goes on."""
+LIVENESS = 30.0
+"""Seconds until three liveness probes in a row had no answer: 10 s apart, 5 s each (`stacks/deploy/kubernetes/pods.py`)."""
+GRACE = 10.0
+"""Seconds from there until it is killed."""
 
 
 class Kill:
@@ -50,7 +55,7 @@ class Kill:
 
     def _kill(self, count: int) -> None:
         for pod in self._draw.of(self._fleet.ready(CHAMPION), count):
-            self._fleet.crash(pod, "process ended: killed by SIGKILL")
+            self._fleet.crash(pod, KILLED)
 
 
 class Hang:
@@ -72,14 +77,29 @@ class Hang:
     def end(self, beat: str) -> None:
         """As `Mechanism`."""
         for pod in self._stopped.pop(beat):
-            self._fleet.carry_on(pod, beat)
-            self._env.process(self._find_again(pod))
+            if self._fleet.carry_on(pod, beat):
+                self._env.process(self._find_again(pod))
 
     def _notice(self, pod: Pod, beat: str) -> Generator[simpy.Event, None, None]:
+        """First the gateway, then the kubelet."""
         yield self._env.timeout(NOTICED)
         if beat in pod.stopped_by and pod.state is PodState.READY:
             self._fleet.unreachable(pod)
+        yield self._env.timeout(LIVENESS - NOTICED)
+        if _hangs(pod, beat):
+            self._fleet.condemn(pod, "liveness probe fails")
+            yield self._env.timeout(GRACE)
+            if _hangs(pod, beat):
+                self._fleet.crash(pod, KILLED)
 
     def _find_again(self, pod: Pod) -> Generator[simpy.Event, None, None]:
+        if pod.condemned:
+            self._fleet.crash(pod, "process ended: exit 0")
+            return
         yield self._env.timeout(ANSWERS)
         self._fleet.reachable(pod)
+
+
+def _hangs(pod: Pod, beat: str) -> bool:
+    """Whether a pod is still stopped by a beat, and the kubelet of its node sees to it."""
+    return beat in pod.stopped_by and pod.state is PodState.UNREACHABLE and not pod.lost

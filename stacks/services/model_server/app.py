@@ -17,7 +17,7 @@ from ..common.settings import Finite
 from . import documents as doc
 from .infer import PATH, Infer
 from .server import Server
-from .settings import Live, ModelSettings, Quarantined
+from .settings import REVISION, Live, ModelSettings, Quarantined
 
 _ERRORS: Mapping[int | str, dict[str, object]] = {
     status: {"model": Error, "description": why}
@@ -55,6 +55,8 @@ class Changes(BaseModel):
     leak: Finite | None = Field(None, ge=0, le=100)
     effort: Finite | None = Field(None, ge=0, le=1)
     threshold: Finite | None = Field(None, ge=0, le=1)
+    revision: str | None = Field(None, pattern=REVISION)
+    exit_after: Finite | None = Field(None, ge=0, le=36_000)
 
 
 def build(server: Server) -> ASGIApp:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from ....sandbox.model.errors import DrillboxError
 from ..common.logs import Log
 from ..common.times import DrillClock, age
+from .lifetime import Lifetime
 from .lookups import Lookups
 from .metrics import ServerMetrics
 from .model import Model, open_model
@@ -39,6 +40,7 @@ class Server:
         self.lookups: Lookups | None = None
         self.live = settings.live
         self.rejected = self.wasted = 0
+        self._lifetime: Lifetime | None = None
         self._why = f"model {settings.version} is not loaded yet"
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -60,8 +62,10 @@ class Server:
         before, self.live = self.live.model_dump(mode="json"), live
         if self.slots:
             self.slots.change(live)
+        if self._lifetime:
+            self._lifetime.change(live)
         after = live.model_dump(mode="json")
-        spec = ("fallback", "quarantined", "concurrency", "queue", "lookup_timeout")  # what operators know of
+        spec = ("fallback", "quarantined", "concurrency", "queue", "lookup_timeout", "revision")  # what operators know of
         told = [f"{name} is now {after[name] if after[name] != '' else 'empty'}" for name in spec if after[name] != before[name]]
         if told:
             self.log("info", "; ".join(told))
@@ -96,6 +100,7 @@ class Server:
         if self._why == "the server is terminating":
             return
         self._why = ""
+        self._lifetime = Lifetime(loop, self.log, self.live)
         self.log("info", f"model {self.settings.version} loaded, ready")
 
     def _refused(self, error: BaseException) -> None:

@@ -9,8 +9,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ....sandbox.model.errors import nearest
 from ....sandbox.model.features import ONLINE, listed, names_in
+from ....sandbox.model.platform import USUAL_SETTINGS
 from ....sandbox.model.service import Fallback
 from ..common.settings import Finite, Settings
+
+REVISION = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
 def _features(text: str) -> str:
@@ -66,6 +69,10 @@ class ModelSettings(Settings):
     leak: Finite = Field(0.0, alias="MODEL_LEAK", ge=0, le=100, description="MiB of memory that an answer leaves behind")
     effort: Finite = Field(0.0, alias="MODEL_EFFORT", ge=0, le=1, description="share of its time that an answer computes")
     threshold: Finite = Field(0.0, alias="MODEL_THRESHOLD", ge=0, le=1, description="score of a late flight; 0: the version's")
+    revision: str = Field(USUAL_SETTINGS, alias="MODEL_REVISION", pattern=REVISION, description="name of these settings")
+    exit_after: Finite = Field(
+        0.0, alias="MODEL_EXIT_AFTER", ge=0, le=36_000, description="seconds that it lives once it is ready; 0: until it is ended"
+    )
     slow_bound: Finite = Field(
         0.0, alias="MODEL_SLOW_BOUND", ge=0, le=600, description="seconds from which an answer counts as slow"
     )
@@ -97,3 +104,5 @@ class Live(BaseModel):
     leak: Finite = Field(0.0, ge=0, le=100)
     effort: Finite = Field(0.0, ge=0, le=1)
     threshold: Finite = Field(0.0, ge=0, le=1)
+    revision: str = Field(USUAL_SETTINGS, pattern=REVISION)
+    exit_after: Finite = Field(0.0, ge=0, le=36_000)

@@ -57,16 +57,18 @@ def test_a_hung_replica_holds_requests_until_they_time_out_and_until_the_gateway
     drill.play(20.0)
     assert hung.state is PodState.UNREACHABLE
     assert drill.logged("health checks fail: no answer", hung.name)
-    drill.play(40.0)
+    drill.play(38.0)
     harm = drill.harm()
     assert drill.sli("targets_down") == 1.0
-    drill.play(90.0)
+    assert not drill.logged("liveness")
+    drill.play(48.0)
+    assert drill.logged("liveness probe fails: its container is to be restarted", hung.name)
+    assert hung.restarts == 0, "it has its grace"
+    drill.play(70.0)
+    assert drill.logged("process ended: killed by SIGKILL", hung.name)
+    assert (hung.restarts, len(drill.ready)) == (1, 4)
     assert drill.harm() == harm
-    assert hung.restarts == 0, "no liveness probe: the process is there"
-    drill.do("restart", replica=hung.name)
-    drill.play(120.0)
-    assert len(drill.ready) == 4
-    assert hung not in drill.pods
+    assert not hung.frozen
 
 
 def test_it_hangs_far_less_work_than_a_replica_would_get(calm: Scenario, opened: Opened) -> None:
@@ -77,7 +79,7 @@ def test_it_hangs_far_less_work_than_a_replica_would_get(calm: Scenario, opened:
 
 
 def test_a_process_that_goes_on_serves_again_as_the_same(calm: Scenario, opened: Opened) -> None:
-    drill = opened(with_fault(calm, "pods.hang", lasts=30.0, count=2), 30.0)
+    drill = opened(with_fault(calm, "pods.hang", lasts=25.0, count=2), 30.0)
     assert len(drill.ready) == 2
     drill.play(42.0)
     assert len(drill.ready) == 4
@@ -86,6 +88,13 @@ def test_a_process_that_goes_on_serves_again_as_the_same(calm: Scenario, opened:
     harm = drill.harm()
     drill.play(100.0)
     assert drill.harm() == harm
+
+
+def test_who_goes_on_within_its_grace_ends_as_it_was_asked(calm: Scenario, opened: Opened) -> None:
+    drill = opened(with_fault(calm, "pods.hang", lasts=35.0), 70.0)
+    assert drill.logged("process ended: exit 0")
+    assert not drill.logged("SIGKILL")
+    assert (sum(pod.restarts for pod in drill.pods), len(drill.ready)) == (1, 4)
 
 
 def test_a_short_stop_is_noticed_by_nobody_but_those_who_waited(calm: Scenario, opened: Opened) -> None:
