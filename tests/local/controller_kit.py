@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -48,6 +48,8 @@ class World:
         self.log = folder / "controller.log"
         self.client = httpx.Client(trust_env=False, timeout=10.0)
         self.processes: list[subprocess.Popen[bytes]] = []
+        self.envoy: subprocess.Popen[bytes]
+        self.controller: subprocess.Popen[bytes]
 
     def environment(self, **more: str) -> dict[str, str]:
         (self.folder / "kubeconfig").write_text(self.api.kubeconfig())
@@ -71,10 +73,21 @@ class World:
         self.api.put("nodes", node("control", control_plane=True))
         self.api.put("nodes", node("worker"))
         self.api.put("deployments", deployment("model-champion", 2))
-        self.api.put("configmaps", config_map("gateway", **{"gateway.timeout": "5s", "gateway.retries": "0"}))
-        self.api.put("configmaps", config_map("ml", **{"fallback": "off", "features.quarantined": ""}))
         self.serve("a", "127.0.0.1")
         self.serve("b", "127.0.0.2")
+        self.reset()
+
+    def reset(self) -> None:
+        """As at the beginning, but for what `told` and the logs have."""
+        self.api.put("configmaps", config_map("gateway", timeout="5s", retries="0", shed="0%"))
+        self.api.put("configmaps", config_map("ml", fallback="off", features__quarantined=""))
+        for kind, name in list(self.api.objects):
+            if kind == "pods" and name not in {"a", "b"}:
+                self.api.delete("pods", name)
+        for name, ip in (("a", "127.0.0.1"), ("b", "127.0.0.2")):
+            self.api.put("pods", pod(name, ip))
+        for name in self.replicas.keys() - {"a", "b"}:
+            self.replicas.pop(name).close()
 
     def serve(self, name: str, ip: str, **more: str) -> Replica:
         """A model server and its pod."""
@@ -99,6 +112,11 @@ class World:
 
     def said(self, text: str) -> bool:
         return any(text in line for line in self.lines())
+
+    def end(self, process: subprocess.Popen[bytes]) -> int:
+        process.send_signal(signal.SIGTERM)
+        self.processes.remove(process)
+        return process.wait(60.0)
 
     def series(self, port: int = 0) -> dict[str, float]:
         """The controller's metrics."""
@@ -130,9 +148,9 @@ class World:
         url = f"http://127.0.0.1:{self.own.port}/control/injected"
         return self.client.request(method, url, json=body, headers={"Authorization": f"Bearer {token}"})
 
-    def wait(self, done: object) -> None:
+    def wait(self, done: Callable[[], bool]) -> None:
         try:
-            until(done, PATIENCE)  # type: ignore[arg-type]
+            until(done, PATIENCE)
         except AssertionError:
             raise AssertionError("\n".join(self.lines()[-20:])) from None
 

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 Json = dict[str, Any]
 NAMESPACE = "drill-test"
+_GONE = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version", "status": "Failure"}
 
 
 class FakeKubernetes:
@@ -84,6 +85,10 @@ class FakeKubernetes:
             self._version += 10
             self._oldest = self._version
             self._events.clear()
+
+    def expire(self) -> None:
+        """Every watch is told that it cannot go on."""
+        self._loop.call_soon_threadsafe(self._spread, (10**9, "ERROR", "", _GONE))
 
     def _event(self, plural: str, kind: str, one: Json) -> None:
         self._version += 1
@@ -168,6 +173,9 @@ class FakeKubernetes:
         try:
             while (event := await queue.get()) is not None:
                 version, kind, of, one = event
+                if kind == "ERROR":
+                    yield json.dumps({"type": kind, "object": one}) + "\n"
+                    return
                 if version > after and of == plural and chosen(one):
                     after = version
                     yield json.dumps({"type": kind, "object": one}) + "\n"
