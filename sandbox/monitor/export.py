@@ -22,9 +22,9 @@ def prometheus_rules(
     return rule_file(rule_group(objectives, alert_rules, windows))
 
 
-def rule_file(group: RuleGroup) -> str:
-    """A group of rules as a rule file (YAML), to be evaluated at every scrape."""
-    lines = ["groups:", f"  - name: {GROUP}", f"    interval: {window_text(SCRAPE_INTERVAL)}", "    rules:"]
+def rule_file(group: RuleGroup, every: float = SCRAPE_INTERVAL) -> str:
+    """A group of rules as a rule file (YAML), to be evaluated every so many seconds: by default at every scrape."""
+    lines = ["groups:", f"  - name: {GROUP}", f"    interval: {window_text(every)}", "    rules:"]
     for recording in group.recording:
         lines.extend(_recording(recording))
     for alerting in group.alerting:

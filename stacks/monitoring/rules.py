@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from ...sandbox.model.scenario import Objective, Scenario
 from ...sandbox.model.slis import LATENCY_BUCKETS
-from ...sandbox.monitor.export import prometheus_rules
+from ...sandbox.monitor.export import rule_file
 from ...sandbox.monitor.objectives import rule_group, windows_of
 from ...sandbox.monitor.thresholds import threshold_alerts
+
+EVERY = 1.0
+"""Seconds between two evaluations. A Prometheus begins them, and the scrape of each target, at a moment of its own; every scrape
+seen within a second keeps its alerts as near to the built-in monitor's as can be, which evaluates when it has scraped."""
 
 OWN = frozenset({"up", "scrape_duration_seconds", "prometheus_tsdb_head_series"})
 """What the scraper itself knows."""
@@ -24,4 +28,4 @@ def wanted_metrics() -> frozenset[str]:
 
 def rules_text(scenario: Scenario) -> str:
     """The rule file of a scenario for Prometheus: exactly the rules that the built-in monitor evaluates."""
-    return prometheus_rules(scenario.objectives, threshold_alerts(), windows_of(scenario.profile))
+    return rule_file(rule_group(scenario.objectives, threshold_alerts(), windows_of(scenario.profile)), EVERY)
