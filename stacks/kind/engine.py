@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -208,6 +209,37 @@ class Engine:
         except docker.errors.NotFound:
             return None
         return found
+
+    def pull(self, name: str) -> Iterator[Mapping[str, Any]]:
+        """Pull an image; what the engine says on the way.
+
+        Raises:
+            StackError: it cannot be had.
+        """
+        with self._call(f"pulling {name}"):
+            repository, _, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "latest")
+            yield from self.client.api.pull(repository, tag=tag, stream=True, decode=True)
+
+    def build(
+        self, tar: bytes, *, tag: str, arguments: Mapping[str, str], network: str | None, patience: float
+    ) -> Iterator[Mapping[str, Any]]:
+        """Build an image from an archive with a Dockerfile; what the engine says on the way, an error too.
+
+        Raises:
+            StackError: it does not build at all, or says nothing for `patience` seconds.
+        """
+        with self._call("building the image"):
+            yield from self.client.api.build(
+                fileobj=io.BytesIO(tar),
+                custom_context=True,
+                tag=tag,
+                buildargs=dict(arguments),
+                network_mode=network,
+                rm=True,
+                forcerm=True,
+                decode=True,
+                timeout=int(patience),
+            )
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -1,0 +1,1 @@
+"""The image of all programs of a drill on Kubernetes."""
