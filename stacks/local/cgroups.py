@@ -18,7 +18,7 @@ from ...sandbox.model.errors import StackError
 from .mounts import Mount, mounts, own_cgroups
 
 PERIOD = 100_000
-"""Microseconds in which a limit of CPU is handed out."""
+"""Microseconds in which a limit of CPU is handed out, as on Kubernetes."""
 PREFIX = "drillbox-"
 _WANTED = ("memory", "cpu")
 _V1_UNLIMITED = 2**60

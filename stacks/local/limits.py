@@ -33,6 +33,8 @@ PROCESS = 300.0
 """MiB of a process with its model: what the simulation takes for it (`stacks/sim/containers.py`)."""
 WORK = 0.006
 """Seconds of CPU that an answer takes under a limit, on the average: some 2.5 ms of it by HTTP and scoring anyway."""
+LEAST = 0.05
+"""Cores of a quota at least: 5 ms of a period of 100 ms, which the kernel hands a processor in one piece."""
 MOST = MEMORY_LEAK.params[0].maximum or 0.0
 """MiB that an answer leaves behind at most, by all leaks together: what the model server takes."""
 MORE = 8.0
@@ -55,25 +57,34 @@ class Limits:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._limited = False
-        runtime = service.scenario.runtime
-        self._effort = min(1.0, WORK / max(runtime.service_time, WORK))
-        servers = service.spec.servers
         if any(beat.fault == MEMORY_LEAK.name for beat in service.scenario.timeline):
             service.programs.strain["memory"] = PROCESS
-        if servers.cpu > 0.0:
-            service.programs.strain["effort"] = self._effort
+        if service.spec.servers.cpu > 0.0:
+            service.programs.strain["effort"] = self.effort
 
-    def apply(self) -> None:
-        """Bring all model servers to the limits of the desired state, in place."""
-        service, limited = self._service, self._service.spec.servers.cpu > 0.0
-        settings = {"memory": PROCESS, "effort": self._effort if limited else 0.0}
-        if limited:  # who does not compute is not throttled
-            service.strain(settings)
+    @property
+    def effort(self) -> float:
+        """Share of its time that an answer computes under the present limit; 0 if there is none."""
+        limit = self._service.spec.servers.cpu
+        return effort(limit, self._service.scenario.runtime.service_time) if limit > 0.0 else 0.0
+
+    def apply_memory(self) -> None:
+        """Bring all model servers to the memory limit of the desired state, in place."""
+        service = self._service
+        if service.spec.servers.memory <= PROCESS:
+            service.strain({"memory": PROCESS})
         for one in service.fleet.replicas():
             self._limit_memory(one)
+
+    def apply_cpu(self) -> None:
+        """Bring those that are ready to the CPU limit of the desired state, in place."""
+        service, computes = self._service, self.effort
+        if computes:  # who does not is not throttled
+            service.strain({"effort": computes})
+        for one in service.fleet.replicas():
             self.admit(one)
-        if not limited:
-            service.strain(settings)
+        if not computes:
+            service.strain({"effort": computes})
 
     def admit(self, one: Replica) -> None:
         """Limit a replica's CPU once it is ready: how long it starts and loads is told by the scenario."""
@@ -82,7 +93,7 @@ class Limits:
             return
         if cores > 0.0 or self._limited:
             self._limited = True
-            cgroup.limit_cpu(cores * self._effort if cores > 0.0 else None)
+            cgroup.limit_cpu(cores * self.effort if cores > 0.0 else None)
 
     def _limit_memory(self, one: Replica) -> None:
         cgroup, limit = _cgroup(one), self._service.spec.servers.memory
@@ -97,6 +108,14 @@ class Limits:
             # Version 1 refuses a limit below what is in use. The lowest that it takes, and a little more memory: then it kills.
             cgroup.limit_memory(used + 1.0)
             self._service.fleet.tell_one(one, {"memory": used + MORE})
+
+
+def effort(limit: float, service_time: float) -> float:
+    """Share of its time that an answer computes under a limit of so many cores.
+
+    Little enough for a small machine, and as much as the kernel hands out; where the limit is low, little is computed anyway.
+    """
+    return min(1.0, max(WORK / max(service_time, WORK), LEAST / limit))
 
 
 class Leak:
