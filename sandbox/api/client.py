@@ -97,6 +97,10 @@ class RemoteSession:
         """Give up: the drill ends with that reason."""
         self._send("POST", f"/abort?reason={reason}", {})
 
+    def down(self) -> None:
+        """End the drill if it is not over, as aborted; its host goes at once."""
+        self._send("POST", "/down", {})
+
     def catalogue(self, role: Role = Role.OPERATOR) -> Catalogue:  # noqa: ARG002  # the token decides what is seen
         """Actions and metrics; faults with a facilitator's token."""
         return self._read(wire.CatalogueOut.model_validate_json, self._get("/catalogue")).catalogue()

@@ -45,6 +45,8 @@ class Driver(threading.Thread):
         self._held = False
         self._wake = threading.Event()
         self._ending = ""
+        self.dismissed = False
+        """Whether nobody wants anything more of the drill once it is over."""
         self.failure: BaseException | None = None
         """What ended the drill, if neither its time nor anybody's wish did."""
         session.control(speed=1.0 if session.paced else speed)
@@ -61,12 +63,13 @@ class Driver(threading.Thread):
     def end(self, reason: str) -> None:
         """End the drill before its time: as soon as the step under way is over. The first reason counts."""
         self._ending = self._ending or reason
+        self.dismissed |= reason == "interrupted"
         self._wake.set()
 
-    @property
-    def interrupted(self) -> bool:
-        """Whether somebody has interrupted the drill, who wants nothing more of it."""
-        return self._ending == "interrupted"
+    def dismiss(self) -> None:
+        """End the drill as aborted if it is not over; the process behind it may go at once."""
+        self.dismissed = True
+        self.end("aborted")
 
     def run(self) -> None:
         """Until the drill is over."""

@@ -32,7 +32,9 @@ MOST_SAID = 4096
 """Bytes of a message from a client of the stream, which has nothing to say."""
 GRACE = 2
 """Wall seconds that connections have to end when the host goes."""
-_LOOK = 0.1
+KEEP_ALIVE = 3600
+"""Wall seconds that an idle connection stays: longer than any client's, so that none is closed while a request is on its way."""
+_LOOK = 0.02
 _BACKLOG = 128
 
 
@@ -92,8 +94,6 @@ async def _host(
         announce()
         driver.start()
         await over.wait()
-        if driver.interrupted:
-            leave.set()
         await _linger(hosted, leave)
         server.should_exit = True
         await serving
@@ -111,6 +111,7 @@ def configuration(hosted: Hosted) -> uvicorn.Config:
         lifespan="off",
         log_level="warning",
         access_log=False,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
     )
 
@@ -130,16 +131,19 @@ def _listening(path: Path) -> Iterator[socket.socket]:
 
 
 async def _linger(hosted: Hosted, leave: asyncio.Event) -> None:
-    """Wait until nobody is connected and nobody has asked for a while; if it is to leave, only for those who are connected."""
+    """Wait until nobody is connected and nobody has asked for a while; if it is to go, only for those who are connected."""
     loop = asyncio.get_running_loop()
     since, requests = loop.time(), hosted.requests
 
+    def leaves() -> bool:
+        return leave.is_set() or (hosted.driver is not None and hosted.driver.dismissed)
+
     def patience() -> float:
-        if leave.is_set():
+        if leaves():
             return GRACE if hosted.connected else 0.0
         return LINGER if hosted.requests else LINGER_UNSEEN
 
     while loop.time() - since < patience():
         await asyncio.sleep(_LOOK)
-        if not leave.is_set() and (hosted.connected or hosted.requests != requests):
+        if not leaves() and (hosted.connected or hosted.requests != requests):
             since, requests = loop.time(), hosted.requests

@@ -104,6 +104,16 @@ def control(hosted: Served, wanted: wire.ControlIn) -> Snapshot:
     return hosted.session.snapshot()
 
 
+@router.post("/down", status_code=202)
+def down(hosted: Served) -> Snapshot:
+    """End the drill if it is not over, as aborted, and let the host go at once: it waits for nobody but who is connected."""
+    if hosted.driver is None:
+        hosted.session.abort()
+    else:
+        hosted.driver.dismiss()
+    return hosted.session.snapshot()
+
+
 @router.post("/abort", status_code=202)
 def abort(hosted: Served, reason: wire.Reason = "aborted") -> Snapshot:
     """Give up: the drill ends."""

@@ -175,14 +175,23 @@ def status(session: Session, _text: str = "") -> list[str]:
 
 
 def alerts(session: Session, _text: str = "") -> list[str]:
-    """What is firing now."""
-    latest: dict[tuple[str, ...], str] = {}
+    """What is firing now, as it was told."""
+    return [event_line(event) or f"{name} firing (silenced)" for name, event in _firing(session)]
+
+
+def firing(session: Session) -> list[str]:
+    """The names of what is firing now."""
+    return [name for name, _ in _firing(session)]
+
+
+def _firing(session: Session) -> list[tuple[str, Event]]:
+    latest: dict[tuple[str, ...], tuple[str, Event]] = {}
     for event in session.events():
         if isinstance(event.body, Alerted):
             key = (event.body.name, *(f"{name}={value}" for name, value in sorted(event.body.labels.items())))
             latest.pop(key, None)
             if event.body.state == "firing":
-                latest[key] = event_line(event) or f"{event.body.name} firing (silenced)"
+                latest[key] = (event.body.name, event)
     return list(latest.values())
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..clock import WallClock
+from ..clock import Clock, WallClock
 from ..model.errors import DrillboxError, Exit, UsageError, nearest
 from .output import say, tell
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from ..model.housekeeping import Housekeeping, Leftover
     from .wiring import SessionMaker
 
-PATIENCE = 10.0
+PATIENCE = 20.0
 """Wall seconds that a host has to end its drill and take its stack down."""
-_ANSWER, _LOOK = 2.0, 0.05
+_ANSWER, _LOOK = 2.0, 0.02
 
 
 @click.command("down")
@@ -31,9 +31,10 @@ _ANSWER, _LOOK = 2.0, 0.05
 def down_command(wiring: SessionMaker, sessions: tuple[str, ...], stack: str, force: bool) -> int:
     """End drills, and remove what they left behind.
 
-    Without names it is for all sessions. Running drills are aborted first. Then, whatever became of their hosts: what faults
-    changed is undone, and processes, cgroups and files of the session are removed. It looks whether anything is left, and can be
-    repeated. Journals are never removed, and nothing is touched that is not the session's.
+    Without names it is for all sessions, drills as well as services that `drillbox up` brought up. What a stack calls a session
+    will do as a name, too: `drillbox status` shows both. Running drills are aborted first. Then, whatever became of their hosts:
+    what faults changed is undone, and processes, cgroups and files of the session are removed. It looks whether anything is
+    left, and can be repeated. Journals are never removed, and nothing is touched that is not the session's.
 
     \b
     Examples:
@@ -54,9 +55,9 @@ def down_command(wiring: SessionMaker, sessions: tuple[str, ...], stack: str, fo
     for one in left:
         for thing in one.things if one.host is None else one.things[:1]:  # the rest goes with a host
             tell(f"drillbox: {one.session}: still there: {thing}")
-    silent = _still_there(silent)
-    for name in silent:
-        tell(f"drillbox: {name}: its host did not end its drill within {PATIENCE:g} s")
+    silent = [info for info in silent if info.folder.exists()]  # one that was killed meanwhile does not live
+    for info in silent:
+        tell(f"drillbox: {info.name}: its host did not end its drill within {PATIENCE:g} s")
     if left or silent:
         return int(Exit.STACK)
     say("Nothing is left.")
@@ -71,73 +72,68 @@ def _tell(text: str) -> None:
 def _keepers(wiring: SessionMaker, stack: str) -> dict[str, Housekeeping]:
     """The housekeeping of a stack, or of all that have any."""
     known = wiring.housekeeping()
-    names = {*known, *wiring.stacks()}
-    if stack and stack not in names:
-        raise UsageError(f"unknown stack {stack!r}; {nearest(stack, names)}")
+    if stack and stack not in known:  # else there is no need to know of others
+        names = {*known, *wiring.stacks()}
+        if stack not in names:
+            raise UsageError(f"unknown stack {stack!r}; {nearest(stack, names)}")
     return {name: keeper for name, keeper in known.items() if stack in ("", name)}
 
 
 def _names(sessions: Sequence[str], stack: str, keepers: dict[str, Housekeeping]) -> set[str]:
-    """Those that are meant. One that is not there is down; but a slip of the pen is told."""
+    """Those that are meant. One that is not there is down; but a slip of the pen is told.
+
+    What a host calls its session and what the stack calls it are two names of one thing: either will do.
+    """
     from ..api.folders import sessions as running
 
-    known = {info.name for info in running() if stack in ("", info.stack)}
-    known |= {one.session for keeper in keepers.values() for one in keeper.leftovers()}
+    hosts = {info.name: info.pid for info in running() if stack in ("", info.stack)}
+    played = {one.session: one.host for keeper in keepers.values() for one in keeper.leftovers()}
+    known = {*hosts, *played}
     for name in sessions:
         if name not in known and (close := difflib.get_close_matches(name, known, n=1, cutoff=0.8)):
             raise UsageError(f"there is no session {name!r}; did you mean {close[0]!r}?")
         if name not in known:
             tell(f"note: there is no session {name}")
-    return set(sessions) | _played(sessions, keepers) if sessions else known
+    if not sessions:
+        return known
+    meant = {number for names in (hosts, played) for name, number in names.items() if name in sessions} - {None}
+    return set(sessions) | {name for names in (hosts, played) for name, number in names.items() if number in meant}
 
 
-def _played(sessions: Sequence[str], keepers: dict[str, Housekeeping]) -> set[str]:
-    """What stacks call the sessions that living hosts of these names play."""
+def _end_hosts(names: set[str], stack: str) -> list[SessionInfo]:
+    """End drills that run, all at once, and have their hosts go; those that stay."""
     from ..api.folders import sessions as running
-
-    hosts = {info.pid for info in running() if info.name in sessions}
-    return {one.session for keeper in keepers.values() for one in keeper.leftovers() if one.host in hosts}
-
-
-def _end_hosts(names: set[str], stack: str) -> list[str]:
-    """Abort the drills that run; the names of those that go on."""
-    from ..api.folders import sessions as running
-
-    silent = []
-    for info in running():
-        if info.name in names and stack in ("", info.stack):
-            if _abort(info):
-                say(f"{info.name}: aborted; journal: {info.journal}")
-            else:
-                silent.append(info.name)
-    return silent
-
-
-def _still_there(names: Sequence[str]) -> list[str]:
-    """Those whose hosts live; one that was killed meanwhile does not."""
-    from ..api.folders import sessions as running
-
-    living = {info.name for info in running()}
-    return [name for name in names if name in living]
-
-
-def _abort(info: SessionInfo) -> bool:
-    """Abort a drill; whether it has ended."""
-    from ..api.client import RemoteSession
-    from ..session import Phase
 
     clock = WallClock()
     deadline = clock.now() + PATIENCE
-    try:
-        with closing(RemoteSession(info, timeout=_ANSWER)) as session:
-            if session.snapshot().phase is not Phase.ENDED:
-                session.abort()
-            while clock.now() < deadline:
-                if session.snapshot().phase is Phase.ENDED:
-                    return True
-                clock.sleep(_LOOK)
-    except DrillboxError as error:
-        if not info.folder.exists():  # it went by itself
+    meant = [info for info in running() if info.name in names and stack in ("", info.stack)]
+    asked = [(info, _ask(info, clock, deadline)) for info in meant]
+    silent = []
+    for info, heard in asked:
+        while heard and info.folder.exists() and clock.now() < deadline:
+            clock.sleep(_LOOK)
+        if info.folder.exists():
+            silent.append(info)
+        else:
+            say(f"{info.name}: {'ended' if info.incident else 'taken down'}; journal: {info.journal}")
+    return silent
+
+
+def _ask(info: SessionInfo, clock: Clock, deadline: float) -> bool:
+    """Ask a host to end its drill and to go; whether it has heard. One that is busy is asked again."""
+    from ..api.client import RemoteSession
+
+    trouble: DrillboxError | None = None
+    while clock.now() < deadline:
+        try:
+            with closing(RemoteSession(info, timeout=_ANSWER)) as session:
+                session.down()
+        except DrillboxError as error:
+            if not info.folder.exists():  # it went by itself
+                return True
+            trouble = error
+        else:
             return True
-        tell(f"note: {info.name}: {error}")
+        clock.sleep(_LOOK)
+    tell(f"note: {info.name}: {trouble}")
     return False

@@ -106,15 +106,15 @@ def way_back(info: SessionInfo) -> str:
     return f"the drill goes on; come back with: drillbox attach {info.name}"
 
 
-def interrupt(info: SessionInfo) -> None:
-    """End the drill as interrupted; wait until that is written down and the host has cleared up."""
+def interrupt(info: SessionInfo, patience: float = PATIENCE) -> None:
+    """End the drill as interrupted; wait until that is written down and the host is gone, for `patience` wall seconds each."""
     clock = WallClock()
     with suppress(DrillboxError), closing(RemoteSession(info)) as session:  # it may have ended by itself a moment ago
         session.abort("interrupted")
         with session.stream(_ALL) as frames:
             began = clock.now()
-            while not frames.closed and clock.now() - began < PATIENCE:
+            while not frames.closed and clock.now() - began < patience:
                 frames.next(_LOOK)
     began = clock.now()
-    while info.folder.exists() and clock.now() - began < PATIENCE:
+    while info.folder.exists() and clock.now() - began < patience:
         clock.sleep(_LOOK)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SCENARIO, PROFILE = "monday-rush", "short"
 """What is brought up where nothing else is asked for: the profile, of the scenarios that have it."""
 PATIENCE = 30.0
-"""Wall seconds from the moment when everything is up until a prediction must be answered."""
+"""Wall seconds from the moment when everything is up until a prediction must be answered, and to go again."""
 _ANSWER, _LOOK = 5.0, 0.05
 _JSON = {"content-type": "application/json"}
 
@@ -151,14 +151,14 @@ def _await(info: SessionInfo, keeper: Housekeeping, progress: ConsoleProgress) -
     from .remote import interrupt
 
     try:
-        with closing(RemoteSession(info, timeout=_ANSWER)) as session:
+        with closing(RemoteSession(info)) as session:
             stands = _come_up(session, keeper, progress)
             _await_answer(session, stands, progress)
             return stands
     except KeyboardInterrupt:
         progress.close()
         tell("\ntaking it down ...")  # beside a ^C
-        interrupt(info)
+        interrupt(info, PATIENCE)
         raise
 
 
@@ -187,7 +187,10 @@ def _await_answer(session: RemoteSession, stands: Standing, progress: ConsolePro
             return
         _check_alive(session, session.snapshot())
         clock.sleep(_LOOK)
-    raise StackError(f"{session.info.name} is up, but no prediction is answered within {PATIENCE:g} s: {told}")
+    raise StackError(
+        f"{session.info.name} is up, but no prediction is answered within {PATIENCE:g} s: {told}; "
+        f"end it with: drillbox down {session.info.name}"
+    )
 
 
 def _ask(trial: Trial | None) -> str:

@@ -48,7 +48,7 @@ LEAD = 0.3
 """Wall seconds from the last readiness to the beginning of the warm-up."""
 EARLY = 0.4
 """Seconds by which the pipeline is ahead: what it evaluates at a moment is there for the scrape of that moment."""
-GRACE = 1.5
+GRACE = 0.5
 """Wall seconds that processes have to end by themselves when the stack goes down: nobody waits for their answers any more."""
 _POLL = 0.05
 OF_REPLICAS = frozenset(("model_server_busy_seconds_total", "model_server_requests_total", "model_server_slow_answers_total"))

@@ -190,19 +190,21 @@ def test_status_tells_of_living_silent_and_dead_hosts(drill: Drill, start: Start
         assert process.returncode == 0
         return str(out), str(err)
 
-    assert status() == ("No drill is running. Start one with: drillbox play SCENARIO\n", "")
+    nothing = "Nothing is up: no drill, no service. Start one with: drillbox play SCENARIO, or: drillbox up\n"
+    assert status() == (nothing, "")
     assert status("--json") == ("[]\n", "")
 
     session = drill()
     info, now = session.info, session.snapshot()
     clock = f"00:{now.now:02.0f}/04:00"
     assert status()[0].splitlines() == [
-        f"SESSION            SCENARIO     STACK  TIME         PHASE   SPEED  {'JOURNAL'.ljust(len(info.journal))}".rstrip(),
-        f"monday-rush-you-1  monday-rush  sim    {clock}  paused  60x    {info.journal}",
+        f"SESSION            KIND   SCENARIO     STACK  TIME         PHASE   SPEED  {'JOURNAL'.ljust(len(info.journal))}".rstrip(),
+        f"monday-rush-you-1  drill  monday-rush  sim    {clock}  paused  60x    {info.journal}",
     ]
     (told,) = json.loads(status("--json")[0])
     assert told == {
         "session": "monday-rush-you-1",
+        "kind": "drill",
         "scenario": "monday-rush",
         "title": "Monday noon",
         "stack": "sim",
@@ -213,6 +215,8 @@ def test_status_tells_of_living_silent_and_dead_hosts(drill: Drill, start: Start
         "drill_seconds": now.now,
         "duration_seconds": 240.0,
         "speed": 60.0,
+        "alerts": [],
+        "stands": None,
     }
 
     os.kill(info.pid, signal.SIGSTOP)
@@ -226,6 +230,6 @@ def test_status_tells_of_living_silent_and_dead_hosts(drill: Drill, start: Start
     os.kill(info.pid, signal.SIGKILL)
     wait_for(lambda: not Path(f"/proc/{info.pid}").exists())
     out, err = status()
-    assert out == "No drill is running. Start one with: drillbox play SCENARIO\n"
+    assert out == nothing
     assert err == "note: the host of monday-rush-you-1 is gone; what it left was removed, its journal stays\n"
     assert status() == (out, "")

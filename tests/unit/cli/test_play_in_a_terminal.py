@@ -216,7 +216,7 @@ def test_a_host_that_dies_is_told_and_what_it_left_is_cleared_up(terminal: Calla
     status = terminal("status")
     assert status.end() == 0
     assert "note: the host of monday-rush-you-1 is gone; what it left was removed, its journal stays" in status.text
-    assert "No drill is running." in status.text
+    assert "Nothing is up: no drill, no service." in status.text
     assert sessions_in(drillbox_home) == []
     told = terminal("report", str(journal))
     assert told.end() in {0, 1, 4}

@@ -41,7 +41,7 @@ def over(new_session: Callable[..., DrillSession]) -> BaseSchema:
     return described(session)
 
 
-running = schemathesis.pytest.from_fixture("live").exclude(path="/v1/abort")
+running = schemathesis.pytest.from_fixture("live").exclude(path=["/v1/abort", "/v1/down"])
 ended = schemathesis.pytest.from_fixture("over")
 
 
