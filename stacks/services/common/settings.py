@@ -19,6 +19,10 @@ _TYPO = 0.86
 """Likeness from which an unknown variable is a slip of the pen: `MODEL_SLOWNES`."""
 
 
+ADDRESS = r"^(https?://[^\s?#]+)?$"
+"""The form of the address of another service; empty: there is none."""
+
+
 def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise ValueError("a number is wanted")

@@ -9,16 +9,20 @@ from collections.abc import Mapping
 from ....sandbox.model.errors import DrillboxError
 from ..common.logs import Log
 from ..common.times import DrillClock, age
+from .fetching import Fetcher
 from .lifetime import Lifetime
 from .lookups import Lookups
 from .metrics import ServerMetrics
 from .model import Model, open_model
+from .outlets import outlet_of
 from .predictions import PredictionLog
 from .questions import Reader
 from .settings import Live, ModelSettings
 from .slots import Slots
 from .threads import Threads
 from .watch import watch
+
+_TERMINATING = "the server is terminating"
 
 
 class Server:
@@ -33,7 +37,7 @@ class Server:
         self.settings = settings
         self.log = log
         self.clock = DrillClock(settings.origin)
-        self.predictions = PredictionLog(settings.log_file, settings.version, log)
+        self.predictions = PredictionLog(outlet_of(settings), settings.version, log)
         self.metrics = ServerMetrics(settings, lambda: not self.why_not_ready(), lambda: self.slots, self.predictions)
         self.slots: Slots | None = None
         self.reader: Reader | None = None
@@ -41,6 +45,7 @@ class Server:
         self.live = settings.live
         self.rejected = self.wasted = 0
         self._lifetime: Lifetime | None = None
+        self._fetcher: Fetcher | None = None
         self._why = f"model {settings.version} is not loaded yet"
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -51,10 +56,19 @@ class Server:
     async def begin(self) -> None:
         """Load the model in a thread; meanwhile the server is alive, but not ready."""
         loop = asyncio.get_running_loop()
-        self.log("info", f"loading model {self.settings.version}")
+        settings = self.settings
+        self.log("info", f"loading model {settings.version}")
         loader: Threads[Model] = Threads(loop, "load", 1)
-        artifact = self.settings.artifact or self.settings.version
-        loader.submit(lambda: open_model(artifact, self.settings.reference), self._loaded, self._refused)
+        artifact = settings.artifact or settings.version
+        fetcher = self._fetcher = Fetcher(
+            settings.store_url, settings.version, self.log, lambda why: loop.call_soon_threadsafe(self._waits, why)
+        )
+
+        def load() -> Model:
+            fetcher.fetch((artifact, settings.reference or artifact))
+            return open_model(artifact, settings.reference)
+
+        loader.submit(load, self._loaded, self._refused)
         self._tasks.append(loop.create_task(watch(self.log, self._troubles)))
 
     def change(self, live: Live) -> None:
@@ -72,7 +86,9 @@ class Server:
 
     def stop(self) -> None:
         """Be ready no more; what is there will be finished."""
-        self._why = "the server is terminating"
+        self._why = _TERMINATING
+        if self._fetcher:
+            self._fetcher.stop()
 
     async def end(self) -> None:
         """Write the last predictions, and give connections back."""
@@ -81,7 +97,11 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.lookups:
             await self.lookups.close()
-        self.predictions.close(2.0)
+        self.predictions.close(self.settings.deadline if self.settings.log_url else 2.0)
+
+    def _waits(self, why: str) -> None:
+        if self._why != _TERMINATING:
+            self._why = why
 
     def _loaded(self, model: Model) -> None:
         loop = asyncio.get_running_loop()
@@ -97,13 +117,15 @@ class Server:
         self.metrics.lookups = self.lookups.results
         self.reader = Reader(model.most)
         self.slots = Slots(loop, model, self.lookups, self.live, self.settings)
-        if self._why == "the server is terminating":
+        if self._why == _TERMINATING:
             return
         self._why = ""
         self._lifetime = Lifetime(loop, self.log, self.live)
         self.log("info", f"model {self.settings.version} loaded, ready")
 
     def _refused(self, error: BaseException) -> None:
+        if self._why == _TERMINATING:
+            return
         text = str(error) if isinstance(error, DrillboxError) else repr(error)
         self._why = f"model {self.settings.version} cannot be loaded"
         self.log("error", f"model {self.settings.version} cannot be loaded: {text}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from ....sandbox.model.errors import nearest
 from ....sandbox.model.features import ONLINE, listed, names_in
 from ....sandbox.model.platform import USUAL_SETTINGS
 from ....sandbox.model.service import Fallback
-from ..common.settings import Finite, Settings
+from ..common.settings import ADDRESS, Finite, Settings
 
 REVISION = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
@@ -39,7 +39,9 @@ class ModelSettings(Settings):
     features_url: str = Field(
         "", alias="MODEL_FEATURES_URL", pattern=r"^(https?://.+)?$", description="the feature store's address"
     )
+    store_url: str = Field("", alias="MODEL_STORE_URL", pattern=ADDRESS, description="the registry that models are fetched from")
     log_file: Path | None = Field(None, alias="MODEL_PREDICTION_LOG", description="file that predictions are appended to")
+    log_url: str = Field("", alias="MODEL_PREDICTION_URL", pattern=ADDRESS, description="what predictions are posted to")
     body_limit: int = Field(1 << 20, alias="MODEL_BODY_LIMIT", ge=1024, le=1 << 28, description="largest request, in bytes")
     batch: int = Field(64, alias="MODEL_BATCH", ge=1, le=4096, description="requests in a micro-batch, at most")
     batch_delay: Finite = Field(0.0, alias="MODEL_BATCH_DELAY", ge=0, le=1, description="seconds that a batch waits to fill")
@@ -76,6 +78,13 @@ class ModelSettings(Settings):
     slow_bound: Finite = Field(
         0.0, alias="MODEL_SLOW_BOUND", ge=0, le=600, description="seconds from which an answer counts as slow"
     )
+
+    @field_validator("log_url")
+    @classmethod
+    def _one_log(cls, url: str, info: ValidationInfo) -> str:
+        if url and info.data.get("log_file") is not None:
+            raise ValueError("give either MODEL_PREDICTION_LOG or MODEL_PREDICTION_URL")
+        return url
 
     @property
     def live(self) -> Live:

@@ -19,7 +19,7 @@ from drillbox.sandbox.learning.version import ModelVersion
 from drillbox.sandbox.loading.library import Library
 from drillbox.sandbox.world.data import FlightData
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 TOKEN = "token-of-the-tests"  # noqa: S105 -- of processes that live as long as a test
 
 

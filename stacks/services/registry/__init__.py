@@ -1,0 +1,1 @@
+"""The registry service: archives of trained models, by their ids, on a volume."""
