@@ -41,6 +41,12 @@ def _local_checks(base: Path) -> Sequence[Check]:
     return checks(base)
 
 
+def _kind_checks(base: Path) -> Sequence[Check]:
+    from .stacks.kind.doctor import checks
+
+    return checks(base)
+
+
 STACKS: Mapping[str, Callable[[], Stack]] = {"sim": _sim, "local": _local}
 """The stacks of this project by name; each is made for one drill."""
 GROUP = "drillbox.stacks"
@@ -89,9 +95,13 @@ class Wiring:
     def housekeeping(self) -> Mapping[str, Housekeeping]:
         """What clears up after the stacks that leave anything on the machine."""
         from .sandbox.paths import home
+        from .stacks.kind.housekeeping import KindHousekeeping
         from .stacks.local.housekeeping import LocalHousekeeping
 
-        return {"local": LocalHousekeeping(home() / "local", _local_checks)}
+        return {
+            "local": LocalHousekeeping(home() / "local", _local_checks),
+            "kind": KindHousekeeping(home() / "kind", _kind_checks),
+        }
 
     def session(self, scenario: Scenario, seed: int, stack: str, sinks: Iterable[Sink] = ()) -> DrillSession:
         """A session on a new stack, not yet started.

@@ -210,6 +210,16 @@ class Engine:
             return None
         return found
 
+    def tags(self, repository: str) -> list[str]:
+        """The tags that there are of images of ours.
+
+        Raises:
+            StackError: the engine does not answer.
+        """
+        with self._call(f"listing the images {repository}"):
+            found = self.client.api.images(repository)
+        return [tag for one in found for tag in one.get("RepoTags") or ()]
+
     def pull(self, name: str) -> Iterator[Mapping[str, Any]]:
         """Pull an image; what the engine says on the way.
 

@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -33,6 +34,8 @@ class Record(BaseModel):
         nodes: ids of its containers, as far as known.
         volumes: names of their volumes, as far as known.
         creator: the process of kind that makes it; None before and afterwards.
+        host: the process of drillbox that made it.
+        since: when, with a time zone.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -46,11 +49,21 @@ class Record(BaseModel):
     nodes: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     creator: Identity | None = None
+    host: Identity | None = None
+    since: datetime | None = None
 
     @classmethod
     def new(cls, name: str, workers: int, image: str, port: int) -> Record:
         """Of a cluster that is about to be made."""
-        return cls(name=name, token=secrets.token_hex(8), workers=workers, image=image, port=port)
+        return cls(
+            name=name,
+            token=secrets.token_hex(8),
+            workers=workers,
+            image=image,
+            port=port,
+            host=identity(os.getpid()),
+            since=datetime.now(UTC),
+        )
 
 
 class ClusterFolder:
