@@ -136,11 +136,16 @@ class FakeKubernetes:
     async def _text(self, path: str) -> Any:
         self.requests.append(path)
         if path in self.texts:
-            return StreamingResponse(iter([self.texts[path]]), media_type="text/plain")
+            return StreamingResponse(
+                iter([self.texts[path]]), media_type="application/json" if path.startswith("apis") else "text/plain"
+            )
         return _status(404, "NotFound", f"the server could not find {path}")
 
     async def _answer(self, request: Request, plural: str) -> Any:
         given = request.query_params
+        path = request.url.path.strip("/")
+        if path in self.texts or path.startswith("apis/metrics.k8s.io"):
+            return await self._text(path)
         if plural in self.denied:
             return _status(403, "Forbidden", f"{plural} is forbidden")
         if not any(known == plural for known, _ in self.objects) and plural not in {"pods", "configmaps", "nodes", "deployments"}:

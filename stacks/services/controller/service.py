@@ -107,6 +107,7 @@ class Controller:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.teller.close()
         await self._meter.close()
+        await self._client.close()
         await asyncio.to_thread(self.steering.close)
 
     def inject(self, injected: Injected) -> None:
