@@ -59,7 +59,7 @@ class Server:
         settings = self.settings
         self.log("info", f"loading model {settings.version}")
         loader: Threads[Model] = Threads(loop, "load", 1)
-        artifact = settings.artifact or settings.version
+        artifact = settings.model_id
         fetcher = self._fetcher = Fetcher(
             settings.store_url, settings.version, self.log, lambda why: loop.call_soon_threadsafe(self._waits, why)
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from ....sandbox.model.errors import nearest
 from ....sandbox.model.features import ONLINE, listed, names_in
@@ -24,6 +25,18 @@ def _features(text: str) -> str:
     return listed(names)
 
 
+def _catalogue(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    try:
+        found = json.loads(given)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError('an object is wanted, such as {"v1": "flights-20130301-1f0c9a2b"}')
+    return found
+
+
 Quarantined = Annotated[str, AfterValidator(_features)]
 
 
@@ -33,6 +46,11 @@ class ModelSettings(Settings):
     model: str = Field("flights", alias="MODEL_NAME", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="the model's name")
     version: str = Field(alias="MODEL_VERSION", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="the version that it serves")
     artifact: str = Field("", alias="MODEL_ARTIFACT", description="that version's id in the store; the version itself if not set")
+    catalogue: Annotated[dict[str, str], BeforeValidator(_catalogue)] = Field(
+        default_factory=dict,
+        alias="MODEL_CATALOGUE",
+        description="ids in the store by version, as JSON, for want of MODEL_ARTIFACT",
+    )
     reference: str = Field("", alias="MODEL_REFERENCE", description="id of the version whose medians stand in; the artifact's")
     deployment: str = Field("", alias="MODEL_DEPLOYMENT", description="label of its metrics; empty: none")
     pod: str = Field("", alias="MODEL_POD", description="label of its metrics; empty: none")
@@ -85,6 +103,11 @@ class ModelSettings(Settings):
         if url and info.data.get("log_file") is not None:
             raise ValueError("give either MODEL_PREDICTION_LOG or MODEL_PREDICTION_URL")
         return url
+
+    @property
+    def model_id(self) -> str:
+        """The id in the store of the version that it serves."""
+        return self.artifact or self.catalogue.get(self.version, self.version)
 
     @property
     def live(self) -> Live:

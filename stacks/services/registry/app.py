@@ -1,7 +1,7 @@
 """The HTTP interface of the registry service: archives, health, metrics, and controls.
 
-What is under `/mirror` is the same, as a mirror of the artifact store has it: the fault that lets the store refuse downloads
-leaves the mirror alone.
+Archives can be had from `/origin` and from `/mirror`, by which the desired state names the places that models come from: the
+fault that lets the artifact store refuse downloads leaves its mirror alone. Without either it is the origin.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from ....sandbox.model.errors import nearest
+from ....sandbox.model.platform import ARTIFACTS, MIRROR
 from ....sandbox.model.platform_faults import ARTIFACTS_REFUSING
 from ..common.artifacts import MEDIA_TYPE, NAME, ArtifactError, is_damaged, unpack
 from ..common.http import DENIED, Error, guard, new_app
@@ -104,8 +105,8 @@ class Registry(Collector):
 def build(registry: Registry) -> FastAPI:
     """The application."""
     app = new_app("drillbox registry", registry.why_not_ready, registry)
-    _downloads(app, registry, "", mirror=False)
-    _downloads(app, registry, "/mirror", mirror=True)
+    for prefix in ("", *(f"/{place}" for place in ARTIFACTS)):
+        _downloads(app, registry, prefix, mirror=prefix == f"/{MIRROR}")
     _uploads(app, registry)
     _controls(app, registry)
     return app

@@ -65,9 +65,9 @@ def test_it_fetches_its_model_as_soon_as_the_registry_gives_it(
     registry = start("registry", REGISTRY_FOLDER=str(tmp_path / "volume")).ready()
     beat = "/control/beats/b"
     assert registry.control({"fault": "artifacts.refusing"}, beat, "PUT").status_code == 204
-    server = start(home=empty_home, MODEL_STORE_URL=registry.url, MODEL_REFERENCE=version.id)
+    server = start(home=empty_home, MODEL_STORE_URL=f"{registry.url}/origin", MODEL_REFERENCE=version.id)
     told = server.wait_for("loading model v1: 503 Service Unavailable from the artifact store")
-    assert told.endswith(f"at {registry.url}: downloads are refused; next try in 1 s")
+    assert told.endswith(f"at {registry.url}/origin: downloads are refused; next try in 1 s")
     until(lambda: "503 Service Unavailable" in server.client.get("/readyz").text)
     assert server.client.get("/readyz").status_code == 503
     assert server.client.get("/healthz").status_code == 200
@@ -90,6 +90,16 @@ def test_it_ends_in_order_while_it_waits_for_its_model(start: Any, empty_home: P
 
 def test_without_a_registry_nothing_is_fetched() -> None:
     Fetcher("", "v1", Log("model-server"), pytest.fail).fetch(("unknown",))
+
+
+def test_a_catalogue_says_which_model_is_behind_a_version() -> None:
+    given = {"MODEL_VERSION": "v2", "MODEL_CATALOGUE": '{"v1": "flights-1", "v2": "flights-2"}'}
+    assert read(ModelSettings, given).model_id == "flights-2"
+    assert read(ModelSettings, {**given, "MODEL_VERSION": "v3"}).model_id == "v3"
+    assert read(ModelSettings, {**given, "MODEL_ARTIFACT": "flights-3"}).model_id == "flights-3"
+    for wrong in ("[]", "{", '{"v1": 1}', "[" * 100_000):
+        with pytest.raises(UsageError, match="MODEL_CATALOGUE=.* is wrong"):
+            read(ModelSettings, {**given, "MODEL_CATALOGUE": wrong})
 
 
 def test_addresses_that_are_wrong(tmp_path: Path) -> None:
