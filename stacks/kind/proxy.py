@@ -19,6 +19,7 @@ import httpx
 from ...sandbox.model.errors import StackError
 from ..deploy.kubernetes.names import PORT
 from ..local.programs import Program
+from .place import Place
 
 NAME = "api-proxy"
 HOST = "http://cluster"
@@ -53,14 +54,14 @@ class Way:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         return httpx.HTTPTransport(uds=str(self.socket), limits=limits)
 
-    def program(self, kubectl: Path, kubeconfig: Path, context: str = "") -> Program:
+    def program(self, kubectl: Path, place: Place) -> Program:
         """What opens it: only the drill's namespace can be reached."""
         argv = [
-            *(str(kubectl), "proxy", f"--kubeconfig={kubeconfig}", f"--unix-socket={self.socket}"),
+            *(str(kubectl), "proxy", f"--kubeconfig={place.kubeconfig}", f"--unix-socket={self.socket}"),
             f"--accept-paths=^/api/v1/namespaces/{self.namespace}/(services|pods)/[^/]+/proxy/.*$",
             "--reject-methods=^$",  # by default kubectl refuses what changes anything in a pod
             "--reject-paths=^$",
-            *((f"--context={context}",) if context else ()),
+            *((f"--context={place.context}",) if place.context else ()),
         ]
         return Program(NAME, tuple(argv))
 

@@ -1,6 +1,6 @@
 """What a namespace has, kept fresh by a thread: Deployments, ConfigMaps, pods, jobs, and in a cluster of our own its nodes.
 
-watch = Watch(kubeconfig, namespace, log)
+watch = Watch(place, log)
 watch.start(30.0)
 watch.seen(), watch.pods()          # at any time, from any thread
 watch.note(patched)                 # what a patch of ours gave back counts at once
@@ -11,19 +11,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-from lightkube import AsyncClient, KubeConfig
-from lightkube.core.exceptions import ConfigError
+from lightkube import AsyncClient
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Node, Pod
 
-from ...sandbox.model.errors import StackError
+from ...sandbox.model.errors import DrillboxError, StackError
 from ..deploy.kubernetes.names import DRILL, MANAGED_BY, MANAGER
 from ..deploy.kubernetes.seen import Seen
 from ..services.common import logs as services
 from ..services.controller.api import Health, Reflector
+from .place import Place
+from .podlogs import Hear, PodLogs
 
 _END = 5.0  # seconds that the thread has to end
 _KINDS: Mapping[Any, str] = {Deployment: "deployments", ConfigMap: "configmaps", Pod: "pods"}
@@ -36,21 +36,19 @@ class Watch:
     """The thread, and what it knows.
 
     Args:
-        kubeconfig: of the cluster.
-        namespace: of the drill.
+        place: of the drill.
         log: of troubles with the API.
-        context: in the kubeconfig; its current one if not given.
-        label: of the drill: in a namespace that has other things, only what carries it counts.
-        nodes: whether nodes may be seen.
+        hear: is told, in the thread, of each line that a container writes; nobody if not given.
+        without: components whose containers are not listened to.
     """
 
-    def __init__(
-        self, kubeconfig: Path, namespace: str, log: Log, *, context: str = "", label: str = "", nodes: bool = True
-    ) -> None:
-        self._kubeconfig, self._namespace, self._context = kubeconfig, namespace, context
-        self._kinds = dict(_KINDS) | ({Node: "nodes"} if nodes else {})
+    def __init__(self, place: Place, log: Log, hear: Hear | None = None, without: frozenset[str] = frozenset()) -> None:
+        self._place = place
+        self._hear, self._without = hear, without
+        self._logs: PodLogs | None = None
+        self._kinds = dict(_KINDS) | ({Node: "nodes"} if place.own else {})
         self._health = Health(_Logged(log))
-        self._labels = {MANAGED_BY: MANAGER} | ({DRILL: label} if label else {})
+        self._labels = {MANAGED_BY: MANAGER, DRILL: place.label}
         self._reflectors: dict[type[Any], Reflector[Any]] = {}
         self._patched: dict[tuple[str, str], Any] = {}  # by kind and name: what our patches gave back
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -124,18 +122,19 @@ class Watch:
     def _run(self) -> None:
         try:
             asyncio.run(self._watch())
-        except (ConfigError, OSError, KeyError, ValueError) as error:
-            self._trouble = f"the kubeconfig {self._kubeconfig} cannot be used: {error}"
+        except (DrillboxError, OSError, ValueError) as error:
+            self._trouble = str(error)
             self._synced.set()
 
     async def _watch(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        config = KubeConfig.from_file(self._kubeconfig).get(self._context or None)
-        client = AsyncClient(config, namespace=self._namespace, trust_env=False)
+        client = AsyncClient(self._place.config(), namespace=self._place.namespace, trust_env=False)
         self._reflectors = {
             kind: Reflector(client, kind, name, self._health, self._changed, **self._select(kind))
             for kind, name in self._kinds.items()
         }
+        if self._hear is not None:
+            self._logs = PodLogs(client, self._hear, self._without)
         tasks = [asyncio.create_task(one.run()) for one in self._reflectors.values()]
         try:
             await self._stop.wait()
@@ -143,6 +142,8 @@ class Watch:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._logs is not None:
+                await self._logs.close()
             await client.close()
 
     def _select(self, kind: type[Any]) -> dict[str, Any]:
@@ -150,6 +151,8 @@ class Watch:
 
     def _changed(self) -> None:
         self.version += 1
+        if self._logs is not None:
+            self._logs.look(self.pods())
         if not self._synced.is_set() and all(one.synced for one in self._reflectors.values()):
             self._synced.set()
 

@@ -1,0 +1,54 @@
+"""Where a drill is: a namespace of a cluster, and how that is reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightkube import Client, KubeConfig
+from lightkube.config.kubeconfig import SingleConfig
+from lightkube.core.exceptions import ConfigError
+
+from ...sandbox.model.errors import StackError
+from ..deploy.kubernetes.names import MANAGER
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One drill's place.
+
+    Attributes:
+        kubeconfig: file with cluster and credentials.
+        namespace: of the drill.
+        label: of the drill, which its objects carry.
+        context: in the kubeconfig; its current one if not given.
+        own: whether drillbox made the cluster: then nodes may be seen, and fail.
+    """
+
+    kubeconfig: Path
+    namespace: str
+    label: str
+    context: str = ""
+    own: bool = True
+
+    def config(self) -> SingleConfig:
+        """Cluster and credentials.
+
+        Raises:
+            StackError: the kubeconfig cannot be used.
+        """
+        try:
+            found = KubeConfig.from_file(self.kubeconfig).get(self.context or None)
+        except (ConfigError, OSError, KeyError, ValueError) as error:
+            raise StackError(f"the kubeconfig {self.kubeconfig} cannot be used: {error}") from error
+        if found is None:
+            raise StackError(f"the kubeconfig {self.kubeconfig} has no context{f' {self.context}' if self.context else ''}")
+        return found
+
+    def client(self) -> Client:
+        """A client of the API, whose changes are drillbox's.
+
+        Raises:
+            StackError: the kubeconfig cannot be used.
+        """
+        return Client(self.config(), namespace=self.namespace, field_manager=MANAGER, trust_env=False)
