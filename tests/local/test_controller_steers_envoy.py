@@ -146,6 +146,7 @@ def test_envoy_may_start_again_and_so_may_the_controller(cluster: World) -> None
     primed = 'envoy_gateway_rq_time_count{response_code_class="5xx"} 1'
     cluster.wait(lambda: primed in cluster.client.get(f"http://{cluster.metrics}/metrics").text)
 
+    assert cluster.order("PUT", {"delay": 0.01, "delayed": 1.0}).status_code == 204
     assert cluster.end(cluster.controller) == 0
     assert cluster.ask() == 200
     cluster.api.put("configmaps", config_map("gateway", timeout="5s", retries="0", shed="100%"))
@@ -159,6 +160,8 @@ def test_envoy_may_start_again_and_so_may_the_controller(cluster: World) -> None
     cluster.wait(shed)
     assert codes == {200, 429}  # at no time did Envoy lose its model servers
     cluster.wait(cluster.ready)
+    assert cluster.order("GET").json()["delay"] == 0.01  # it knows what it was ordered to do
+    assert cluster.order("PUT", {}).status_code == 204
 
 
 def test_the_platform_is_told_as_on_other_stacks(cluster: World) -> None:

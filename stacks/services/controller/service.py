@@ -19,6 +19,7 @@ from ..common.logs import Log
 from ..common.scenarios import read_scenario
 from .api import Health, Reflector, open_client
 from .desired import CONFIGS, Desired
+from .disturbing import keep, recall
 from .platform import ClusterPlatform
 from .pods import COMPONENT, ServerPod, server_pod
 from .settings import ControllerSettings
@@ -48,7 +49,7 @@ class Controller:
         self._client = open_client(settings.namespace)
         self.health = Health(log)
         self.desired = Desired(log)
-        self.injected = Injected()
+        self.injected = recall(settings.folder)
         self.policy = Policy(self.desired.spec.gateway)
         self.teller = Teller(settings.token, settings.servers_port, log, self._changed, self._first)
         self.steering = Steering(Envoy(settings.folder, settings.listen), log)
@@ -113,6 +114,7 @@ class Controller:
     def inject(self, injected: Injected) -> None:
         """Disturb the gateway like this."""
         self.injected = injected
+        keep(self._settings.folder, injected, self._log)
         self._changed()
 
     def _watched(self) -> list[Reflector[Pod] | Reflector[Deployment] | Reflector[ConfigMap]]:
