@@ -188,6 +188,7 @@ class Clusters:
             self._run_kind(kind.path, folder, wanted, record, progress)
             record = record.model_copy(update={"creator": None, "nodes": self._ids(wanted.name)})
             folder.write(record)
+            self.check(wanted.name)
             self._wait(folder, record, progress)
             nodes = self._engine.nodes(wanted.name)
             volumes = tuple(sorted(volume for node in nodes for volume in node.volumes))

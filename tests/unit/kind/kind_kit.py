@@ -1,0 +1,169 @@
+"""A container engine and a program `kind` in small: both keep what there is in one file, as the real ones keep it in the engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from drillbox.sandbox.model.errors import StackError
+from drillbox.stacks.kind.engine import Engine, Facts, Network, NodeContainer
+
+KIND = """#!{python} -IS
+import json, os, pathlib, sys, time
+state, told, mode = pathlib.Path({state!r}), sys.argv[1:], {mode!r}
+def change(f):
+    found = json.loads(state.read_text()); f(found); new = state.with_suffix(f".{{os.getpid()}}"); new.write_text(json.dumps(found)); new.replace(state)
+if told[0] == "version":
+    print("kind v{version} go1.24 linux/amd64"); sys.exit(0)
+if told[0] == "load":
+    change(lambda found: found["loaded"].append(told[2:])); sys.exit(0)
+name = told[told.index("--name") + 1]
+config = sys.stdin.read()
+network = next((one["id"] for one in json.loads(state.read_text())["networks"] if one["name"] == os.environ.get("KIND_EXPERIMENTAL_DOCKER_NETWORK")), None)
+def node(role, number):
+    suffix = role + (str(number) if number > 1 else "")
+    one = dict(id=f"{{name}}-{{suffix}}-id", name=f"{{name}}-{{suffix}}", role=role, state="running", cluster=name, networks=[network], volumes=[f"volume-of-{{suffix}}"])
+    change(lambda found: (found["containers"].append(one), found["volumes"].extend(one["volumes"])))
+print("Creating cluster", repr(name), "...", file=sys.stderr)
+print(" • Ensuring node image (kindest/node:v1.34.0) \\U0001f5bc  ...", file=sys.stderr, flush=True)
+print(" ✓ Ensuring node image (kindest/node:v1.34.0) \\U0001f5bc", file=sys.stderr)
+print(" • Preparing nodes \\U0001f4e6 \\U0001f4e6  ...", file=sys.stderr, flush=True)
+node("control-plane", 1)
+for number in range(1, config.count("role: worker") + 1):
+    node("worker", number)
+if mode == "hang":
+    time.sleep(1000)
+if mode == "fail":
+    print(" ✗ Preparing nodes", file=sys.stderr)
+    print("ERROR: failed to create cluster: docker run error: Bind for 127.0.0.1:6443 failed: port is already allocated", file=sys.stderr)
+    sys.exit(1)
+if mode == "vanish":
+    change(lambda found: (found["containers"].clear(), found["volumes"].clear()))
+print(" ✓ Preparing nodes \\U0001f4e6 \\U0001f4e6", file=sys.stderr)
+pathlib.Path(told[told.index("--kubeconfig") + 1]).write_text(config)
+"""
+
+
+class FakeEngine(Engine):
+    """What a test says is there. `gone`: it does not answer."""
+
+    def __init__(self, state: Path, *, gone: bool = False) -> None:
+        self.path, self.address, self.gone = state, "unix:///fake.sock", gone
+        self.stuck: set[str] = set()
+        self.told: list[Mapping[str, Any]] = []
+        self.built: list[Mapping[str, Any]] = []
+        if not state.exists():
+            self.put({"containers": [], "networks": [], "volumes": [], "images": {}, "loaded": []})
+
+    def state(self) -> dict[str, Any]:
+        """What there is."""
+        if self.gone:
+            raise StackError("no container engine answers at unix:///fake.sock: start it")
+        found: dict[str, Any] = json.loads(self.path.read_text())
+        return found
+
+    def put(self, state: dict[str, Any]) -> None:
+        """Make it so."""
+        new = self.path.with_suffix(f".{os.getpid()}")
+        new.write_text(json.dumps(state))
+        new.replace(self.path)
+
+    def facts(self) -> Facts:
+        self.state()
+        return Facts(
+            "28.1.0", 2, rootless=False, memory=16000.0, cpus=4, architecture="x86_64", root=Path("/nowhere/docker"), here=False
+        )
+
+    def nodes(self, cluster: str) -> list[NodeContainer]:
+        found = [one for one in self.state()["containers"] if one["cluster"] == cluster]
+        return [
+            NodeContainer(one["id"], one["name"], one["role"], one["state"], tuple(one["networks"]), tuple(one["volumes"]))
+            for one in found
+        ]
+
+    def networks(self, *, label: str = "", name: str = "") -> list[Network]:
+        key, _, value = label.partition("=")
+        found = [Network(one["id"], one["name"], one["labels"]) for one in self.state()["networks"]]
+        return [
+            one for one in found if name in ("", one.name) and (not key or (key in one.labels and value in ("", one.labels[key])))
+        ]
+
+    def make_network(self, name: str, labels: Mapping[str, str]) -> str:
+        state = self.state()
+        state["networks"].append({"id": f"{name}-network", "name": name, "labels": dict(labels)})
+        self.put(state)
+        return f"{name}-network"
+
+    def remove_node(self, container: str) -> None:
+        if container in self.stuck:
+            raise StackError(f"removing the container {container}: it is stuck")
+        state = self.state()
+        gone = [one for one in state["containers"] if one["id"] == container]
+        state["containers"] = [one for one in state["containers"] if one not in gone]
+        for one in gone:
+            state["volumes"] = [name for name in state["volumes"] if name not in one["volumes"]]
+        self.put(state)
+
+    def remove_network(self, network: str) -> None:
+        state = self.state()
+        if any(network in one["networks"] for one in state["containers"]):
+            raise StackError(f"removing the network {network}: it has active endpoints")
+        state["networks"] = [one for one in state["networks"] if one["id"] != network]
+        self.put(state)
+
+    def remove_volume(self, name: str) -> None:
+        state = self.state()
+        state["volumes"] = [one for one in state["volumes"] if one != name]
+        self.put(state)
+
+    def volumes(self) -> set[str]:
+        return set(self.state()["volumes"])
+
+    def wake(self, node: NodeContainer) -> None:
+        state = self.state()
+        for one in state["containers"]:
+            if one["id"] == node.id:
+                one["state"] = "running"
+        self.put(state)
+
+    def image(self, name: str) -> Mapping[str, Any] | None:
+        found: Mapping[str, Any] | None = self.state()["images"].get(name)
+        return found
+
+    def tags(self, repository: str) -> list[str]:
+        return [name for name in self.state()["images"] if name.startswith(repository)]
+
+    def pull(self, name: str) -> Iterator[Mapping[str, Any]]:
+        yield {"status": "Pulling"}
+        yield {"error": f"pull access denied for {name}"}
+
+    def build(
+        self, tar: bytes, *, tag: str, arguments: Mapping[str, str], network: str | None, patience: float
+    ) -> Iterator[Mapping[str, Any]]:
+        self.built.append({"tar": tar, "tag": tag, "arguments": dict(arguments), "network": network, "patience": patience})
+        yield from self.told
+        if not any("error" in one for one in self.told):
+            state = self.state()
+            state["images"][tag] = {"Id": "sha256:1", "Size": 700 * 2**20}
+            self.put(state)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def programs(folder: Path, state: Path, mode: str = "", version: str = "0.33.0") -> dict[str, str]:
+    """An environment in whose PATH `kind` and `docker` are."""
+    folder.mkdir(exist_ok=True)
+    kind = folder / "kind"
+    kind.write_text(KIND.format(python=sys.executable, state=str(state), mode=mode, version=version), encoding="utf-8")
+    docker = folder / "docker"
+    docker.write_text("#!/bin/sh\necho Docker version 28.1.0, build x\n", encoding="utf-8")
+    kubectl = folder / "kubectl"
+    kubectl.write_text("""#!/bin/sh\necho '{"clientVersion": {"gitVersion": "v1.34.1"}}'\n""", encoding="utf-8")
+    for path in (kind, docker, kubectl):
+        path.chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}

@@ -1,0 +1,325 @@
+"""Clusters are made step by step, used again, and go away with all that they are made of, whatever happens in the middle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+from kind_kit import FakeEngine, programs
+
+from drillbox.sandbox.model.errors import Exit, StackError, UsageError
+from drillbox.stacks.kind import removal
+from drillbox.stacks.kind.cluster import Clusters, Steps, Wanted
+from drillbox.stacks.kind.engine import HOME, OWNER
+from drillbox.stacks.kind.housekeeping import KindHousekeeping
+from drillbox.stacks.kind.readiness import STEP
+
+NAME = "drillbox-test"
+READY = {"a": "", "b": "", "c": ""}
+DEADLINE = 60.0
+
+
+class Heard:
+    """Progress, as it came."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, float]] = []
+
+    def __call__(self, step: str, done: float, /) -> None:
+        self.steps.append((step, done))
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> FakeEngine:
+    return FakeEngine(tmp_path / "state.json")
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "kind"
+
+
+@pytest.fixture
+def clusters(tmp_path: Path, base: Path, engine: FakeEngine) -> Callable[..., Clusters]:
+    def make(mode: str = "", ready: dict[str, str] | None = None, **options: float) -> Clusters:
+        found = READY if ready is None else ready
+        return Clusters(
+            base, engine, environment=programs(tmp_path / "bin", engine.path, mode), look=lambda _file: found, **options
+        )
+
+    return make
+
+
+@pytest.fixture
+def keeper(base: Path, engine: FakeEngine) -> KindHousekeeping:
+    return KindHousekeeping(base, lambda _base: [], lambda: engine)
+
+
+def nothing_left(engine: FakeEngine, base: Path) -> bool:
+    state = engine.state()
+    return not any(state[what] for what in ("containers", "networks", "volumes")) and not any(base.glob("*"))
+
+
+def test_the_configuration_says_what_kind_is_to_make() -> None:
+    told = yaml.safe_load(Wanted(NAME, workers=2, port=16443).configuration())
+    assert told["apiVersion"] == "kind.x-k8s.io/v1alpha4"
+    assert told["networking"] == {"ipFamily": "ipv4", "apiServerAddress": "127.0.0.1", "apiServerPort": 16443}
+    assert [node["role"] for node in told["nodes"]] == ["control-plane", "worker", "worker"]
+    assert {node["labels"]["drillbox.dev/cluster"] for node in told["nodes"]} == {NAME}
+    assert "apiServerPort" not in Wanted(NAME).configuration()
+
+
+@pytest.mark.parametrize("name", ["mine", "drillbox-", "drillbox-Mine", "drillbox-" + "x" * 31, "drillbox-a_b", "drillbox-a-"])
+def test_names_that_cannot_be_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="begins with drillbox-"):
+        Wanted(name)
+
+
+def test_more_workers_than_a_machine_bears_are_refused() -> None:
+    with pytest.raises(UsageError, match="9 workers: a cluster has from 0 to 8"):
+        Wanted(NAME, workers=9)
+
+
+def test_a_cluster_is_made_step_by_step(clusters: Callable[..., Clusters], engine: FakeEngine, base: Path) -> None:
+    heard = Heard()
+    cluster = clusters().ensure(Wanted(NAME), heard)
+    assert cluster.made
+    assert sorted(cluster.nodes) == [f"{NAME}-control-plane", f"{NAME}-worker", f"{NAME}-worker2"]
+    assert cluster.kubeconfig == base / NAME / "kubeconfig"
+    assert heard.steps == [
+        ("kind: ensuring node image (kindest/node:v1.34.0)", 0.0),
+        ("kind: ensuring node image (kindest/node:v1.34.0)", 1.0),
+        ("kind: preparing nodes", 0.0),
+        ("kind: preparing nodes", 1.0),
+        (STEP, 0.0),
+        (STEP, 1.0),
+    ]
+    (network,) = engine.networks()
+    record = clusters().folder(NAME).read()
+    assert record is not None
+    assert network.labels == {OWNER: record.token, HOME: str(base)}
+    assert record.ready
+    assert record.creator is None
+    assert (base / NAME / "cluster.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_cluster_is_used_again_and_woken(clusters: Callable[..., Clusters], engine: FakeEngine) -> None:
+    clusters().ensure(Wanted(NAME), Heard())
+    state = engine.state()
+    state["containers"][1]["state"] = "paused"
+    engine.put(state)
+    again = clusters("fail").ensure(Wanted(NAME), Heard())
+    assert not again.made
+    assert {node.state for node in again.nodes.values()} == {"running"}
+
+
+def test_a_wreck_is_made_anew(clusters: Callable[..., Clusters], engine: FakeEngine) -> None:
+    clusters().ensure(Wanted(NAME), Heard())
+    state = engine.state()
+    state["containers"].pop()
+    engine.put(state)
+    again = clusters().ensure(Wanted(NAME), Heard())
+    assert again.made
+    assert len(again.nodes) == 3
+
+
+def test_several_by_name_do_not_touch_each_other(clusters: Callable[..., Clusters], keeper: KindHousekeeping) -> None:
+    clusters().ensure(Wanted(NAME, workers=0), Heard())
+    clusters().ensure(Wanted("drillbox-other", workers=1), Heard())
+    assert clusters().names() == ["drillbox-other", NAME]
+    assert keeper.down([NAME], lambda _text: None) == []
+    assert [one.session for one in keeper.leftovers()] == ["drillbox-other"]
+    clusters().check("drillbox-other")
+
+
+def test_another_than_wanted_is_neither_taken_nor_thrown_away(clusters: Callable[..., Clusters], engine: FakeEngine) -> None:
+    clusters().ensure(Wanted(NAME), Heard())
+    with pytest.raises(StackError, match=r"workers: 2 there, 1 wanted.*drillbox down --stack kind drillbox-test\), or choose"):
+        clusters().ensure(Wanted(NAME, workers=1), Heard())
+    assert len(engine.nodes(NAME)) == 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "ready", "message"),
+    [
+        ("fail", None, r"kind failed at the step 'preparing nodes': .*port is already allocated; a port is taken by another"),
+        ("vanish", None, r"cluster drillbox-test: it was deleted while it was in use"),
+        (
+            "",
+            {"a": "", "b": "", "c": "container runtime is down"},
+            r"node c is not ready \(container runtime is down\) after 0 s",
+        ),
+        ("", {"a": "", "b": ""}, r"only 2 of 3 nodes joined after 0 s"),
+    ],
+)
+def test_what_fails_leaves_nothing(
+    clusters: Callable[..., Clusters], engine: FakeEngine, base: Path, mode: str, ready: dict[str, str] | None, message: str
+) -> None:
+    with pytest.raises(StackError, match=message) as caught:
+        clusters(mode, ready, readiness=0.0).ensure(Wanted(NAME), Heard())
+    assert caught.value.exit_code is Exit.STACK
+    assert nothing_left(engine, base)
+
+
+def test_a_creation_that_hangs_is_ended_at_its_deadline(
+    clusters: Callable[..., Clusters], engine: FakeEngine, base: Path
+) -> None:
+    with pytest.raises(StackError, match=r"at the step 'preparing nodes': kind create did not end within 3 s"):
+        clusters("hang", creation=3.0).ensure(Wanted(NAME), Heard())
+    assert nothing_left(engine, base)
+
+
+def test_clusters_and_networks_of_others_are_left_alone(clusters: Callable[..., Clusters], engine: FakeEngine) -> None:
+    state = engine.state()
+    stranger = {"id": "x", "name": f"{NAME}-control-plane", "role": "control-plane", "state": "running", "cluster": NAME}
+    state["containers"].append(stranger | {"networks": ["kind"], "volumes": ["v"]})
+    engine.put(state)
+    with pytest.raises(StackError, match="not in this state folder.*kind delete cluster --name drillbox-test"):
+        clusters().ensure(Wanted(NAME), Heard())
+    assert engine.nodes(NAME)
+    state["containers"] = []
+    state["networks"].append({"id": "n", "name": NAME, "labels": {HOME: "/other/kind", OWNER: "z"}})
+    engine.put(state)
+    with pytest.raises(StackError, match="remove it: DRILLBOX_HOME=/other drillbox down --stack kind drillbox-test"):
+        clusters().ensure(Wanted(NAME), Heard())
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_made(
+    clusters: Callable[..., Clusters], engine: FakeEngine, base: Path
+) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(StackError, match=rf"API of cluster {NAME}: port {port} of 127.0.0.1 is taken"):
+            clusters().ensure(Wanted(NAME, port=port), Heard())
+    assert not engine.networks()
+
+
+def test_a_cluster_deleted_under_our_feet_is_told(clusters: Callable[..., Clusters], engine: FakeEngine) -> None:
+    clusters().ensure(Wanted(NAME), Heard())
+    clusters().check(NAME)
+    state = engine.state()
+    gone = state["containers"].pop()
+    engine.put(state)
+    with pytest.raises(
+        StackError, match="1 of its nodes are gone while it was in use; clear up with: drillbox down --stack kind"
+    ):
+        clusters().check(NAME)
+    state["containers"] = []
+    state["volumes"].append(gone["volumes"][0])
+    engine.put(state)
+    with pytest.raises(StackError, match="cluster drillbox-test: it was deleted"):
+        clusters().check(NAME)
+
+
+def test_a_host_killed_while_kind_works_leaves_nothing_after_down(
+    tmp_path: Path, engine: FakeEngine, base: Path, keeper: KindHousekeeping
+) -> None:
+    host = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from kind_kit import FakeEngine, programs
+from drillbox.stacks.kind.cluster import Clusters, Wanted
+engine = FakeEngine(Path({str(engine.path)!r}))
+environment = programs(Path({str(tmp_path / "bin")!r}), engine.path, "hang")
+Clusters(Path({str(base)!r}), engine, environment=environment).ensure(Wanted({NAME!r}), lambda *_: None)
+"""
+    process = subprocess.Popen([sys.executable, "-c", host])
+    deadline = time.monotonic() + DEADLINE
+    while len(engine.nodes(NAME)) < 3:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        os.sched_yield()
+    (busy,) = keeper.leftovers()
+    assert busy.host == process.pid
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (found,) = keeper.leftovers()
+    assert found.host is None
+    assert any(thing.startswith("process ") for thing in found.things)
+    heard: list[str] = []
+    assert keeper.down([NAME], heard.append) == []
+    assert any("killed kind" in line for line in heard)
+    assert nothing_left(engine, base)
+    assert keeper.down([NAME], heard.append) == []
+    assert keeper.leftovers() == []
+
+
+def test_without_an_engine_down_says_so_and_can_be_repeated(
+    clusters: Callable[..., Clusters], engine: FakeEngine, base: Path, keeper: KindHousekeeping
+) -> None:
+    clusters().ensure(Wanted(NAME), Heard())
+    engine.gone = True
+    heard: list[str] = []
+    (left,) = keeper.down([NAME], heard.append)
+    assert "no container engine answers" in left.things[0]
+    assert "no container engine answers" in heard[0]
+
+    def unreachable() -> FakeEngine:
+        raise StackError("no container engine answers at unix:///fake.sock: start it")
+
+    (left,) = KindHousekeeping(base, lambda _base: [], unreachable).down([NAME], heard.append)
+    assert f"folder {base / NAME}" in left.things
+    assert heard[-1].endswith("start it; then repeat: drillbox down --stack kind drillbox-test")
+    engine.gone = False
+    assert keeper.down([NAME], heard.append) == []
+    assert nothing_left(engine, base)
+
+
+def test_what_does_not_go_is_named(
+    clusters: Callable[..., Clusters], engine: FakeEngine, keeper: KindHousekeeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clusters().ensure(Wanted(NAME, workers=0), Heard())
+    monkeypatch.setattr(removal, "PATIENCE", 0.0)
+    engine.stuck = {f"{NAME}-control-plane-id"}
+    heard: list[str] = []
+    (left,) = keeper.down([NAME], heard.append)
+    assert any("it is stuck" in line for line in heard)
+    assert f"container {NAME}-control-plane (running)" in left.things
+    engine.stuck.clear()
+    assert keeper.down([NAME], heard.append) == []
+
+
+def test_a_folder_without_a_record_needs_no_engine(base: Path) -> None:
+    (base / NAME).mkdir(parents=True)
+    (base / NAME / "lock").touch()
+
+    def unreachable() -> FakeEngine:
+        raise StackError("no container engine answers at unix:///fake.sock: start it")
+
+    keeper = KindHousekeeping(base, lambda _base: [], unreachable)
+    assert [one.things for one in keeper.leftovers()] == [(f"folder {base / NAME}",)]
+    assert keeper.down([NAME], lambda _text: None) == []
+    assert keeper.leftovers() == []
+
+
+def test_what_stands_is_shown(clusters: Callable[..., Clusters], keeper: KindHousekeeping) -> None:
+    assert keeper.standing() == []
+    clusters().ensure(Wanted(NAME, workers=1), Heard())
+    (stands,) = keeper.standing()
+    assert [(part.name, part.state) for part in stands.parts] == [
+        (f"{NAME}-control-plane", "running"),
+        (f"{NAME}-worker", "running"),
+    ]
+    assert stands.addresses[0].where.startswith("export KUBECONFIG=")
+    assert stands.host is None
+
+
+def test_lines_that_are_no_steps_are_passed_over() -> None:
+    heard = Heard()
+    steps = Steps(heard)
+    for line in ("Creating cluster ...", " • Joining worker nodes 🚜  ...", "WARNING: x", " ✓ Joining worker nodes 🚜", "Thanks"):
+        steps.hear(line)
+    assert heard.steps == [("kind: joining worker nodes", 0.0), ("kind: joining worker nodes", 1.0)]
