@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from plane_kit import FAILED, OK, SLOW, Floats, make, number_in_system, poisson, sojourns
 
 from drillbox.sandbox.model.service import Fallback, Gateway
+from drillbox.stacks.control_plane.gateway_faults import Injected
 from drillbox.stacks.sim import layout as lay
 from drillbox.stacks.sim.plane import ClientPolicy, Model, Plane, ServiceTime
 
@@ -43,6 +44,12 @@ gateways = st.builds(
     canary_weight=shares,
     shadow_share=shares,
 )
+injected = st.builds(
+    Injected,
+    delay=st.sampled_from([0.001, 0.1, 0.5]),
+    delayed=st.sampled_from([0.0, 0.0, 0.4, 1.0]),
+    aborted=st.sampled_from([0.0, 0.2]),
+)
 fallbacks = st.sampled_from(list(Fallback))
 capacities = st.tuples(st.integers(1, 3), st.sampled_from([0, 1, 5, 1000]))
 
@@ -55,6 +62,7 @@ class Setup:
     clients: ClientPolicy
     gateway: Gateway
     fallback: Fallback
+    injected: Injected
     capacities: list[tuple[int, int]]  # of the replicas, which take the pools in turn
     cancel: bool
     seed: int
@@ -69,6 +77,7 @@ class Setup:
             "start": self.start, "slow_bound": 0.3, "record": 20_000, "count_answers": True,
         }  # fmt: skip
         plane = make(**(chosen | options))
+        plane.inject(self.injected)
         for place, (concurrency, queue) in enumerate(self.capacities):
             plane.set_ready(plane.add_replica(place % 3, place % 2, concurrency, queue), True)
         return plane
@@ -85,6 +94,7 @@ setups = st.builds(
     clients=clients,
     gateway=gateways,
     fallback=fallbacks,
+    injected=injected,
     capacities=st.lists(capacities, max_size=5),
     cancel=st.booleans(),
     seed=st.integers(0, 1000),
@@ -120,6 +130,7 @@ class Changes:
     def policy(self) -> None:
         self.plane.set_clients(self.draw(clients))
         self.plane.set_gateway(self.draw(gateways), self.draw(fallbacks))
+        self.plane.inject(self.draw(injected))
 
     def kill(self) -> None:
         slot = self.slot()
@@ -189,7 +200,7 @@ def test_every_request_has_one_outcome_and_counts_add_up(setup: Setup, data: st.
         costs = (plane.answers_by_example * state.costs).sum()
         assert counts.prediction_cost == pytest.approx(costs)
     # Nothing is at the gateway any more, and once the servers are done every row is free again.
-    assert state.i[lay.I_ACTIVE] == state.i[lay.I_ACTIVE_RETRIES] == 0
+    assert state.i[lay.I_ACTIVE] == state.i[lay.I_ACTIVE_RETRIES] == state.i[lay.I_HELD] == 0
     plane.advance(plane.now + 1000.0)
     r = plane.state.r
     assert (r[:, lay.R_BUSY] == 0).all()
