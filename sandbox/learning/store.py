@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import hashlib
+import io
 import json
 import shutil
 import uuid
+import zipfile
 from pathlib import Path
 
 from ..model.errors import UsageError
@@ -24,6 +26,8 @@ TRUSTED = (
 """Types that a model file may hold beyond those that skops knows to be harmless: the parts of the boosted trees."""
 
 MODEL, META = "model.skops", "meta.json"
+LARGEST = 256 * 2**20
+"""Bytes that a model file may have, and may unpack to: a hundred times as many as the largest of the library takes."""
 
 
 def models_dir() -> Path:
@@ -140,13 +144,20 @@ def load(version: ModelVersion) -> Classifier:
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException  # type: ignore[import-untyped]  # has no stubs
 
+    path = place(version.id) / MODEL
     try:
-        content = (place(version.id) / MODEL).read_bytes()
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= LARGEST else b""
     except OSError as error:
         raise _damaged(version.id, f"{MODEL} cannot be read: {error.strerror}") from error
+    if size > LARGEST:
+        raise _damaged(version.id, f"{MODEL} has {size} bytes, at most {LARGEST} are read")
     if hashlib.sha256(content).hexdigest() != version.sha256:
         raise _damaged(version.id, f"{MODEL} is not the file that was stored")
     try:
+        unpacked = _unpacked(content)
+        if unpacked > LARGEST:
+            raise _damaged(version.id, f"{MODEL} would unpack to {unpacked} bytes, at most {LARGEST} are read")
         model: Classifier = skops.io.loads(content, trusted=list(TRUSTED))
     except UntrustedTypesFoundException as error:
         raise _damaged(version.id, f"{MODEL} holds types that are not trusted and was not loaded: {error}") from error
@@ -155,6 +166,16 @@ def load(version: ModelVersion) -> Classifier:
     if not hasattr(model, "predict_proba"):
         raise _damaged(version.id, f"{MODEL} holds a {type(model).__name__}, not a classifier")
     return model
+
+
+def _unpacked(content: bytes) -> int:
+    """Bytes that a file says it unpacks to; more than it says are never read.
+
+    Raises:
+        BadZipFile: it is none of its kind.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        return sum(one.file_size for one in packed.infolist())
 
 
 def _damaged(version: str, why: str) -> UsageError:

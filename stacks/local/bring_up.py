@@ -28,10 +28,11 @@ from ..monitoring.exporter import Exporter
 from ..monitoring.rules import rules_text, wanted_metrics
 from ..monitoring.scraper import Scraper
 from ..monitoring.targets import Target
+from ..real.controls import Controls
+from ..real.node import Node
 from ..services.common.times import DrillClock
-from .controls import Controls
 from .faults import mechanisms
-from .node import Node
+from .files import unwritable
 from .platform import LocalPlatform
 from .ports import HOST, free_port
 from .processes import Process, Supervisor
@@ -51,6 +52,7 @@ EARLY = 0.4
 GRACE = 0.5
 """Wall seconds that processes have to end by themselves when the stack goes down: nobody waits for their answers any more."""
 _POLL = 0.05
+_TAKEN = re.compile(r"(port \d+ of \S+ is in use)")
 OF_REPLICAS = frozenset(("model_server_busy_seconds_total", "model_server_requests_total", "model_server_slow_answers_total"))
 """What the pipeline is told of replicas, beside what rules read."""
 
@@ -122,7 +124,10 @@ class _Builder:
         supervisor = Supervisor(places.folder, label)
         self._ends.callback(shutil.rmtree, places.folder, ignore_errors=True)
         self._ends.callback(supervisor.down, GRACE)
-        places.make(scenario)
+        try:
+            places.make(scenario)
+        except OSError as error:
+            raise unwritable(places.folder, error) from error
         clock = DrillClock(time.monotonic() + scenario.warmup + PATIENCE)  # until it is known
         service = self._service(supervisor, places, clock, models)
         with _step(progress, "services"):
@@ -202,7 +207,7 @@ class _Builder:
             if not waiting:
                 break
             for line in (line for line in service.errors() if line.component in service.fleet.names()):
-                raise StackError(f"{line.component} does not start: {line.text}")
+                raise StackError(f"{line.component} does not start: {_advised(line.text)}")
             if time.monotonic() > deadline:
                 raise StackError(f"{waiting[0].name} is not ready within {PATIENCE:g} s")
             time.sleep(_POLL)
@@ -260,8 +265,7 @@ def _until(done: Callable[[], bool], process: Process, name: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not done():
         if not process.alive():
-            process.log_path.read_text(errors="replace")
-            raise StackError(f"{name} does not start: {_tail(process.log_path)}")
+            raise StackError(f"{name} does not start: {_advised(_tail(process.log_path))}")
         if time.monotonic() > deadline:
             raise StackError(f"{name} is not ready within {PATIENCE:g} s: {_tail(process.log_path)}")
         time.sleep(_POLL)
@@ -270,6 +274,12 @@ def _until(done: Callable[[], bool], process: Process, name: str) -> None:
 def _tail(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
     return lines[-1] if lines else "it wrote nothing"
+
+
+def _advised(text: str) -> str:
+    """What a service says of itself, with advice for who did not choose its port."""
+    taken = _TAKEN.search(text)
+    return f"{taken[1]}: another program took it at this moment; try again" if taken else text
 
 
 def _window(world: WorldConfig, version: Version) -> WorldConfig:

@@ -6,9 +6,12 @@ import dataclasses
 import datetime as dt
 import functools
 import hashlib
+import io
 import json
 import os
 import pickle
+import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +148,27 @@ def test_hostile_model_files_are_refused_and_nothing_runs(
     with pytest.raises(UsageError, match="holds a list, not a classifier"):
         store.load(replace_model(stored, skops.io.dumps([1, 2])))
     assert not (tmp_path / "exploded").exists()
+
+
+def test_a_model_file_that_is_a_bomb_is_refused_before_it_is_unpacked(
+    stored: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("schema.json", b" " * 4_000_000)
+    monkeypatch.setattr(store, "LARGEST", 1_000_000)
+    bomb = replace_model(stored, packed.getvalue())
+    with pytest.raises(UsageError, match="model.skops would unpack to 4000000 bytes, at most 1000000 are read"):
+        store.load(bomb)
+    monkeypatch.setattr(store, "LARGEST", 1_000)
+    with pytest.raises(UsageError, match=r"model.skops has \d+ bytes, at most 1000 are read; remove .* and it is trained anew"):
+        store.load(bomb)
+
+
+def test_a_model_file_that_understates_its_size_is_damaged(stored: ModelVersion) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("schema.json", b" " * 100_000)
+    understated = packed.getvalue().replace(struct.pack("<I", 100_000), struct.pack("<I", 10))
+    with pytest.raises(UsageError, match="model.skops cannot be read"):
+        store.load(replace_model(stored, understated))
