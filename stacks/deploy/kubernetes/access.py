@@ -37,8 +37,8 @@ RULES = {
 }
 """By ServiceAccount; all other pods have no account that may do anything, and no token."""
 
-NODES = _rule("", ("nodes",), READ)
-"""What the controller may see outside the namespace, in clusters that drillbox made."""
+NODES = (_rule("", ("nodes",), READ), _rule("", ("nodes/proxy",), ("get",)))
+"""What the controller may see outside the namespace, in clusters that drillbox made: nodes, and their kubelets' measurements."""
 
 Access = ServiceAccount | Role | RoleBinding | ClusterRole | ClusterRoleBinding
 
@@ -60,7 +60,7 @@ def _of_nodes(setup: Setup) -> list[Access]:
     name = f"{setup.where}-nodes"
     meta = ObjectMeta(name=name, labels=labels_of(setup.label, CONTROLLER))
     binding = ClusterRoleBinding(metadata=meta, roleRef=_role("ClusterRole", name), subjects=[_subject(setup, CONTROLLER)])
-    return [ClusterRole(metadata=meta, rules=[NODES]), binding]
+    return [ClusterRole(metadata=meta, rules=list(NODES)), binding]
 
 
 def _role(kind: str, name: str) -> RoleRef:

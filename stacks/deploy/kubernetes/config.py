@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lightkube.models.core_v1 import PersistentVolumeClaimSpec, VolumeResourceRequirements
 from lightkube.resources.core_v1 import ConfigMap, PersistentVolumeClaim, Secret
 
-from ....sandbox.model.scenario import Scenario, Version
-from ...services.common.environment import slowness
+from ....sandbox.model.scenario import Answer, Debrief, Expectations, Runbook, Scenario
 from ...services.common.scenarios import dump_scenario
 from .names import (
     CATALOGUE,
@@ -36,25 +36,37 @@ def configs(setup: Setup) -> list[ConfigMap]:
     return [
         _config(setup, GATEWAY_CONFIG, {}),
         _config(setup, ML_CONFIG, {}),
-        _config(setup, SCENARIO_CONFIG, {SCENARIO_FILE: dump_scenario(scenario)}),
+        _config(setup, SCENARIO_CONFIG, {SCENARIO_FILE: dump_scenario(of_the_service(scenario))}),
         _config(setup, TIMING_CONFIG, {LOAD_TIME: "0"}),
-        _config(setup, VERSIONS_CONFIG, {CATALOGUE: catalogue(scenario, setup.artifacts)}),
+        _config(setup, VERSIONS_CONFIG, {CATALOGUE: catalogue(setup.artifacts)}),
     ]
 
 
-def catalogue(scenario: Scenario, artifacts: Mapping[str, str]) -> str:
-    """What model servers have to know of versions, as JSON: the model behind each, and which of its answers take longer.
+def of_the_service(scenario: Scenario) -> Scenario:
+    """What services have to know of a scenario: who reads it in the cluster learns nothing of the incident."""
+    return replace(
+        scenario,
+        title="",
+        group="",
+        skills=(),
+        pager="",
+        timeline=(),
+        answer=Answer("", ""),
+        reference=Runbook("", ()),
+        tempting=(),
+        debrief=Debrief(""),
+        hints=(),
+        alerts=Expectations(),
+        also_right="",
+        also_right_because="",
+        control=False,
+        source="",
+    )
 
-    Args:
-        scenario: of the drill.
-        artifacts: ids of models by version; those trained in the drill come with it.
-    """
-    known = set(scenario.deployable)
-    told = {
-        name: {"artifact": artifact, **slowness(scenario.version(name) if name in known else Version(name))}
-        for name, artifact in artifacts.items()
-    }
-    return json.dumps(told, separators=(",", ":"))
+
+def catalogue(artifacts: Mapping[str, str]) -> str:
+    """The model behind each version, as JSON; those that are trained in the drill come to it."""
+    return json.dumps(dict(artifacts), separators=(",", ":"))
 
 
 def secret(setup: Setup) -> Secret:

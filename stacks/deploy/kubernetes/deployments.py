@@ -19,6 +19,7 @@ from lightkube.models.meta_v1 import LabelSelector, ObjectMeta
 from lightkube.resources.apps_v1 import Deployment
 
 from ...services.common.environment import THREADS
+from ..envoy.names import EVERYWHERE
 from . import pods
 from .names import (
     COMPONENT,
@@ -48,7 +49,7 @@ def common(setup: Setup, component: EnvVar, port: int = PORT) -> list[EnvVar]:
     The beginning of the drill is not known when the first containers start: they are told by a control, later ones find it in a
     ConfigMap.
     """
-    listening = {"SERVICE_HOST": "0.0.0.0", "SERVICE_PORT": str(port)}  # noqa: S104 -- a pod's address is its own
+    listening = {"SERVICE_HOST": EVERYWHERE, "SERVICE_PORT": str(port)}
     return [
         *pods.plain(listening),
         component,
