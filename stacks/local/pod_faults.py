@@ -76,7 +76,7 @@ class Kill:
         """Kill those that are due."""
         for beat, (due, every, count) in tuple(self._due.items()):
             if now >= due:
-                self._due[beat] = (due + every, every, count)
+                self._due[beat] = (due + every if due + every > now else now + every, every, count)
                 self._kill(count)
 
     def _kill(self, count: int) -> None:
