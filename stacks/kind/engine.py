@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import os
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +26,7 @@ OWNER = "dev.drillbox.owner"
 """Label of networks made by drillbox: the secret of the record that they belong to."""
 HOME = "dev.drillbox.home"
 """Label of networks made by drillbox: the state folder that has the record."""
+_SOCKET = "unix:///var/run/docker.sock"
 _BRIDGE = "bridge"
 _MTU = "com.docker.network.driver.mtu"
 _MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
@@ -279,34 +282,45 @@ def connect() -> Engine:
         StackError: none answers, or it may not be used; the message says what to do.
     """
     try:
-        import docker
         import requests
         from docker.errors import DockerException
     except ImportError as error:
         raise StackError("the kind stack needs Python packages that are not installed: pip install 'drillbox[kind]'") from error
     address = ""
     try:
-        address, client = _client()
+        address = _address()
+        _probe(address)
+        client = _client(address)
         client.ping()
     except (DockerException, requests.RequestException, OSError, ValueError) as error:
-        raise StackError(trouble(error, address or "unix:///var/run/docker.sock")) from error
-    assert isinstance(client, docker.DockerClient)  # noqa: S101  # for the type checker
+        raise StackError(trouble(error, address or _SOCKET)) from error
     return Engine(client, address)
 
 
-def _client() -> tuple[str, docker.DockerClient]:
+def _address() -> str:
     """As the command does: the environment first, then the context."""
-    import os
+    from docker.context import ContextAPI
 
+    host: str = os.environ.get("DOCKER_HOST") or ContextAPI.get_current_context().Host or _SOCKET
+    return host.replace("http+unix:", "unix:")
+
+
+def _client(address: str) -> docker.DockerClient:
     import docker
     from docker.context import ContextAPI
 
     if os.environ.get("DOCKER_HOST"):
-        return os.environ["DOCKER_HOST"], docker.from_env(timeout=int(PATIENCE))
-    context = ContextAPI.get_current_context()
-    address = (context.Host or "unix:///var/run/docker.sock").replace("http+unix:", "unix:")
-    tls = context.TLSConfig if address.startswith("https:") else False
-    return address, docker.DockerClient(base_url=address, tls=tls, timeout=int(PATIENCE))
+        return docker.from_env(timeout=int(PATIENCE))
+    tls = ContextAPI.get_current_context().TLSConfig if address.startswith("https:") else False
+    return docker.DockerClient(base_url=address, tls=tls, timeout=int(PATIENCE))
+
+
+def _probe(address: str) -> None:
+    """Whether anything listens on a local socket: the SDK would leave one open that cannot be connected."""
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(PATIENCE)
+            probe.connect(address.removeprefix("unix://"))
 
 
 def trouble(error: BaseException, address: str) -> str:

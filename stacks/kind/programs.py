@@ -188,10 +188,10 @@ def run(
     finally:
         kill_group(process.pid)
         process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None and not reader.is_alive():
-                with contextlib.suppress(OSError):
-                    stream.close()
+        if reader.ident is not None:
+            reader.join(_PATIENCE)  # the streams end with the group
+        if process.stdout is not None and not reader.is_alive():
+            process.stdout.close()
     output = "\n".join(printed)
     if code != 0:
         raise ProgramError(f"{name} {argv[1]} failed: {_last(printed) or f'exit code {code}'}", output)
