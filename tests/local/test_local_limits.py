@@ -236,7 +236,10 @@ class Server:
         program = (sys.executable, "-m", "drillbox.stacks.services.model_server")
         self.process: Process = self.supervisor.start(Program("server", program, given | fixed | served | settings, 1024.0))
         self.client = httpx.Client(base_url=f"http://{HOST}:{port}", timeout=60.0, trust_env=False)
-        until(self._ready, 120.0)
+
+    def ready(self) -> Server:
+        until(self._ready, 240.0)
+        return self
 
     @property
     def cgroup(self) -> cgroups.Cgroup:
@@ -279,7 +282,7 @@ def start(tmp_path: Path, model: str, drillbox_home: Path) -> Iterator[Callable[
 
     def begin(**settings: str) -> Server:
         running.append(Server(tmp_path / "session", model, DRILLBOX_HOME=str(drillbox_home), **settings))
-        return running[-1]
+        return running[-1].ready()
 
     yield begin
     for one in running:
