@@ -26,7 +26,7 @@ from .programs import DOCKER, KIND, ProgramError, find, run
 from .readiness import Nodes, wait_for_nodes
 from .records import ClusterFolder, Record, folders, identity
 from .removal import Removal
-from .trouble import explain
+from .trouble import SlowError, failure
 
 PREFIX = "drillbox-"
 DEFAULT = f"{PREFIX}default"
@@ -137,7 +137,11 @@ class Clusters:
                     return found
             if record is not None:
                 self._remove(folder, progress)
-            return self._create(folder, wanted, progress)
+            try:
+                return self._create(folder, wanted, progress)
+            except SlowError:
+                progress("kind was too slow: once more", 0.0)
+                return self._create(folder, wanted, progress)
 
     def check(self, name: str) -> None:
         """See that a cluster in use is still there.
@@ -233,7 +237,7 @@ class Clusters:
                 started=started,
             )
         except ProgramError as error:
-            raise StackError(f"cluster {wanted.name}: {explain(error, steps.current)}") from error
+            raise failure(wanted.name, error, steps.current) from error
         steps.end()
 
     def _wait(self, folder: ClusterFolder, record: Record, progress: Progress) -> None:

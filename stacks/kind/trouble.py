@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ...sandbox.model.errors import StackError
 from .programs import ProgramError
 
+_SLOW = r"timed out waiting for the condition|context deadline exceeded|kubelet isn't running"
 _INOTIFY = "sudo sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288"
 _KNOWN: Sequence[tuple[re.Pattern[str], str]] = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), advice)
@@ -25,10 +27,23 @@ _KNOWN: Sequence[tuple[re.Pattern[str], str]] = tuple(
             "the node image cannot be had; DRILLBOX_KIND_IMAGE names one that is here or can be pulled",
         ),
         (r"could not find a log line that matches", f"a node did not start; often inotify limits are too low: {_INOTIFY}"),
-        (r"no such container|is not running", "a node went away while the cluster was made: somebody deleted or stopped it"),
-        (r"timed out waiting for the condition|kubelet isn't running", "the control plane did not start: is there memory?"),
+        (
+            r"no such container|container \S+ is not running",
+            "a node went away while the cluster was made: somebody deleted or stopped it",
+        ),
+        (_SLOW, "the machine was too slow, or had too little memory: see drillbox doctor --stack kind"),
     )
 )
+
+
+class SlowError(StackError):
+    """One of kubeadm's own deadlines passed: on a busy machine a second attempt may well be in time."""
+
+
+def failure(name: str, error: ProgramError, step: str) -> StackError:
+    """What to tell when kind failed at a cluster."""
+    slow = re.search(_SLOW, error.output, re.IGNORECASE) is not None
+    return (SlowError if slow else StackError)(f"cluster {name}: {explain(error, step)}")
 
 
 def explain(error: ProgramError, step: str) -> str:

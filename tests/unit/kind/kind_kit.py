@@ -41,6 +41,10 @@ if mode == "fail":
     print(" ✗ Preparing nodes", file=sys.stderr)
     print("ERROR: failed to create cluster: docker run error: Bind for 127.0.0.1:6443 failed: port is already allocated", file=sys.stderr)
     sys.exit(1)
+if mode == "slow" and not state.with_suffix(".tried").exists():
+    state.with_suffix(".tried").touch()
+    print("ERROR: failed to create cluster: failed to init node with kubeadm\\nOutput:\\ntimed out waiting for the condition", file=sys.stderr)
+    sys.exit(1)
 if mode == "vanish":
     change(lambda found: (found["containers"].clear(), found["volumes"].clear()))
 print(" ✓ Preparing nodes \\U0001f4e6 \\U0001f4e6", file=sys.stderr)

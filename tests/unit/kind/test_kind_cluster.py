@@ -178,6 +178,14 @@ def test_a_creation_that_hangs_is_ended_at_its_deadline(
     assert nothing_left(engine, base)
 
 
+def test_a_machine_that_was_too_slow_is_given_a_second_chance(clusters: Callable[..., Clusters], engine: FakeEngine) -> None:
+    heard = Heard()
+    assert clusters("slow").ensure(Wanted(NAME), heard).made
+    assert ("kind was too slow: once more", 0.0) in heard.steps
+    assert len(engine.nodes(NAME)) == 3
+    assert len(engine.networks()) == 1
+
+
 def test_clusters_and_networks_of_others_are_left_alone(clusters: Callable[..., Clusters], engine: FakeEngine) -> None:
     state = engine.state()
     stranger = {"id": "x", "name": f"{NAME}-control-plane", "role": "control-plane", "state": "running", "cluster": NAME}
