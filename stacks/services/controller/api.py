@@ -115,8 +115,9 @@ class Reflector(Generic[T]):
             except Exception as error:  # noqa: BLE001 -- whatever the API or what is before it answers, the watch goes on
                 if self._without(error):
                     return
-                if status(error) == _GONE:
-                    continue  # the version is too old: nothing is wrong
+                if status(error) == _GONE:  # the version is too old: nothing is wrong
+                    await asyncio.sleep(FIRST_PAUSE)
+                    continue
                 self._health.trouble(self.what, _reason(error))
                 await asyncio.sleep(pause)
                 pause = min(2.0 * pause, LONGEST_PAUSE)

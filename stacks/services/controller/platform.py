@@ -13,7 +13,7 @@ from lightkube.resources.core_v1 import Node
 from ....sandbox.model.scenario import Prices, Scenario
 from ...deploy.envoy.names import POOLS
 from ...monitoring.exporter import PodState, replica_budget
-from .pods import ServerPod, node_ready, of_servers
+from .pods import ServerPod, node_ready, of_servers, shown
 from .usage import Usage
 
 
@@ -75,11 +75,12 @@ class ClusterPlatform:
 
     def pods(self) -> Sequence[PodState]:
         """All replicas that there are."""
-        return [self._state(pod) for pod in self._objects.servers]
+        nodes = {str(one.metadata.name): one for one in self._objects.nodes if one.metadata}
+        return [self._state(pod, shown(pod.node, nodes.get(pod.node))) for pod in self._objects.servers]
 
     def nodes(self) -> Mapping[str, bool]:
         """Whether each node of model servers is ready."""
-        return {str(one.metadata.name): node_ready(one) for one in of_servers(list(self._objects.nodes)) if one.metadata}
+        return {shown(name, one): node_ready(one) for name, one in of_servers(self._objects.nodes).items()}
 
     def replica_seconds(self) -> float:
         """Seconds of replicas since this process began."""
@@ -103,13 +104,13 @@ class ClusterPlatform:
         self._paid += self._count * (now - self._paid_at)
         self._paid_at, self._count = now, count
 
-    def _state(self, pod: ServerPod) -> PodState:
+    def _state(self, pod: ServerPod, node: str) -> PodState:
         used = self._usage(pod.name)
         return PodState(
             pod.name,
             pod.pool,
             pod.version,
-            pod.node,
+            node,
             pod.running,
             pod.ready,
             pod.restarts,

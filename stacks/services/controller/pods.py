@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lightkube.models.core_v1 import Container, ContainerStatus
 from lightkube.resources.core_v1 import Node, Pod
 
 from ...deploy.envoy.names import POOLS
+from ...deploy.kubernetes.names import COMPONENT, MODEL_SERVER, NODE, POOL, VERSION
 
-COMPONENT = {"app.kubernetes.io/component": "model-server"}
-"""Label of the model servers' pods and Deployments."""
-POOL = "drillbox.dev/pool"
-"""Label of the pool that a pod is in."""
-CONTAINER = "model-server"
-"""Name of the container; a pod's only one may have another name."""
+SERVERS = {COMPONENT: MODEL_SERVER}
+"""Labels of the model servers' pods and Deployments."""
 CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 """Labels of nodes that are no model server's."""
 
@@ -55,7 +53,7 @@ def server_pod(pod: Pod) -> ServerPod | None:
     return ServerPod(
         str(meta.name),
         pool,
-        next((str(one.value or "") for one in container.env or [] if one.name == "MODEL_VERSION"), ""),
+        next((str(one.value or "") for one in container.env or [] if one.name == VERSION), ""),
         spec.nodeName or "",
         (status.podIP if status else None) or "",
         any(one.type == "Ready" and one.status == "True" for one in conditions),
@@ -74,10 +72,24 @@ def node_ready(node: Node) -> bool:
     return any(one.type == "Ready" and one.status == "True" for one in conditions)
 
 
-def of_servers(nodes: list[Node]) -> list[Node]:
-    """The nodes that model servers are placed on: those that are no control plane's, if there are any."""
-    workers = [one for one in nodes if one.metadata and not set(CONTROL_PLANE) & set(one.metadata.labels or {})]
-    return workers or nodes
+def of_servers(nodes: Iterable[Node]) -> dict[str, Node]:
+    """The nodes that model servers are placed on, by their names in the API: those that scenarios have a name for, if any.
+
+    Else those that are no control plane's, if there are any; else all.
+    """
+    known = {str(one.metadata.name): one for one in nodes if one.metadata}
+    named = {name: one for name, one in known.items() if NODE in _labels(one)}
+    workers = {name: one for name, one in known.items() if not set(CONTROL_PLANE) & set(_labels(one))}
+    return named or workers or known
+
+
+def shown(name: str, node: Node | None) -> str:
+    """The name of a node in metrics: that of scenarios, if it has one."""
+    return (_labels(node).get(NODE) if node else None) or name
+
+
+def _labels(one: Node) -> Mapping[str, str]:
+    return (one.metadata.labels if one.metadata else None) or {}
 
 
 def quantity(text: str) -> float:
@@ -87,7 +99,7 @@ def quantity(text: str) -> float:
 
 
 def _chosen(containers: list[Container]) -> Container:
-    return next((one for one in containers if one.name == CONTAINER), containers[0])
+    return next((one for one in containers if one.name == MODEL_SERVER), containers[0])
 
 
 def _state_of(name: str, states: list[ContainerStatus]) -> ContainerStatus | None:

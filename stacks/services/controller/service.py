@@ -21,7 +21,7 @@ from .api import Health, Reflector, open_client
 from .desired import CONFIGS, Desired
 from .disturbing import keep, recall
 from .platform import ClusterPlatform
-from .pods import COMPONENT, ServerPod, server_pod
+from .pods import SERVERS, ServerPod, server_pod
 from .settings import ControllerSettings
 from .steering import Steering
 from .telling import Settings, Teller
@@ -53,8 +53,8 @@ class Controller:
         self.policy = Policy(self.desired.spec.gateway)
         self.teller = Teller(settings.token, settings.servers_port, log, self._changed, self._first)
         self.steering = Steering(Envoy(settings.folder, settings.listen), log)
-        self._pods = Reflector(self._client, Pod, "pods", self.health, self._changed, labels=COMPONENT)
-        self._deployments = Reflector(self._client, Deployment, "deployments", self.health, self._changed, labels=COMPONENT)
+        self._pods = Reflector(self._client, Pod, "pods", self.health, self._changed, labels=SERVERS)
+        self._deployments = Reflector(self._client, Deployment, "deployments", self.health, self._changed, labels=SERVERS)
         self._nodes = Reflector(self._client, Node, "nodes", self.health, self._changed, optional=True)
         self._configs = {
             name: Reflector(

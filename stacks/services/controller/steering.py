@@ -71,6 +71,9 @@ class Steering:
                 self._trouble = ""
             except DrillboxError as error:
                 self._tell(str(error))
+            except Exception as error:  # noqa: BLE001 -- a defect: it is told, and the gateway is steered all the same
+                self.ready = False
+                self._tell(f"the gateway is not steered: {error!r}")
             self._wake.wait(PERIOD)
 
     def _look(self) -> None:

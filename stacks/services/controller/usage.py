@@ -15,8 +15,9 @@ from lightkube.config import client_adapter
 from lightkube.generic_resource import create_namespaced_resource
 from prometheus_client.parser import text_string_to_metric_families
 
+from ...deploy.kubernetes.names import MODEL_SERVER
 from ..common.logs import Log
-from .pods import CONTAINER, ServerPod, quantity
+from .pods import ServerPod, quantity
 
 PERIOD = 5.0
 """Seconds between two questions."""
@@ -105,7 +106,7 @@ class Meter:
             async for one in self._client.list(_METRICS):
                 name = (one.metadata.name if one.metadata else None) or ""
                 for container in one.get("containers") or ():
-                    if name in names and container.get("name") == CONTAINER:
+                    if name in names and container.get("name") == MODEL_SERVER:
                         found[name] = Usage(quantity(str(container.get("usage", {}).get("memory", ""))) / _MIB)
         except Exception as error:  # noqa: BLE001 -- as above
             self._missed(who, error)
@@ -128,7 +129,7 @@ class Meter:
 
 def read_cadvisor(text: str, namespace: str) -> Iterator[tuple[str, Usage]]:
     """What the model servers' containers of a namespace use, by pod, from a kubelet's exposition."""
-    mark, container = f'namespace="{namespace}"', f'container="{CONTAINER}"'
+    mark, container = f'namespace="{namespace}"', f'container="{MODEL_SERVER}"'
     lines = [line for line in text.splitlines() if line.startswith(_WANTED) and mark in line and container in line]
     found: dict[str, Usage] = {}
     for family in text_string_to_metric_families("\n".join(lines) + "\n"):

@@ -26,7 +26,7 @@ from drillbox.stacks.services.common.settings import read
 from drillbox.stacks.services.controller.api import Health, Reflector, open_client
 from drillbox.stacks.services.controller.desired import Desired
 from drillbox.stacks.services.controller.platform import ClusterPlatform
-from drillbox.stacks.services.controller.pods import ServerPod, of_servers, quantity, server_pod
+from drillbox.stacks.services.controller.pods import ServerPod, of_servers, quantity, server_pod, shown
 from drillbox.stacks.services.controller.service import Controller
 from drillbox.stacks.services.controller.settings import ControllerSettings
 from drillbox.stacks.services.controller.usage import Meter, Usage, read_cadvisor
@@ -126,8 +126,13 @@ def test_quantities(text: str, number: float) -> None:
 
 def test_nodes_of_model_servers_are_no_control_planes_if_there_are_others() -> None:
     control, worker = (Node.from_dict(node(name, control_plane=name == "control")) for name in ("control", "worker"))
-    assert of_servers([control, worker]) == [worker]
-    assert of_servers([control]) == [control]
+    assert of_servers([control, worker]) == {"worker": worker}
+    assert of_servers([control]) == {"control": control}
+    raw = node("worker-2")
+    raw["metadata"]["labels"] = {"drillbox.dev/node": "node-1"}
+    named = Node.from_dict(raw)
+    assert of_servers([control, worker, named]) == {"worker-2": named}
+    assert (shown("worker-2", named), shown("worker", worker), shown("gone", None)) == ("node-1", "worker", "gone")
 
 
 # ----------------------------------------------------------------------------------------------------------------- ConfigMaps
