@@ -16,7 +16,7 @@ from ...sandbox.control import rollout
 from ...sandbox.model.scenario import Runtime
 from ...sandbox.model.service import Workload
 from ..deploy.envoy.names import POOLS, Address
-from .controls import Controls
+from ..real.controls import Controls
 from .ports import HOST, free_port, give_back
 from .processes import Process
 from .programs import Program

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...sandbox.model.errors import StackError
-from ...sandbox.model.events import Registered
 from ...sandbox.model.params import Value
 from ...sandbox.model.platform_actions import PUSHED
 from ...sandbox.model.platform_actions import push as pushed
 from ...sandbox.model.scenario import Scenario
-from ...sandbox.model.service import Change, ServiceSpec, Workload, differences, get, with_fields
+from ...sandbox.model.service import Change, Workload, differences, with_fields
 from ...sandbox.model.telemetry import LogLine, Scrape
 from ..control_plane.gateway_faults import Injected
 from ..control_plane.steering import told
@@ -24,12 +22,13 @@ from ..deploy.envoy.gateway import Envoy
 from ..deploy.envoy.names import CANDIDATE, CHAMPION, POOLS, SHADOW
 from ..deploy.envoy.policy import Policy
 from ..monitoring.targets import Target
+from ..real.controls import Controls
+from ..real.findings import Findings, by_pod, typed
+from ..real.pipeline import Desire, Known, PipelineClient, Pod
 from ..services.common.times import DrillClock
-from .controls import Controls
 from .fleet import Fleet
 from .limits import Limits
 from .liveness import Liveness
-from .pipeline import Desire, Known, PipelineClient, Pod
 from .processes import Process, Supervisor
 from .programs import Program
 from .replicas import Replica
@@ -43,11 +42,6 @@ OUTBOX_PERIOD = 0.4
 APPLIED = 5.0
 """Seconds that the gateway has to take up a change."""
 _DYING = 0.2  # seconds in which a process that broke a connection has ended
-_OF_PODS = {
-    "model_server_busy_seconds_total": "busy_seconds",
-    "model_server_slow_answers_total": "slow",
-}
-_REQUESTS = "model_server_requests_total"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +52,6 @@ class Urls:
     pipeline: str
     load: str
     gateway: str  # its metrics
-
-
-@dataclass(slots=True)
-class Findings:
-    """What came together since it was last asked for."""
-
-    scrapes: list[Scrape] = field(default_factory=list)
-    logs: list[LogLine] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    versions: list[Registered] = field(default_factory=list)
 
 
 class Service:
@@ -155,7 +139,7 @@ class Service:
     def desire(self, fields: Mapping[str, Value], by: str, why: str = "") -> None:
         """A controller or a pipeline of the service changes the desired state."""
         with self._lock:
-            wanted = with_fields(self.spec, {path: _typed(self.spec, path, value) for path, value in fields.items()})
+            wanted = with_fields(self.spec, {path: typed(self.spec, path, value) for path, value in fields.items()})
             changes = differences(self.spec, wanted, by, why)
             self._found.changes += changes
             for change in changes:
@@ -242,7 +226,7 @@ class Service:
         """A scrape is there."""
         with self._lock, self.blaming():
             self._found.scrapes.append(scrape)
-            self._numbers = _by_pod(scrape)
+            self._numbers = by_pod(scrape)
             self.training_seconds = self.pipeline.training_seconds()
             self.pipeline.tell_pods(self._pods())
 
@@ -337,22 +321,3 @@ class Service:
 
     def _program(self, one: Replica, workload: Workload, load_time: float) -> Program:
         return self.programs.replica(one, workload, self.spec, self.urls.features, load_time)
-
-
-def _by_pod(scrape: Scrape) -> Mapping[str, Mapping[str, float]]:
-    """What model servers say of themselves, by replica."""
-    found: dict[str, dict[str, float]] = defaultdict(dict)
-    for series, value in zip(scrape.series, scrape.values.tolist(), strict=True):
-        if series.name in _OF_PODS:
-            found[series.label("pod")][_OF_PODS[series.name]] = value
-        elif series.name == _REQUESTS:
-            numbers = found[series.label("pod")]
-            numbers["requests"] = numbers.get("requests", 0.0) + value
-            if series.label("code") != "200":
-                numbers["failed"] = numbers.get("failed", 0.0) + value
-    return found
-
-
-def _typed(spec: ServiceSpec, path: str, value: Value) -> Value:
-    """A value that has come as JSON, in the type of its field."""
-    return type(get(spec, path))(value)

@@ -1,4 +1,4 @@
-"""Orders to the services of a drill: HTTP on loopback, with the session's token."""
+"""Orders to the services of a drill: HTTP, with the session's token."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The node of the local stack: a thread that looks after its processes, keeps the gateway in step, and scrapes.
-
-It is what the kubelet, the deployment controller and the endpoint controller do on a cluster; drill time follows the wall clock.
-"""
+"""The thread of a real stack: it looks after what runs several times a second, and scrapes. Drill time is the wall clock's."""
 
 from __future__ import annotations
 
@@ -86,7 +83,7 @@ class Node:
                 # Short waits: signals reach the thread that waits only in between.
                 self._turn.wait(0.5)
                 if self.clock.now() - max(until, self._done) > LATE:
-                    raise StackError(f"the local stack stands still: nothing was done in {LATE:g} s")
+                    raise StackError(f"the stack stands still: nothing was done in {LATE:g} s")
             if self.trouble is not None:
                 raise self.trouble
 
@@ -108,7 +105,7 @@ class Node:
         except StackError as error:
             self._give_up(error)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the drill must hear of it
-            self._give_up(StackError(f"the local stack broke: {type(error).__name__}: {error}"))
+            self._give_up(StackError(f"the stack broke: {type(error).__name__}: {error}"))
 
     def _tell(self, now: float, *, pending: bool) -> None:
         with self._turn:

@@ -1,4 +1,4 @@
-"""The pipeline service as the local stack sees it: it proposes changes, logs, and knows the versions; it is told what is."""
+"""The pipeline service as a stack sees it: it proposes changes, logs, and knows the versions; it is told what is."""
 
 from __future__ import annotations
 

@@ -1,0 +1,331 @@
+"""The running service of one drill on a cluster: its desired state, what the cluster makes of it, and what a round does.
+
+The cluster has the truth. What an action or a controller of the service wants is written there; what anybody else writes there,
+with kubectl for example, is a change like any other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lightkube import Client
+from lightkube.core.exceptions import ApiError
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.core_v1 import Pod
+from lightkube.types import PatchType
+
+from ...sandbox.model.errors import StackError
+from ...sandbox.model.params import Value
+from ...sandbox.model.scenario import Scenario
+from ...sandbox.model.service import Change, Workload, differences, fields_of, with_fields
+from ...sandbox.model.telemetry import LogLine, Scrape
+from ..deploy.kubernetes.names import (
+    CANDIDATE,
+    CHAMPION,
+    COMPONENT,
+    CONTROLLER_PORT,
+    FEATURES,
+    GATEWAY,
+    LOAD,
+    METRICS_PORT,
+    PIPELINE,
+    PROMETHEUS,
+    REGISTRY,
+    RESTARTED,
+    SHADOW,
+)
+from ..deploy.kubernetes.seen import Patch, Seen
+from ..deploy.kubernetes.table import fields_in, followed, patches
+from ..monitoring.targets import Target
+from ..real.controls import Controls
+from ..real.findings import Findings, by_pod, typed
+from ..real.loglines import LONGEST, read_line
+from ..real.pipeline import Desire, Known, PipelineClient
+from ..real.pipeline import Pod as Reported
+from ..services.common.times import DrillClock
+from ..services.controller.pods import ServerPod, server_pod
+from .authors import author
+from .place import Place
+from .proxy import Way
+from .watching import Watch
+
+OUTBOX_PERIOD = 0.4
+"""Seconds between two looks at what the pipeline has to say."""
+SILENT = 30.0
+"""Seconds that the cluster's API may be silent before the drill is given up."""
+WORKLOADS = {"champion": CHAMPION, "candidate": CANDIDATE, "shadow": SHADOW}
+_ROLLED = {"features.restarted": FEATURES, "retraining.restarted": PIPELINE, "monitoring.restarted": PROMETHEUS}
+_ESSENTIAL = (LOAD, PIPELINE)
+"""Whose memory is lost with their container, and the drill with that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where the services are, as the host reaches them."""
+
+    features: str
+    pipeline: str
+    load: str
+    gateway: str  # its metrics
+    controller: str
+    registry: str
+
+    @classmethod
+    def by(cls, way: Way) -> Urls:
+        """All of them."""
+        return cls(
+            way.service(FEATURES),
+            way.service(PIPELINE),
+            way.service(LOAD),
+            way.service(GATEWAY, METRICS_PORT),
+            way.service(GATEWAY, CONTROLLER_PORT),
+            way.service(REGISTRY),
+        )
+
+
+class KindService:
+    """What runs. The node's thread calls `round` and `scraped`, the session's all else.
+
+    Args:
+        scenario: of the drill.
+        clock: drill time.
+        place: of the drill.
+        way: to its services.
+        controls: orders to them.
+    """
+
+    def __init__(self, scenario: Scenario, clock: DrillClock, place: Place, way: Way, controls: Controls) -> None:
+        self.scenario, self.clock, self.spec = scenario, clock, scenario.service
+        self.place, self.way, self.controls, self.urls = place, way, controls, Urls.by(way)
+        self.pipeline = PipelineClient(controls, self.urls.pipeline)
+        self.client: Client = place.client()
+        self.watch = Watch(place, self.log, self._heard, frozenset({LOAD}))
+        self.training_seconds = 0.0
+        self.paid = 0.0
+        """Replica-seconds so far."""
+        self._paid_at: float | None = None
+        self._lock = threading.RLock()
+        self._found = Findings()
+        self._numbers: Mapping[str, Mapping[str, float]] = {}  # of the last scrape, by replica
+        self._version = -1  # of the watch, that was looked at last
+        self._problems: tuple[str, ...] = ()
+        self._asked = float("-inf")
+        self._silent_since: float | None = None
+        self._lives: dict[str, str] = {}  # by essential component the run of its container
+
+    # ---------------------------------------------------------------------------------------------------------------- changes
+
+    def change(self, changes: Iterable[Change]) -> None:
+        """Put changed fields of the desired state into force.
+
+        Raises:
+            StackError: the cluster refuses them.
+        """
+        with self._lock:
+            wanted = tuple(changes)
+            self.spec = with_fields(self.spec, {change.field: change.after for change in wanted})
+            self._write({change.field: change.after for change in wanted})
+            for change in wanted:
+                self._follow(change, ours=True)
+            self.pipeline.tell_spec(self.spec)
+
+    def desire(self, fields: Mapping[str, Value], by: str, why: str = "") -> None:
+        """A controller or a pipeline of the service changes the desired state."""
+        with self._lock:
+            wanted = with_fields(self.spec, {path: typed(self.spec, path, value) for path, value in fields.items()})
+            changes = differences(self.spec, wanted, by, why)
+            self._found.changes += changes
+            self.change(changes)
+
+    def _write(self, fields: Mapping[str, Value]) -> None:
+        """Bring fields into the cluster."""
+        try:
+            for one in patches(fields, self.watch.seen()):
+                self._patch(one)
+        except ValueError as error:
+            raise StackError(f"cluster: {error}") from error
+
+    def _patch(self, one: Patch) -> None:
+        try:
+            done = self.client.patch(one.kind, one.name, dict(one.body), patch_type=PatchType.STRATEGIC)
+        except ApiError as error:
+            raise StackError(f"the cluster refuses a change of {one.kind.__name__} {one.name}: {error}") from error
+        except OSError as error:
+            raise StackError(f"the cluster's API does not answer: {error}") from error
+        self.watch.note(done)
+
+    def _follow(self, change: Change, *, ours: bool) -> None:
+        """What a change means beside what the cluster itself makes of it."""
+        part, _, name = change.field.partition(".")
+        if name == "restarted" and ours:
+            self._restart(WORKLOADS.get(part, "") or _ROLLED[change.field], str(change.after))
+        if change.field == "features.feed":
+            self.controls.post(f"{self.urls.features}/control/settings", {name: change.after})
+
+    def _restart(self, deployment: str, asked: str) -> None:
+        """One replica by deleting its pod, all of them by a rollout."""
+        subject = asked.partition("#")[0]
+        if subject != "all":
+            try:
+                self.client.delete(Pod, subject)
+            except ApiError as error:
+                self.log(subject, "warning", f"cannot be deleted: {error}")
+            return
+        template = {"metadata": {"annotations": {RESTARTED: asked}}}
+        self._patch(Patch(Deployment, deployment, {"spec": {"template": template}}))
+
+    # ----------------------------------------------------------------------------------------------------------------- rounds
+
+    def round(self, now: float) -> None:
+        """Look after everything.
+
+        Raises:
+            StackError: the cluster is gone, or something that no drill can do without.
+        """
+        with self._lock:
+            pods = self.pods()
+            if self._paid_at is not None:
+                self.paid += len(pods) * max(0.0, now - self._paid_at)
+            self._paid_at = now
+            self._check(now)
+            if self.watch.version != self._version:
+                self._version = self.watch.version
+                self._observe()
+            if now - self._asked >= OUTBOX_PERIOD:
+                self._asked = now
+                self._listen()
+
+    def scraped(self, scrape: Scrape) -> None:
+        """A scrape is there."""
+        with self._lock:
+            self._found.scrapes.append(scrape)
+            self._numbers = by_pod(scrape)
+            self.training_seconds = self.pipeline.training_seconds()
+            self.pipeline.tell_pods(self._reports())
+
+    def take(self) -> Findings:
+        """What came together since the last call."""
+        with self._lock:
+            found, self._found = self._found, Findings()
+            return found
+
+    def log(self, component: str, severity: str, text: str) -> None:
+        """Log a line."""
+        with self._lock:
+            self._found.logs.append(LogLine(self.clock.now(), component, severity, text))
+
+    def pods(self) -> list[ServerPod]:
+        """The replicas that there are."""
+        return sorted(
+            (one for pod in self.watch.pods() if (one := server_pod(pod)) is not None and not one.leaving),
+            key=lambda one: one.name,
+        )
+
+    def names(self) -> tuple[str, ...]:
+        """The replicas' names."""
+        return tuple(one.name for one in self.pods())
+
+    def targets(self) -> Sequence[Target]:
+        """What is scraped."""
+        urls = self.urls
+        return [
+            Target(GATEWAY, GATEWAY, f"{urls.gateway}/metrics"),
+            Target("platform", "platform", f"{urls.controller}/metrics"),
+            Target(FEATURES, FEATURES, f"{urls.features}/metrics"),
+            Target(PIPELINE, PIPELINE, f"{urls.pipeline}/metrics"),
+            *(Target(one.name, "model-server", f"{self.way.pod(one.name)}/metrics") for one in self.pods()),
+        ]
+
+    def close(self) -> None:
+        """Look after nothing any more."""
+        self.watch.close()
+        self.client.close()
+
+    # ------------------------------------------------------------------------------------------------------------- own work
+
+    def _observe(self) -> None:
+        """Whatever differs from the known desired state, somebody has changed in the cluster."""
+        seen = self.watch.seen()
+        found = fields_in(seen)
+        for problem in found.problems:
+            if problem not in self._problems:
+                self.log("cluster", "warning", f"{problem}; the last good value stays in force")
+        self._problems = found.problems
+        known = dict(fields_of(self.spec))
+        with_previous = {**found.fields, **(ways_back := followed(known, found.fields))}
+        changed = {path: value for path, value in with_previous.items() if known[path] != value}
+        if not changed:
+            return
+        if ways_back:
+            self._write(ways_back)
+        changes = tuple(
+            Change(path, known[path], value, author(seen, path.replace(".previous", ".version")))
+            for path, value in changed.items()
+        )
+        self._found.changes += changes
+        self.spec = with_fields(self.spec, changed)
+        for change in changes:
+            self.log("cluster", "info", f"{change.field}: {change.before} -> {change.after} ({change.by})")
+            self._follow(change, ours=False)
+        self.pipeline.tell_spec(self.spec)
+
+    def _check(self, now: float) -> None:
+        if self.watch.answers:
+            self._silent_since = None
+        else:
+            self._silent_since = now if self._silent_since is None else self._silent_since
+            if now - self._silent_since > SILENT:
+                raise StackError(f"the cluster's API has not answered for {SILENT:g} s: is the cluster still there?")
+        for pod in self.watch.pods():
+            component = str(((pod.metadata and pod.metadata.labels) or {}).get(COMPONENT, ""))
+            for life in _running(pod) if component in _ESSENTIAL else ():
+                if self._lives.setdefault(component, life) != life:
+                    raise StackError(f"{component} began anew in the middle of the drill: the drill cannot go on")
+
+    def _listen(self) -> None:
+        """Do what the pipeline wants, and pass on what it says."""
+        for item in self.pipeline.outbox():
+            match item:
+                case Desire(fields, by, why):
+                    self.desire(fields, by, why)
+                case Known(version, _):
+                    self._found.versions.append(version)
+                case LogLine():
+                    self._found.logs.append(replace(item, at=self.clock.now()))
+
+    def _heard(self, pod: str, line: str) -> None:
+        component, severity, text = read_line(line, pod)
+        if text:
+            self.log(component, severity, text[:LONGEST])
+
+    def _reports(self) -> list[Reported]:
+        """The replicas, with what the last scrape says of them."""
+        workloads = self._workloads()
+        return [
+            Reported(
+                one.name,
+                one.pool,
+                one.version,
+                one.ready,
+                one.restarts,
+                workloads[one.pool].concurrency,
+                **self._numbers.get(one.name, {}),
+            )
+            for one in self.pods()
+        ]
+
+    def _workloads(self) -> Mapping[str, Workload]:
+        return {CHAMPION: self.spec.champion, CANDIDATE: self.spec.candidate, SHADOW: self.spec.shadow}
+
+    def seen(self) -> Seen:
+        """The objects that hold the desired state."""
+        return self.watch.seen()
+
+
+def _running(pod: Pod) -> Iterator[str]:
+    """The runs of the pod's containers."""
+    for one in (pod.status.containerStatuses if pod.status else None) or ():
+        if one.containerID and one.state and one.state.running:
+            yield one.containerID
