@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from .quality import QualityMonitor
 from .retraining import RetrainingLoop
 from .scaler import Scaler
 from .steering import Steering
+from .trainer import Terms
 from .training_run import Workshop
 from .views import Freshness, ModelViews
 
@@ -67,7 +67,7 @@ def open_control_plane(
     scenario: Scenario,
     *,
     registry: Path | None = None,
-    aside: Callable[[], AbstractContextManager[object]] = nullcontext,
+    terms: Terms | None = None,
 ) -> ControlPlane:
     """Monitor, registry, retraining loop and autoscaler of a service, from the present drill time on.
 
@@ -76,7 +76,7 @@ def open_control_plane(
         seen: the data plane.
         scenario: that is played.
         registry: folder of the registry; a temporary one if not given.
-        aside: entered around work that takes real time, see `Workshop`.
+        terms: how models are trained; in this process, as long as the scenario says, if not given.
 
     Raises:
         UsageError: a stored model is damaged, or the cache cannot be written.
@@ -84,7 +84,7 @@ def open_control_plane(
     quality = QualityMonitor(steering, seen.world, seen.versions, seen.answers, scenario)
     book = ModelBook(seen.versions, scenario, lambda: scenario.calendar(steering.env.now), registry)
     canary = Canary(steering, seen.replicas, quality, course_of(scenario.profile))
-    workshop = Workshop(steering, seen.versions, quality, book, canary, scenario.runtime.training_time, aside=aside)
+    workshop = Workshop(steering, seen.versions, quality, book, canary, terms or Terms(scenario.runtime.training_time))
     begins = seen.world.draws.calendar(max(0.0, steering.env.now))
     loop = RetrainingLoop(steering, workshop, quality, begins, scenario.world.pace)
     scaler = Scaler(steering, seen.replicas)

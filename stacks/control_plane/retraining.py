@@ -18,7 +18,8 @@ from ...sandbox.model.service import Approval
 from ...sandbox.world.calendar import minutes_of
 from .quality import QualityMonitor
 from .steering import Steering
-from .training_run import Recipe, Run, Workshop
+from .trainer import Recipe
+from .training_run import Run, Workshop
 
 PERIOD = 5.0
 """Seconds of drill time between two looks of the scheduler."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import simpy
@@ -20,7 +19,6 @@ from ...sandbox.learning import snapshots
 from ...sandbox.learning.entries import Stage
 from ...sandbox.learning.evaluation import HELD_OUT_HOURS, evaluate, held_out
 from ...sandbox.learning.snapshots import Snapshot
-from ...sandbox.learning.version import TREES
 from ...sandbox.model.errors import UsageError
 from ...sandbox.model.params import Value
 from ...sandbox.model.releases import deploy
@@ -32,18 +30,10 @@ from .interfaces import Versions
 from .model_book import ModelBook
 from .quality import QualityMonitor
 from .steering import Steering
+from .trainer import Order, Recipe, Terms, Training
 
 SNAPSHOT_TIME, VALIDATION_TIME, EVALUATION_TIME = 5.0, 5.0, 10.0
 """Seconds of drill time that the steps take beside training."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What is taken for training: of how many days, of flights before which hour of the day, whether labels are waited for."""
-
-    days: int
-    before_hour: int = 24
-    hasty: bool = False  # up to now, and a flight without a label counts as one on time
 
 
 @dataclass(slots=True)
@@ -77,21 +67,11 @@ class Workshop:
         monitor: whose champion is compared with.
         book: of versions.
         canary: tries candidates out.
-        training_time: seconds of drill time that a training job takes.
-        aside: entered around work that takes real time, so that others may get on meanwhile; what they may change, that work does
-            not read.
+        terms: how models are trained.
     """
 
     def __init__(
-        self,
-        steering: Steering,
-        versions: Versions,
-        monitor: QualityMonitor,
-        book: ModelBook,
-        canary: Canary,
-        training_time: float,
-        *,
-        aside: Callable[[], AbstractContextManager[object]] = nullcontext,
+        self, steering: Steering, versions: Versions, monitor: QualityMonitor, book: ModelBook, canary: Canary, terms: Terms
     ) -> None:
         self._steering = steering
         self._versions = versions
@@ -99,8 +79,8 @@ class Workshop:
         self._monitor = monitor
         self._book = book
         self._canary = canary
-        self._training_time = training_time
-        self._aside = aside
+        self._terms = terms
+        self._aside = terms.aside
         self._decided = ""
         self.training_seconds = 0.0
         """Of drill time, up to now."""
@@ -128,19 +108,21 @@ class Workshop:
         told = f"{run.rows:,} rows, {snapshot.late:.1%} late, data {run.data[:12]}"
         yield from self._spend(run, "validation", VALIDATION_TIME, told)
         self._validate(run, snapshot)
-        yield from self._spend(run, "training", self._training_time, f"on {run.days} days until {snapshot.until:%Y-%m-%d %H:%M}")
-        name = self._train(run, snapshot)
+        name = yield from self._train(run, snapshot, recipe)
         yield from self._spend(run, "evaluation", EVALUATION_TIME, f"{name} against {self._steering.spec().champion.version}")
         self._judge(run, name)
         yield from self._approval(run, name)
         yield from self._release(run, name)
 
-    def _spend(self, run: Run, what: str, seconds: float, why: str) -> Generator[simpy.Event, None, None]:
-        """A step takes its time; a freeze or a rejection ends the run within a second."""
+    def _spend(
+        self, run: Run, what: str, seconds: float, why: str, training: Training | None = None
+    ) -> Generator[simpy.Event, None, None]:
+        """A step takes its time, or that of the training; a freeze or a rejection ends the run within a second."""
         self._stage(run, what, why)
         end = self._steering.env.now + seconds
-        while self._steering.env.now < end:
-            pause = min(1.0, end - self._steering.env.now)
+        while self._steering.env.now < end or (training is not None and not training.done):
+            left = end - self._steering.env.now
+            pause = min(1.0, left) if left > 0.0 else 1.0
             yield self._steering.env.timeout(pause)
             if what == "training":
                 self.training_seconds += pause
@@ -164,10 +146,18 @@ class Workshop:
         verdict = gate.validate(facts)
         self._obey(run, "validation", verdict)
 
-    def _train(self, run: Run, snapshot: Snapshot) -> str:
-        threshold = self._monitor.version.threshold
+    def _train(self, run: Run, snapshot: Snapshot, recipe: Recipe) -> Generator[simpy.Event, None, str]:
+        """The model of a snapshot, registered; its name."""
+        training = self._terms.trainer.begin(Order(run.number, snapshot, recipe, self._monitor.version.threshold))
+        where = f", {training.where}" if training.where else ""
+        told = f"on {run.days} days until {snapshot.until:%Y-%m-%d %H:%M}{where}"
+        try:
+            yield from self._spend(run, "training", self._terms.time, told, training)
+        except StoppedError:
+            training.cancel()
+            raise
         with self._aside():
-            model = snapshots.train(snapshot, threshold, TREES)
+            model = training.result()
         name = self._versions.add(model, snapshot)
         run.version = name
         self._book.registered(name, COMPONENT, f"run-{run.number}, {run.trigger}: trained")

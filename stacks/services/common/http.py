@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Callable
 from typing import Annotated, Self
@@ -14,12 +15,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import ClientDisconnect
 
 from .settings import Finite
 from .times import origin_of
 
 TOKEN_HEADER = "X-Control-Token"  # noqa: S105  # a header's name
 """Where the token may stand, too: proxies such as that of the Kubernetes API take `Authorization` for themselves."""
+
+READ_TIMEOUT = 30.0
+"""Seconds within which a request has to be there as a whole."""
 
 _BEARER = HTTPBearer(auto_error=False, description="the token in CONTROL_TOKEN")
 _HEADER = APIKeyHeader(name=TOKEN_HEADER, auto_error=False, description="the token in CONTROL_TOKEN")
@@ -136,6 +141,26 @@ def add_start(app: FastAPI, token: str, start: Callable[[float], None]) -> None:
     async def begin(order: Start) -> None:
         """The drill begins at that time."""
         start(order.began)
+
+
+async def whole_body(request: Request, most: int) -> bytes:
+    """The body of a request that is not larger than `most` bytes and comes within `READ_TIMEOUT`."""
+    too_large = HTTPException(413, f"at most {most:,} bytes are taken")
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > most:
+        raise too_large
+    content = bytearray()
+    try:
+        async with asyncio.timeout(READ_TIMEOUT):
+            async for part in request.stream():
+                content += part
+                if len(content) > most:
+                    raise too_large
+    except TimeoutError:
+        raise HTTPException(408, f"the request did not come as a whole within {READ_TIMEOUT:g} s") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the client has gone") from None
+    return bytes(content)
 
 
 DENIED: dict[int | str, dict[str, object]] = {code: {"model": Error} for code in (400, 401, 403, 422)}

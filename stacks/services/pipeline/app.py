@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, HTTPException, Path, Query, Response
+from fastapi import Depends, FastAPI, HTTPException, Path, Query, Request, Response
 from pydantic import Field
 
 from ....sandbox.model.errors import UsageError, nearest
 from ....sandbox.model.faults import FAULTS, Fault
 from ....sandbox.model.params import ParamError, Value, parse_params
 from ....sandbox.model.views import VIEWS
-from ..common.http import DENIED, Error, add_start, guard, new_app
+from ..common.http import DENIED, Error, add_start, guard, new_app, whole_body
 from ..common.jsons import dumps
 from .documents import Fields, Items, Pod, Shown, State, Trouble, item_document, table_document
 from .exporter import PipelineMetrics
+from .inbox import FullError
 from .room import ControlRoom
 from .service import PipelineService
 
@@ -28,6 +29,9 @@ OWN = {name: fault for name, fault in FAULTS.items() if name.partition(".")[0] i
 """The faults that begin here."""
 SHOWN = tuple(name for name in VIEWS if name != "replicas")
 """Views that the control plane has."""
+
+BATCH = 4 * 1024 * 1024
+"""Bytes of predictions in a request, at most."""
 
 Beat = Annotated[str, Path(max_length=200)]
 Opened = Callable[[], ControlRoom]
@@ -58,6 +62,7 @@ def build(service: PipelineService, token: str) -> FastAPI:
     _observing(app, opened, token)
     _reading(app, opened, service, token)
     _faults(app, opened, token)
+    _predictions(app, service, token)
     return app
 
 
@@ -141,6 +146,21 @@ def _faults(app: FastAPI, opened: Opened, token: str) -> None:
     def end(beat: Beat) -> None:
         """A fault ends by itself; it may have ended before."""
         opened().end(beat)
+
+
+def _predictions(app: FastAPI, service: PipelineService, token: str) -> None:
+    own = [Depends(guard(token))]
+    form = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}}
+    answers: dict[int | str, dict[str, object]] = {**DENIED, **{code: {"model": Error} for code in (408, 413, 503)}}
+
+    @app.post("/predictions", responses=answers, dependencies=own, status_code=204, openapi_extra=form)
+    async def predictions(request: Request) -> None:
+        """Lines of a prediction log (JSON Lines), of any model server; lines that are none are counted."""
+        content = await whole_body(request, BATCH)
+        try:
+            service.inbox.put(content)
+        except FullError:
+            raise HTTPException(503, "too many predictions wait to be read", {"Retry-After": "2"}) from None
 
 
 def _params(fault: Fault, given: Fields) -> dict[str, Value]:

@@ -28,13 +28,14 @@ from ...control_plane.faults import Faults
 from ...control_plane.interfaces import CHAMPION, POOLS
 from ...control_plane.model_metrics import ModelMetrics, Sample
 from ...control_plane.steering import Steering, told
+from ...control_plane.trainer import Terms
 from ...control_plane.views import Freshness, look
 from ..common.logs import Log
 from .answers import LoggedAnswers, UnreadableError, parse
+from .links import Links
 from .outbox import Desire, Outbox, Said
 from .replicas import Report, ReportedReplicas
 from .spec import checked, merged
-from .tails import Tails
 from .versions import StoredVersions
 
 
@@ -67,7 +68,7 @@ class ControlRoom:
         scenario: that is played.
         world: of the drill.
         clock: drill time.
-        predictions: folder of the prediction logs.
+        links: to predictions, models and trainers; a folder is one of prediction logs.
         log: of the service itself.
         registry: folder of the registry; a temporary one if not given.
 
@@ -76,7 +77,7 @@ class ControlRoom:
     """
 
     def __init__(
-        self, scenario: Scenario, world: World, clock: Clock, predictions: Path, log: Log, registry: Path | None = None
+        self, scenario: Scenario, world: World, clock: Clock, links: Links | Path, log: Log, registry: Path | None = None
     ) -> None:
         self.lock = threading.Lock()
         self.outbox = Outbox()
@@ -90,13 +91,15 @@ class ControlRoom:
         self._spec = self._told = scenario.service
         # A service that starts anew in the middle of a drill goes on from there.
         self._env = simpy.Environment(initial_time=max(-scenario.warmup, clock.now()))
-        self._tails = Tails(predictions, "*.jsonl")
-        self._versions = StoredVersions(world, scenario, self._aside)
+        links = links if isinstance(links, Links) else Links(links)
+        self._readers = links.readers()
+        self._versions = StoredVersions(world, scenario, self._aside, links.remote)
         self._answers = LoggedAnswers(world, self._versions.offline)
         self._replicas = ReportedReplicas(clock.now, self._wanted)
         steering = Steering(self._env, lambda: self._spec, self._desire, self._say)
         seen = DataPlane(world, self._versions, self._answers, self._replicas, lambda: self.freshness)
-        self._control = open_control_plane(steering, seen, scenario, registry=registry, aside=self._aside)
+        terms = Terms(scenario.runtime.training_time, links.trainer, self._aside)
+        self._control = open_control_plane(steering, seen, scenario, registry=registry, terms=terms)
         self._faults = Faults(self._control.faults)
         self._beats: dict[str, tuple[str, Params]] = {}
         self._metrics = ModelMetrics(self._control.quality, self._control.loop)
@@ -114,7 +117,7 @@ class ControlRoom:
         Raises:
             StoppingError: `stop` was called in the meantime.
         """
-        lines = list(self._tails.read())
+        lines = [line for reader in self._readers for line in reader.read()]
         with self.lock:
             self._take(lines)
             self._advance(self._clock.now())

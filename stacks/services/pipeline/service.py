@@ -8,12 +8,17 @@ import signal
 import threading
 import traceback
 
-from ....sandbox.model.errors import UsageError
+from ....sandbox.model.errors import StackError, UsageError
 from ....sandbox.world.flights import open_world
+from ...control_plane.trainer import InProcess, Trainer
 from ..common.logs import Log
+from ..common.registry import RegistryClient
 from ..common.scenarios import read_scenario
 from ..common.times import DrillClock
 from .freshness import StoreClient
+from .inbox import Inbox
+from .links import Links
+from .remote import Remote
 from .room import ControlRoom, StoppingError
 from .settings import PipelineSettings
 
@@ -68,13 +73,16 @@ class PipelineService:
         self._settings = settings
         self._log = log
         self._scenario = read_scenario(settings.scenario)
-        if not settings.predictions.is_dir():
+        if settings.predictions is not None and not settings.predictions.is_dir():
             raise UsageError(f"PIPELINE_PREDICTIONS={str(settings.predictions)!r} is no folder: prediction logs are to be there")
         self._clock = Drill(settings.origin, -self._scenario.warmup, self._scenario.duration)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control-plane", daemon=True)
         self._why = "the pipeline is starting"
         self.store = StoreClient(settings.features_url)
+        self.inbox = Inbox()
+        self._remote = _remote(settings, log, self._stop)
+        self._trainer = _trainer(settings, self._remote, log)
         self.room: ControlRoom | None = None
         self.failed = False
         """Whether the control plane broke down."""
@@ -120,11 +128,14 @@ class PipelineService:
         if self.room is not None:
             self.room.close()
         self.store.close()
+        if self._remote is not None:
+            self._remote.close()
 
     def _open(self) -> ControlRoom:
         scenario, settings = self._scenario, self._settings
         world = open_world(scenario.world, scenario.duration, scenario.warmup, settings.seed)
-        return ControlRoom(scenario, world, self._clock, settings.predictions, self._log, settings.registry)
+        links = Links(settings.predictions, self.inbox, self._remote, self._trainer)
+        return ControlRoom(scenario, world, self._clock, links, self._log, settings.registry)
 
     def _run(self) -> None:
         """Until the end: go on to the present moment."""
@@ -140,3 +151,21 @@ class PipelineService:
             told = "".join(traceback.format_exception(error)[-2:])
             self._log("error", f"{self._why}: {told}")
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _remote(settings: PipelineSettings, log: Log, stop: threading.Event) -> Remote | None:
+    if not settings.registry_url:
+        return None
+    return Remote(RegistryClient(settings.registry_url, settings.token), log, stop)
+
+
+def _trainer(settings: PipelineSettings, remote: Remote | None, log: Log) -> Trainer:
+    if settings.job_template is None or remote is None:
+        return InProcess()
+    try:
+        from ..controller.api import open_client
+        from .jobs import JobTerms, JobTrainer, read_template
+    except ModuleNotFoundError as error:
+        raise StackError(f"training jobs need {error.name}: pip install 'drillbox[kind]'") from error
+    terms = JobTerms(read_template(settings.job_template), settings.job_deadline, settings.job_history)
+    return JobTrainer(lambda: open_client(settings.namespace), terms, remote, log)

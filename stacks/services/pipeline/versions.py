@@ -8,11 +8,12 @@ from contextlib import AbstractContextManager
 from ....sandbox.learning.models import ensure_model, score_examples
 from ....sandbox.learning.references import Reference, TrainingRows, reference
 from ....sandbox.learning.snapshots import Snapshot
-from ....sandbox.learning.version import TREES, ModelVersion
-from ....sandbox.model.scenario import Scenario
+from ....sandbox.learning.version import TREES, ModelVersion, lineage
+from ....sandbox.model.scenario import Scenario, WorldConfig
 from ....sandbox.world.flights import World
 from ...control_plane.catalogue import config_of, next_name
 from ...control_plane.interfaces import Floats
+from .remote import Remote
 
 
 class StoredVersions:
@@ -22,21 +23,29 @@ class StoredVersions:
         world: of the drill.
         scenario: that names the first ones.
         aside: entered around work that takes real time.
+        remote: the registry service, if there is one: models come from there, and it gets those that it has not.
 
     Raises:
         UsageError: a model cannot be trained, or the store is damaged.
     """
 
-    def __init__(self, world: World, scenario: Scenario, aside: Callable[[], AbstractContextManager[object]]) -> None:
+    def __init__(
+        self,
+        world: World,
+        scenario: Scenario,
+        aside: Callable[[], AbstractContextManager[object]],
+        remote: Remote | None = None,
+    ) -> None:
         self._world = world
         self._aside = aside
+        self._remote = remote
         self._rows: dict[str, TrainingRows] = {}
         self._models: dict[str, ModelVersion] = {}
         self._trees: dict[str, int] = {}
         self._offline: dict[str, Floats] = {}
         for name in scenario.deployable:
             version = scenario.version(name)
-            self._models[name] = ensure_model(config_of(world.config, version), world.data, None, version.trees)
+            self._models[name] = self._first(config_of(world.config, version), version.trees)
             self._trees[name] = version.trees
 
     @property
@@ -73,6 +82,18 @@ class StoredVersions:
         with self._aside():
             reference(model, self._world.data, rows)  # both are read from the cache from now on
             scores = score_examples(model, self._world.examples)
+            if self._remote:
+                self._remote.offer(model.id)
         name = next_name(self._models)
         self._models[name], self._rows[name], self._trees[name], self._offline[name] = model, rows, TREES, scores
         return name
+
+    def _first(self, config: WorldConfig, trees: int) -> ModelVersion:
+        """A model of the beginning: from the registry, from the store, or trained."""
+        if self._remote is None:
+            return ensure_model(config, self._world.data, None, trees)
+        known = self._remote.look_for(lineage(config, self._world.data, trees).id)
+        model = ensure_model(config, self._world.data, None, trees)
+        if not known:
+            self._remote.offer(model.id)
+        return model

@@ -17,18 +17,15 @@ from fastapi.responses import FileResponse, JSONResponse
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import ClientDisconnect
 
 from ....sandbox.model.errors import nearest
 from ....sandbox.model.platform import ARTIFACTS, MIRROR
 from ....sandbox.model.platform_faults import ARTIFACTS_REFUSING
 from ..common.artifacts import MEDIA_TYPE, NAME, ArtifactError, is_damaged, unpack
-from ..common.http import DENIED, Error, guard, new_app
+from ..common.http import DENIED, Error, guard, new_app, whole_body
 from .archives import Archives, Entry, FullError, OtherContentError
 from .settings import RegistrySettings
 
-READ_TIMEOUT = 30.0
-"""Seconds within which an upload has to be there as a whole."""
 AT_ONCE = 4
 """Uploads that are taken in at the same time; others wait."""
 
@@ -159,7 +156,7 @@ def _uploads(app: FastAPI, registry: Registry) -> None:
 
     async def take(name: str, request: Request, known: str) -> bool:
         async with turn:
-            content = await _body(request, registry.settings.most)
+            content = await whole_body(request, registry.settings.most)
             if is_damaged(content, known):
                 raise HTTPException(400, "the content is not that of Content-Digest")
             try:
@@ -185,26 +182,6 @@ def _uploads(app: FastAPI, registry: Registry) -> None:
         entry = registry.archives.entries()[name]
         stored = Stored(id=name, size=entry.size, digest=entry.digest, stored=entry.stored)
         return JSONResponse(stored.model_dump(mode="json"), 201 if new else 200)
-
-
-async def _body(request: Request, most: int) -> bytes:
-    """The whole body, which is not too large and comes in time."""
-    too_large = HTTPException(413, f"at most {most:,} bytes are taken: REGISTRY_LIMIT")
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > most:
-        raise too_large
-    content = bytearray()
-    try:
-        async with asyncio.timeout(READ_TIMEOUT):
-            async for part in request.stream():
-                content += part
-                if len(content) > most:
-                    raise too_large
-    except TimeoutError:
-        raise HTTPException(408, f"the archive did not come within {READ_TIMEOUT:g} s") from None
-    except ClientDisconnect:
-        raise HTTPException(400, "the client has gone") from None
-    return bytes(content)
 
 
 def _controls(app: FastAPI, registry: Registry) -> None:

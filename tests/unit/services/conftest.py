@@ -19,6 +19,8 @@ from drillbox.sandbox.learning.version import ModelVersion
 from drillbox.sandbox.loading.library import Library
 from drillbox.sandbox.world.data import FlightData
 
+sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages; this one has a module of its own: serving_kit
+
 PATIENCE = 120.0
 TOKEN = "token-of-the-tests"  # noqa: S105 -- of processes that live as long as a test
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import gzip
 import hashlib
@@ -14,31 +13,28 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, settings
 from hypothesis import given as whatever
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
-from starlette.types import ASGIApp
+from serving_kit import served
 
 from drillbox.sandbox import paths
 from drillbox.sandbox.learning import store
 from drillbox.sandbox.learning.version import ModelVersion
 from drillbox.sandbox.model.errors import Exit, UsageError
 from drillbox.stacks.services.common import artifacts
+from drillbox.stacks.services.common import http as http_side
 from drillbox.stacks.services.common import registry as client_side
 from drillbox.stacks.services.common.artifacts import ArtifactError, digest, is_damaged, pack, unpack
-from drillbox.stacks.services.common.process import listen
 from drillbox.stacks.services.common.registry import RegistryClient, RegistryError, persist
 from drillbox.stacks.services.common.settings import read
-from drillbox.stacks.services.registry import app as service_side
 from drillbox.stacks.services.registry.app import Registry, build
 from drillbox.stacks.services.registry.archives import Archives
 from drillbox.stacks.services.registry.settings import RegistrySettings
@@ -47,18 +43,6 @@ schemathesis.serializer.alias(artifacts.MEDIA_TYPE, "application/octet-stream")
 
 TOKEN = "of-the-tests"  # noqa: S105 -- of an application that lives as long as a test
 OTHER = "flights-20130101-00000000"
-
-
-@contextmanager
-def served(app: ASGIApp) -> Iterator[str]:
-    """Real HTTP by a thread of the tests."""
-    bound = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none"))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([bound])), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(30.0)
 
 
 @dataclasses.dataclass
@@ -300,7 +284,7 @@ def test_a_hostile_name_is_refused(site: Site, packed: bytes, name: str) -> None
 def test_uploads_that_are_wrong(site: Site, version: ModelVersion, packed: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "does not belong there" in site.refused(version.id, tar(("../x", b"x")))
     assert site.refused(OTHER, packed).endswith(f"its meta.json is that of {version.id}")
-    assert "REGISTRY_LIMIT" in site.refused(version.id, bytes(5 << 20), 413)
+    assert "at most 4,194,304 bytes are taken" in site.refused(version.id, bytes(5 << 20), 413)
     chunks = site.http.put(
         f"/v1/models/{version.id}", content=(bytes(1 << 20) for _ in range(6)), headers={"X-Control-Token": TOKEN}
     )
@@ -316,7 +300,7 @@ def test_uploads_that_are_wrong(site: Site, version: ModelVersion, packed: bytes
 
 
 def test_an_upload_that_never_comes_is_given_up(site: Site, version: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_side, "READ_TIMEOUT", 0.05)
+    monkeypatch.setattr(http_side, "READ_TIMEOUT", 0.05)
     waiting = threading.Event()
 
     def slowly() -> Iterator[bytes]:
