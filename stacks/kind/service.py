@@ -6,6 +6,7 @@ with kubectl for example, is a change like any other.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -115,6 +116,25 @@ class KindService:
         self._silent_since: float | None = None
         self._lives: dict[str, str] = {}  # by essential component the run of its container
 
+    @property
+    def load(self) -> str:
+        """The URL of the load generator."""
+        return self.urls.load
+
+    @contextlib.contextmanager
+    def blaming(self) -> Iterator[None]:
+        """Who does not answer because the cluster is gone is told so.
+
+        Raises:
+            StackError: as raised within, with what is known of the cluster.
+        """
+        try:
+            yield
+        except StackError as error:
+            if not self.watch.answers:
+                raise StackError(f"{error} (the cluster's API does not answer: is the cluster still there?)") from error
+            raise
+
     # ---------------------------------------------------------------------------------------------------------------- changes
 
     def change(self, changes: Iterable[Change]) -> None:
@@ -184,7 +204,7 @@ class KindService:
         Raises:
             StackError: the cluster is gone, or something that no drill can do without.
         """
-        with self._lock:
+        with self._lock, self.blaming():
             pods = self.pods()
             if self._paid_at is not None:
                 self.paid += len(pods) * max(0.0, now - self._paid_at)
@@ -199,7 +219,7 @@ class KindService:
 
     def scraped(self, scrape: Scrape) -> None:
         """A scrape is there."""
-        with self._lock:
+        with self._lock, self.blaming():
             self._found.scrapes.append(scrape)
             self._numbers = by_pod(scrape)
             self.training_seconds = self.pipeline.training_seconds()

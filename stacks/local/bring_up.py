@@ -8,13 +8,12 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from ...sandbox.learning.models import ensure_model
 from ...sandbox.learning.version import ModelVersion
 from ...sandbox.model.errors import StackError
-from ...sandbox.model.scenario import Scenario, Version, WorldConfig
+from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.stack import Progress
 from ...sandbox.model.views import Table
 from ...sandbox.world.cache import load_data
@@ -29,6 +28,7 @@ from ..monitoring.rules import rules_text, wanted_metrics
 from ..monitoring.scraper import Scraper
 from ..monitoring.targets import Target
 from ..real.controls import Controls
+from ..real.models import label_of, models_of
 from ..real.node import Node
 from ..services.common.times import DrillClock
 from .faults import mechanisms
@@ -118,8 +118,8 @@ class _Builder:
         scenario, progress = self._scenario, self._progress
         with _step(progress, "gateway program"):
             usable_envoy()
-        models = self._models()
-        label = _label(scenario.id, self._seed)
+        models: dict[str, ModelVersion | str] = {**models_of(scenario, progress)}
+        label = label_of(scenario.id, self._seed)
         places = Places(self._folder / label)
         supervisor = Supervisor(places.folder, label)
         self._ends.callback(shutil.rmtree, places.folder, ignore_errors=True)
@@ -146,15 +146,6 @@ class _Builder:
         monitoring = alerting.url or alerting.used
         write_where(places.folder, scenario.id, str(self._envoy.listen.requests), monitoring, trial)
         return Drill(service, clock, node, faults, alerting, self._ends)
-
-    def _models(self) -> dict[str, ModelVersion | str]:
-        """Find or train the models of all versions."""
-        scenario, data = self._scenario, load_data(self._progress)
-        return {
-            name: ensure_model(_window(scenario.world, version), data, self._progress, version.trees)
-            for name in scenario.deployable
-            for version in (scenario.version(name),)
-        }
 
     def _service(
         self, supervisor: Supervisor, places: Places, clock: DrillClock, models: dict[str, ModelVersion | str]
@@ -280,15 +271,3 @@ def _advised(text: str) -> str:
     """What a service says of itself, with advice for who did not choose its port."""
     taken = _TAKEN.search(text)
     return f"{taken[1]}: another program took it at this moment; try again" if taken else text
-
-
-def _window(world: WorldConfig, version: Version) -> WorldConfig:
-    """The world with the training window of a version, if it has its own."""
-    if version.train_from is None and version.train_until is None:
-        return world
-    return replace(world, train_from=version.train_from, train_until=version.train_until)
-
-
-def _label(scenario: str, seed: int) -> str:
-    """A name that no other drill has, fit for files and cgroups."""
-    return f"{re.sub(r'[^a-z0-9]+', '-', scenario.lower()).strip('-')[:40]}-{seed}-{secrets.token_hex(3)}"

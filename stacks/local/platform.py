@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...sandbox.model.scenario import Prices
-from ..monitoring.exporter import PodState
+from ..monitoring.exporter import PodState, replica_budget
 from .cgroups import Counters
 from .processes import Process
 from .replicas import Replica, State
@@ -55,9 +55,7 @@ class LocalPlatform:
 
     def budget(self) -> float:
         """What the autoscaler may ask for, or twice the replicas of the beginning, in dollars per hour."""
-        spec = self._service.scenario.service
-        most = spec.autoscaler.maximum if spec.autoscaler.enabled else 0
-        return self.prices().replica_hour * max(2 * spec.champion.replicas, most)
+        return replica_budget(self._service.scenario)
 
     def _pod(self, one: Replica) -> PodState:
         process = one.process

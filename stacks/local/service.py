@@ -102,6 +102,20 @@ class Service:
         self.training_seconds = 0.0
         self._numbers: Mapping[str, Mapping[str, float]] = {}  # of the last scrape, by replica
 
+    @property
+    def load(self) -> str:
+        """The URL of the load generator."""
+        return self.urls.load
+
+    @property
+    def paid(self) -> float:
+        """Replica-seconds since the warm-up began."""
+        return self.fleet.paid
+
+    def names(self) -> tuple[str, ...]:
+        """The replicas' names."""
+        return self.fleet.names()
+
     # ---------------------------------------------------------------------------------------------------------------- changes
 
     def begin(self) -> None:

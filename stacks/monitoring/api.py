@@ -31,14 +31,15 @@ class PrometheusApi:
     Args:
         url: where its pages are.
         origin: of CLOCK_MONOTONIC at t = 0.
+        transport: leads to it; plain connections if not given.
     """
 
-    def __init__(self, url: str, origin: float) -> None:
+    def __init__(self, url: str, origin: float, transport: httpx.BaseTransport | None = None) -> None:
         self.url = url
         self._origin = origin
         self._asked_at: float | None = None  # for the first time
         self._fed_at: float | None = None  # when all targets had been scraped
-        self._client = httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False, transport=transport)
 
     def ready(self) -> bool:
         """Whether it has loaded its rules and serves."""

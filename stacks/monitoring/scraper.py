@@ -69,6 +69,7 @@ class Scraper:
         timeout: seconds after which the scrape of a target has failed.
         limit: samples of one target, of those that are kept, beyond which its scrape has failed.
         failed: is told of a target whose scrapes begin to fail, and why; with an empty text once they succeed again.
+        transport: leads to the targets; plain connections if not given.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Scraper:
         timeout: float = TIMEOUT,
         limit: int = SAMPLE_LIMIT,
         failed: Callable[[Target, str], None] = lambda _target, _why: None,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._targets = targets
         self._wanted = wanted_metrics() if wanted is None else wanted
@@ -86,7 +88,7 @@ class Scraper:
         self._layouts: list[Layout] = []
         self._seen: set[Series] = set()
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        self._client = httpx.Client(timeout=timeout, limits=limits, headers=_HEADERS, trust_env=False)
+        self._client = httpx.Client(timeout=timeout, limits=limits, headers=_HEADERS, trust_env=False, transport=transport)
         self._workers = ThreadPoolExecutor(_AT_ONCE, "scrape")
         self._waiter = ThreadPoolExecutor(1, "scraper")
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from ...sandbox.model.errors import StackError
+from ..services.common.http import TOKEN_HEADER
 
 PATIENCE = 5.0
 """Seconds that a service has to answer."""
@@ -26,11 +27,12 @@ class Controls:
 
     Args:
         token: what they ask for.
+        transport: leads to them; plain connections if not given. Something on another way may take the usual header for itself.
     """
 
-    def __init__(self, token: str) -> None:
-        headers = {"Authorization": f"Bearer {token}"}
-        self._client = httpx.Client(headers=headers, timeout=PATIENCE, trust_env=False)
+    def __init__(self, token: str, transport: httpx.BaseTransport | None = None) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if transport is None else {TOKEN_HEADER: token}
+        self._client = httpx.Client(headers=headers, timeout=PATIENCE, trust_env=False, transport=transport)
 
     def ready(self, url: str) -> bool:
         """Whether a service can do its work."""
