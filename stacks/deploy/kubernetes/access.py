@@ -32,7 +32,7 @@ RULES = {
         _rule("batch", ("jobs",), (*READ, "create", "delete")),
         _rule("", ("pods", "pods/log"), READ),
     ),
-    # Whom to scrape.
+    # Whom to scrape, for a Prometheus that can ask.
     PROMETHEUS: (_rule("", ("pods",), READ),),
 }
 """By ServiceAccount; all other pods have no account that may do anything, and no token."""
@@ -47,6 +47,8 @@ def access(setup: Setup) -> list[Access]:
     """Accounts, roles and bindings."""
     found: list[Access] = []
     for account, rules in RULES.items():
+        if account == PROMETHEUS and not setup.images.prometheus:
+            continue
         meta = setup.meta(account, account)
         found += [
             ServiceAccount(metadata=meta, automountServiceAccountToken=False),

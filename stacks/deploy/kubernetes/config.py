@@ -21,9 +21,12 @@ from .names import (
     SCENARIO_CONFIG,
     SCENARIO_FILE,
     TIMING_CONFIG,
+    TRAINING_CONFIG,
+    TRAINING_FILE,
     VERSIONS_CONFIG,
 )
 from .setup import Setup
+from .training import training_job
 
 
 def configs(setup: Setup) -> list[ConfigMap]:
@@ -39,6 +42,7 @@ def configs(setup: Setup) -> list[ConfigMap]:
         _config(setup, SCENARIO_CONFIG, {SCENARIO_FILE: dump_scenario(of_the_service(scenario))}),
         _config(setup, TIMING_CONFIG, {LOAD_TIME: "0"}),
         _config(setup, VERSIONS_CONFIG, {CATALOGUE: catalogue(setup.artifacts)}),
+        _config(setup, TRAINING_CONFIG, {TRAINING_FILE: json.dumps(training_job(setup).to_dict(), indent=1) + "\n"}),
     ]
 
 

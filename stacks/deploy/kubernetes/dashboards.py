@@ -191,7 +191,7 @@ MODEL = Dashboard(
             ("sum by (source) (rate(model_server_predictions_total[30s]))", "{{source}}"),
         ),
         _sli("model_age", "retraining_age", title="Age of the model and of the last run (calendar)"),
-        _raw("Runs of the retraining loop", "short", ("retraining_runs_total", "{{result}}")),
+        _raw("Runs of the retraining loop", "short", ("sum(retraining_runs_total)", "runs")),
         _sli("training_rows", title="Rows of the last training run over the usual number", line=0.7),
     ),
 )

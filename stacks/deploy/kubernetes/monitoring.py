@@ -1,24 +1,29 @@
-"""Prometheus on the cluster: it finds the drill's pods by the Kubernetes API, and evaluates the scenario's rules."""
+"""Prometheus on the cluster: it finds the drill's pods, and evaluates the scenario's rules."""
 
 from __future__ import annotations
 
 import json
+import re
 
 from lightkube.models.core_v1 import HTTPGetAction, Probe
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap
 
-from ...monitoring.prometheus_config import Json, configuration
+from ....sandbox.model.telemetry import SCRAPE_INTERVAL
+from ...monitoring.prometheus_config import Json, configuration, milliseconds
 from ...monitoring.rules import rules_text
 from . import pods
 from .deployments import contained, deployment
 from .names import (
     COMPONENT,
+    CONTROLLER_PORT,
     DRILL,
     FEATURES,
     GATEWAY,
+    METRICS_PORT,
     MODEL_SERVER,
     PIPELINE,
+    PORT,
     PROMETHEUS,
     PROMETHEUS_CONFIG,
     PROMETHEUS_PORT,
@@ -45,11 +50,27 @@ def discovery(setup: Setup) -> Json:
 
     The `instance` of a model server is its pod; all others are one of their kind, and their `instance` is their `job`. A pod that
     does not answer stays a target for as long as it is there.
+
+    Debian's Prometheus, which is in the application's image, is built without the discovery by the Kubernetes API: it asks the
+    controller, which watches the pods.
     """
+    return by_kubernetes(setup) if setup.images.prometheus else by_controller()
+
+
+def by_controller() -> Json:
+    """The services by their names, and model servers from the controller."""
+    fixed = {GATEWAY: f"{GATEWAY}:{METRICS_PORT}", "platform": f"{GATEWAY}:{CONTROLLER_PORT}"}
+    fixed |= {name: f"{name}:{PORT}" for name in (FEATURES, PIPELINE)}
+    targets = [{"targets": [address], "labels": {"job": job, "instance": job}} for job, address in fixed.items()]
+    servers = {"url": f"http://{GATEWAY}:{CONTROLLER_PORT}/targets", "refresh_interval": milliseconds(SCRAPE_INTERVAL)}
+    return {"static_configs": targets, "http_sd_configs": [servers]}
+
+
+def by_kubernetes(setup: Setup) -> Json:
+    """All pods of the drill, from the Kubernetes API."""
     selector = {"role": "pod", "label": f"{DRILL}={setup.label}"}
     found = {"role": "pod", "namespaces": {"names": [setup.where]}, "selectors": [selector]}
-    component = _LABEL.format(COMPONENT.replace(".", "_").replace("/", "_").replace("-", "_"))
-    what = [component, _PORT]
+    what = [_LABEL.format(re.sub(r"[^a-zA-Z0-9_]", "_", COMPONENT)), _PORT]
     jobs = {
         f"({MODEL_SERVER}|{FEATURES}|{PIPELINE});http": "$1",
         f"({GATEWAY});metrics": "$1",
@@ -94,7 +115,7 @@ def prometheus(setup: Setup) -> Deployment:
         volumeMounts=pods.mounts(config=FOLDER, data=DATA),
     )
     volumes = [pods.mounted_config("config", PROMETHEUS_CONFIG), pods.scratch("data", "1Gi")]
-    return deployment(setup, PROMETHEUS, PROMETHEUS, [container], volumes, account=PROMETHEUS)
+    return deployment(setup, PROMETHEUS, PROMETHEUS, [container], volumes, account=PROMETHEUS if images.prometheus else "")
 
 
 def _dropped(setup: Setup) -> list[str]:

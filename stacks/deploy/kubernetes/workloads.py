@@ -30,6 +30,8 @@ from .names import (
     SCENARIO_CONFIG,
     SCENARIO_FILE,
     TIMING_CONFIG,
+    TRAINING_CONFIG,
+    TRAINING_FILE,
     VERSIONS_CONFIG,
 )
 from .setup import Setup
@@ -40,9 +42,10 @@ LEAVING = 2
 """Seconds from the moment at which a model server shall end until it is told so: the gateway has left it by then."""
 POD_START = 2.0
 """Seconds that Kubernetes usually takes until a container of an image that is there runs."""
-SCENARIO_FOLDER, GATEWAY_FOLDER, REGISTRY_FOLDER = "/etc/drillbox", "/run/gateway", "/var/lib/registry"
+SCENARIO_FOLDER, TRAINING_FOLDER = "/etc/drillbox/scenario", "/etc/drillbox/training"
+GATEWAY_FOLDER, REGISTRY_FOLDER = "/run/gateway", "/var/lib/registry"
 
-_STORES = f"http://{REGISTRY}:{PORT}/$(MODEL_ARTIFACTS)"
+_STORES = f"http://{REGISTRY}:{PORT}/$(ARTIFACT_SOURCE)"
 """The registry has a path for each place that artifacts can come from; Kubernetes puts the variable in."""
 
 
@@ -70,7 +73,7 @@ def model_servers(setup: Setup, pool: str) -> Deployment:
         pods.from_pod("MODEL_POD", "metadata.name"),
         pods.from_config(LOAD_TIME, TIMING_CONFIG, LOAD_TIME),
         pods.from_config(CATALOGUE, VERSIONS_CONFIG, CATALOGUE),
-        pods.from_config("MODEL_ARTIFACTS", ML_CONFIG, "servers.artifacts"),
+        pods.from_config("ARTIFACT_SOURCE", ML_CONFIG, "servers.artifacts"),
         *pods.plain({"MODEL_STORE_URL": _STORES}),
     ]
     leaving = Lifecycle(preStop=LifecycleHandler(exec=ExecAction(command=["sleep", str(LEAVING)])))
@@ -142,11 +145,8 @@ def feature_store(setup: Setup) -> Deployment:
 def pipeline(setup: Setup) -> Deployment:
     """Quality monitor, retraining loop, autoscaler."""
     own = of_pipeline(f"{SCENARIO_FOLDER}/{SCENARIO_FILE}", url(FEATURES)) | {
-        "PIPELINE_PREDICTIONS": f"{pods.STATE}/predictions",
-        "MODEL_STORE_URL": url(REGISTRY),
-        "PIPELINE_IMAGE": setup.images.application,
-        "PIPELINE_PULL": setup.images.pull,
-        "PIPELINE_LABEL": setup.label,
+        "PIPELINE_REGISTRY_URL": url(REGISTRY),
+        "PIPELINE_JOB_TEMPLATE": f"{TRAINING_FOLDER}/{TRAINING_FILE}",
     }
     environment = [
         *common(setup, named(PIPELINE)),
@@ -159,9 +159,10 @@ def pipeline(setup: Setup) -> Deployment:
         "pipeline",
         environment,
         resources=pods.amounts("384Mi", "2Gi"),
-        volumes=pods.mounts(scenario=SCENARIO_FOLDER),
+        volumes=pods.mounts(scenario=SCENARIO_FOLDER, training=TRAINING_FOLDER),
     )
-    volumes = [*service_volumes(), pods.mounted_config("scenario", SCENARIO_CONFIG)]
+    configs = {"scenario": SCENARIO_CONFIG, "training": TRAINING_CONFIG}
+    volumes = [*service_volumes(), *(pods.mounted_config(name, config) for name, config in configs.items())]
     return deployment(setup, PIPELINE, PIPELINE, [container], volumes, account=PIPELINE)
 
 

@@ -80,6 +80,11 @@ class Controller:
         """All; none if the account may not see them."""
         return list(self._nodes.objects.values())
 
+    @property
+    def servers_port(self) -> int:
+        """Where model servers listen."""
+        return self._settings.servers_port
+
     def why_not_ready(self) -> str:
         """Why the gateway is not steered; empty if it is. A silent API is no reason: what is known stays in force."""
         if self._terminating:
