@@ -19,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drillbox.sandbox import paths
+from drillbox.sandbox.learning.references import reference
 from drillbox.sandbox.learning.version import ModelVersion
 from drillbox.sandbox.model.errors import UsageError
-from drillbox.sandbox.world.data import FEATURES
+from drillbox.sandbox.world.data import FEATURES, FlightData
 from drillbox.stacks.services.common.logs import Log
 from drillbox.stacks.services.common.registry import RegistryClient
 from drillbox.stacks.services.common.settings import read
@@ -86,6 +87,18 @@ def test_it_ends_in_order_while_it_waits_for_its_model(start: Any, empty_home: P
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(30.0) == 0
     assert not server.text("cannot be loaded")
+
+
+def test_services_of_an_image_with_prebuilt_caches_write_nothing(
+    start: Any, version: ModelVersion, flight_data: FlightData, warm_home: Path
+) -> None:
+    reference(version, flight_data)
+    nowhere = Path("/proc/drillbox")  # nobody can write there, root included
+    server = start(home=nowhere, DRILLBOX_PREBUILT=str(warm_home))
+    features = start("feature_store", home=nowhere, DRILLBOX_PREBUILT=str(warm_home), DRILL_START="2013-03-01T08:30")
+    features.ready()
+    server.ready()
+    assert httpx.post(f"{server.url}{INFER}", content=request_body(FLIGHTS), timeout=30.0).status_code == 200
 
 
 def test_without_a_registry_nothing_is_fetched() -> None:
