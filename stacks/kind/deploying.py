@@ -18,7 +18,7 @@ from ...sandbox.model.platform import NODES
 from ...sandbox.model.stack import Progress
 from ..deploy.kubernetes.names import CHAMPION, DRILL, MANAGED_BY, MANAGER, NODE
 from ..deploy.kubernetes.objects import first_revision, needs_first_revision, objects_of
-from ..deploy.kubernetes.seen import name_of
+from ..deploy.kubernetes.seen import Seen, name_of
 from ..deploy.kubernetes.setup import Setup
 from ..services.controller.pods import of_servers
 from .place import Place
@@ -61,7 +61,7 @@ def name_nodes(client: Client) -> dict[str, str]:
     """
     with asking("naming the nodes"):
         known: list[Any] = list(client.list(Node))
-        nodes = sorted(name_of(one) for one in of_servers(known))
+        nodes = sorted(of_servers(known))
         named = dict(zip(NODES, nodes, strict=False))
         for name, node in named.items():
             client.patch(Node, node, {"metadata": {"labels": {NODE: name}}})
@@ -101,7 +101,7 @@ def _wait_observed(client: Client, name: str) -> None:
 
 
 def wait_until_ready(
-    deployments: Callable[[], Iterable[Deployment]],
+    seen: Callable[[], Seen],
     pods: Callable[[], Iterable[Any]],
     progress: Progress,
     patience: float = PATIENCE,
@@ -113,8 +113,9 @@ def wait_until_ready(
     """
     deadline = time.monotonic() + patience
     while True:
-        waiting = {name_of(one): missing for one in deployments() if (missing := _missing(one))}
-        total = sum(1 for _ in deployments())
+        deployments = seen().deployments
+        waiting = [name for name, one in deployments.items() if _missing(one)]
+        total = len(deployments)
         progress("pods", 1.0 - len(waiting) / max(1, total))
         if total and not waiting:
             return

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from lightkube import Client
@@ -104,6 +105,8 @@ class KindService:
         self.client: Client = place.client()
         self.watch = Watch(place, self.log, self._heard, frozenset({LOAD}))
         self.training_seconds = 0.0
+        self.chores: list[Callable[[float], None]] = []
+        """What else is done in each round, by drill time."""
         self.paid = 0.0
         """Replica-seconds so far."""
         self._paid_at: float | None = None
@@ -210,6 +213,8 @@ class KindService:
                 self.paid += len(pods) * max(0.0, now - self._paid_at)
             self._paid_at = now
             self._check(now)
+            for chore in tuple(self.chores):
+                chore(now)
             if self.watch.version != self._version:
                 self._version = self.watch.version
                 self._observe()
@@ -224,6 +229,10 @@ class KindService:
             self._numbers = by_pod(scrape)
             self.training_seconds = self.pipeline.training_seconds()
             self.pipeline.tell_pods(self._reports())
+
+    def still(self) -> AbstractContextManager[object]:
+        """While it lasts, nothing is looked after."""
+        return self._lock
 
     def take(self) -> Findings:
         """What came together since the last call."""

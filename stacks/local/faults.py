@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
 
-from ...sandbox.model.params import Params, Value
+from ...sandbox.model.params import Params
 from ..control_plane.faults import Mechanism
+from ..real.orders import Order
 from .gateway_faults import Disturbance
 from .limits import Leak, Throttling
 from .pod_faults import CrashLoop, Grey, Hang, Kill
@@ -17,44 +17,35 @@ from .undo import UndoLog, cancel
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A service does it: PUT begins, DELETE ends.
+    """A service does it; how to cancel the order is on the disk before it is given."""
 
-    Attributes:
-        service: the running service.
-        undo: the log of what is to be taken back.
-        url: of the order, with `{beat}` for the beat's name.
-        whole: whether the order names the fault and has its parameters in an object of their own.
-    """
-
-    service: Service
+    order: Order
     undo: UndoLog
-    url: str
-    whole: bool = True
+    token: str
 
     def begin(self, beat: str, fault: str, params: Params) -> None:
         """As `Mechanism`."""
-        given: dict[str, object] = {name: _plain(value) for name, value in params.items()}
-        url = self._url(beat)
-        self.undo.note(beat, *cancel(url, self.service.programs.token))
-        self.service.controls.put(url, {"fault": fault, "params": given} if self.whole else given)
+        self.undo.note(beat, *cancel(self.order.at(beat), self.token))
+        self.order.begin(beat, fault, params)
 
     def end(self, beat: str) -> None:
         """As `Mechanism`."""
-        self.service.controls.delete(self._url(beat))
+        self.order.end(beat)
         self.undo.done(beat)
-
-    def _url(self, beat: str) -> str:
-        return self.url.format(beat=quote(beat, safe=""))
 
 
 def mechanisms(service: Service, undo: UndoLog, seed: int) -> Mapping[str, Mechanism]:
     """By the name of a fault, or of a family of faults (`features` for `features.stale`)."""
     urls = service.urls
-    pipeline = Remote(service, undo, f"{urls.pipeline}/control/beats/{{beat}}")
+
+    def remote(url: str, *, whole: bool = True) -> Remote:
+        return Remote(Order(service.controls, url, whole), undo, service.programs.token)
+
+    pipeline = remote(f"{urls.pipeline}/control/beats/{{beat}}")
     return {
-        "traffic.spike": Remote(service, undo, f"{urls.load}/control/spikes/{{beat}}", whole=False),
-        "clients.retry_storm": Remote(service, undo, f"{urls.load}/control/clients", whole=False),
-        "features": Remote(service, undo, f"{urls.features}/control/beats/{{beat}}"),
+        "traffic.spike": remote(f"{urls.load}/control/spikes/{{beat}}", whole=False),
+        "clients.retry_storm": remote(f"{urls.load}/control/clients", whole=False),
+        "features": remote(f"{urls.features}/control/beats/{{beat}}"),
         "labels.delay": pipeline,
         "release": pipeline,
         "retraining": pipeline,
@@ -69,7 +60,3 @@ def mechanisms(service: Service, undo: UndoLog, seed: int) -> Mapping[str, Mecha
         "pods.memory_leak": Leak(service),
         "pods.cpu_throttling": Throttling(service),
     }
-
-
-def _plain(value: Value) -> object:
-    return value.value if hasattr(value, "value") else value  # enumerations by their text

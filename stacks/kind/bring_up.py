@@ -1,0 +1,254 @@
+"""Brings a drill up on a cluster, step by step, and takes it down."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from lightkube.resources.core_v1 import ConfigMap
+
+from ...sandbox.learning.version import ModelVersion
+from ...sandbox.model.errors import StackError
+from ...sandbox.model.scenario import Scenario
+from ...sandbox.model.stack import Progress
+from ...sandbox.model.telemetry import AlertState
+from ...sandbox.model.views import Table
+from ..control_plane.faults import Faults
+from ..deploy.kubernetes.names import EPOCH, GATEWAY, LOAD_TIME, PROMETHEUS, PROMETHEUS_PORT, TIMING_CONFIG
+from ..deploy.kubernetes.setup import Images, Setup
+from ..deploy.kubernetes.workloads import load_time
+from ..local.processes import Supervisor
+from ..monitoring.alerting import Alerting
+from ..monitoring.api import PrometheusApi
+from ..monitoring.rules import wanted_metrics
+from ..monitoring.scraper import Scraper
+from ..real.controls import Controls
+from ..real.models import label_of, models_of
+from ..real.node import Node
+from ..services.common.registry import RegistryClient
+from ..services.common.times import DrillClock
+from .cluster import Cluster, Clusters, Wanted
+from .deploying import PATIENCE, asking, deploy, name_nodes, remove, wait_until_ready
+from .engine import connect
+from .faults import mechanisms
+from .images import Builder
+from .place import Place
+from .programs import KUBECTL, find
+from .proxy import Way, socket_of
+from .service import KindService
+from .settings import Settings
+
+LEAD = 1.0
+"""Wall seconds from the last readiness to the beginning of the warm-up: all services are told by way of the cluster's API."""
+EARLY = 0.4
+"""Seconds by which the pipeline is ahead: what it evaluates at a moment is there for the scrape of that moment."""
+GRACE = 1.5
+"""Wall seconds that processes of the host have to end by themselves."""
+_POLL = 0.1
+OF_REPLICAS = frozenset(("model_server_busy_seconds_total", "model_server_requests_total", "model_server_slow_answers_total"))
+"""What the pipeline is told of replicas, beside what rules read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """What runs for one drill, and how it ends."""
+
+    service: KindService
+    clock: DrillClock
+    node: Node
+    faults: Faults
+    alerting: Alerting
+    _ends: contextlib.ExitStack
+
+    def replicas(self) -> Table:
+        """The view of that name."""
+        rows = [
+            (one.node, one.name, one.pool, one.version, "ready" if one.ready else "not ready", one.restarts, round(one.limit))
+            for one in self.service.pods()
+        ]
+        columns = ("node", "replica", "deployment", "version", "state", "restarts", "memory limit, MiB")
+        return Table("Replicas", columns, tuple(rows), {})
+
+    def close(self) -> None:
+        """End everything; it may have been done before."""
+        self._ends.close()
+
+
+class Watcher:
+    """The Prometheus of the drill, which the cluster runs. Implements `monitoring.alerting.Server`."""
+
+    def __init__(self, api: PrometheusApi) -> None:
+        self._api = api
+
+    @property
+    def url(self) -> str:
+        """Where it is, by way of the cluster's API."""
+        return self._api.url
+
+    def write(self) -> None:
+        """Nothing: its configuration is a ConfigMap."""
+
+    def argv(self) -> list[str]:
+        """Nothing: the cluster starts it."""
+        return []
+
+    def environment(self) -> dict[str, str]:
+        """Nothing, likewise."""
+        return {}
+
+    def wait_ready(self, timeout: float, _alive: object) -> str:
+        """Wait until it has loaded its rules; gives its version.
+
+        Raises:
+            StackError: it has not in time.
+        """
+        deadline = time.monotonic() + timeout
+        while not self._api.ready():
+            if time.monotonic() > deadline:
+                raise StackError(f"Prometheus was not ready within {timeout:g} s")
+            time.sleep(_POLL)
+        return self._api.version()
+
+    def alerts(self, now: float) -> tuple[AlertState, ...]:
+        """The alerts that are pending or firing."""
+        return self._api.alerts(now)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._api.close()
+
+
+def bring_up(scenario: Scenario, seed: int, base: Path, progress: Progress) -> Drill:
+    """Start everything; the warm-up begins when this returns. What the host writes is in `base`.
+
+    A cluster that is there is used and stays; one that had to be made goes with the drill.
+
+    Raises:
+        StackError: something does not start; nothing is left behind.
+        UsageError: data or models cannot be used, or the state folder not written.
+    """
+    ends = contextlib.ExitStack()
+    try:
+        return _Builder(scenario, seed, base, progress, ends).build()
+    except BaseException:
+        ends.close()
+        raise
+
+
+class _Builder:
+    """The steps, in their order."""
+
+    def __init__(self, scenario: Scenario, seed: int, base: Path, progress: Progress, ends: contextlib.ExitStack) -> None:
+        self._scenario, self._seed, self._base, self._progress, self._ends = scenario, seed, base, progress, ends
+        self._settings = Settings.read()
+        self._token = secrets.token_urlsafe(24)
+
+    def build(self) -> Drill:
+        """All of them."""
+        scenario, progress = self._scenario, self._progress
+        kubectl = find(KUBECTL)
+        models = models_of(scenario, progress)
+        cluster, image = self._cluster()
+        label = label_of(scenario.id, self._seed)
+        setup = Setup(label, scenario, self._seed, self._token, Images(image), {name: model.id for name, model in models.items()})
+        place = Place(cluster.kubeconfig, setup.where, label)
+        folder = self._base / "drills" / label
+        supervisor = Supervisor(folder, label)
+        self._ends.callback(shutil.rmtree, folder, ignore_errors=True)
+        self._ends.callback(supervisor.down, GRACE)
+        self._ends.callback(remove, place, progress)
+        with place.client() as client:
+            name_nodes(client)
+            deploy(client, setup, progress)
+        socket = socket_of(folder, label)
+        socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        way = Way(socket, setup.where)
+        proxy = supervisor.start(way.program(kubectl.path, place))
+        way.wait(PATIENCE, proxy.alive)
+        controls = Controls(self._token, way.transport())
+        self._ends.callback(controls.close)
+        clock = DrillClock(time.monotonic() + scenario.warmup + PATIENCE)  # until it is known
+        service = KindService(scenario, clock, place, way, controls)
+        self._ends.callback(service.close)
+        service.watch.start(PATIENCE)
+        self._upload(service, models.values())
+        wait_until_ready(service.watch.seen, service.watch.pods, progress)
+        self._wait_for_answers(service)
+        return self._begin(service)
+
+    def _cluster(self) -> tuple[Cluster, str]:
+        """The cluster, with the application image on its nodes."""
+        progress, settings = self._progress, self._settings
+        engine = connect()
+        self._ends.callback(engine.close)
+        clusters = Clusters(self._base, engine)
+        image = Builder(engine, settings).ensure(progress)
+        cluster = clusters.ensure(Wanted(image=settings.node_image, port=settings.api_port), progress)
+        if cluster.made:
+            self._ends.callback(clusters.remove, cluster.name, progress)
+        Builder(engine, settings).load(image, cluster.name, progress)
+        return cluster, image.reference
+
+    def _upload(self, service: KindService, models: Iterable[ModelVersion]) -> None:
+        """Put the models of the drill into its registry."""
+        deadline = time.monotonic() + PATIENCE
+        while not service.controls.ready(service.urls.registry):
+            if time.monotonic() > deadline:
+                raise StackError(f"the registry is not ready within {PATIENCE:g} s")
+            time.sleep(_POLL)
+        with httpx.Client(transport=service.way.transport(), timeout=30.0, trust_env=False) as client:
+            registry = RegistryClient(service.urls.registry, self._token, client)
+            names = sorted({model.id for model in models})
+            for number, name in enumerate(names, start=1):
+                registry.upload(name)
+                self._progress("models", number / len(names))
+
+    def _wait_for_answers(self, service: KindService) -> None:
+        """Until the gateway finds a model server ready, and all of them have been found."""
+        url, deadline = f"{service.way.service(GATEWAY)}/v2/health/ready", time.monotonic() + PATIENCE
+        with httpx.Client(transport=service.way.transport(), timeout=5.0, trust_env=False) as client:
+            while True:
+                with contextlib.suppress(httpx.HTTPError):
+                    if client.get(url).status_code == httpx.codes.OK:
+                        return
+                if time.monotonic() > deadline:
+                    raise StackError(f"the gateway does not find a model server ready within {PATIENCE:g} s")
+                time.sleep(_POLL)
+
+    def _begin(self, service: KindService) -> Drill:
+        """Monitoring, and t = 0."""
+        scenario, clock = self._scenario, service.clock
+        scraper = Scraper(service.targets, wanted_metrics() | OF_REPLICAS, transport=service.way.transport())
+        self._ends.callback(scraper.close)
+        origin = time.monotonic() + scenario.warmup + LEAD
+        api = PrometheusApi(service.way.service(PROMETHEUS, PROMETHEUS_PORT), origin, service.way.transport())
+        alerting = Alerting(Watcher(api), service.log)
+        self._progress("monitoring", 0.0)
+        alerting.start(lambda *_: lambda: True, PATIENCE)
+        self._ends.callback(alerting.close)
+        self._progress("monitoring", 1.0)
+        origin = time.monotonic() + scenario.warmup + LEAD
+        clock.start(origin)
+        self._tell(service, origin)
+        node = Node(clock, service, scraper, service.scraped, -scenario.warmup)
+        node.start()
+        self._ends.callback(node.stop)
+        return Drill(service, clock, node, Faults(mechanisms(service, self._seed)), alerting, self._ends)
+
+    def _tell(self, service: KindService, origin: float) -> None:
+        """All services count drill time from the same moment: those that run now by a control, later ones by a ConfigMap."""
+        epoch = time.time() + (origin - time.monotonic())
+        urls = service.urls
+        pods = [service.way.pod(one.name) for one in service.pods() if one.running]
+        moments = dict.fromkeys((urls.features, *pods, urls.load), epoch) | {urls.pipeline: epoch - EARLY}
+        for url, moment in moments.items():
+            service.controls.put(f"{url}/control/start", {"epoch": moment})
+        timing = {EPOCH: repr(epoch), LOAD_TIME: repr(load_time(self._scenario.runtime))}
+        with asking("timing"):
+            service.client.patch(ConfigMap, TIMING_CONFIG, {"data": timing})

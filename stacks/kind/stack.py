@@ -1,0 +1,56 @@
+"""`KindStack`: a drill on a real Kubernetes cluster, made by kind. Drill time follows the wall clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...sandbox.model.actions import ACTIONS
+from ...sandbox.model.errors import StackError
+from ...sandbox.model.faults import FAULTS
+from ...sandbox.model.scenario import Scenario
+from ...sandbox.model.stack import Capabilities, Progress
+from ..real.stack import Drill, RealStack
+
+FAULTS_DONE = frozenset(
+    name
+    for name in FAULTS
+    if name.partition(".")[0] in {"features", "gateway", "labels", "release", "retraining", "traffic"}
+    or name in {"clients.retry_storm", "config.push", "autoscaler.empty_as_zero", "cost.runaway"}
+    or name in {"pods.grey_slow", "pods.kill", "pods.cpu_throttling"}
+)
+"""Faults that a cluster can have."""
+ACTIONS_NOT_DONE = frozenset(("drain", "set-quota", "drop-label", "pin-artifacts"))
+"""Actions that the cluster does not do yet."""
+CAPABILITIES = Capabilities(faults=FAULTS_DONE, actions=frozenset(ACTIONS) - ACTIONS_NOT_DONE, paced=True)
+MISSING = "the kind stack needs the Kubernetes and Docker clients: pip install 'drillbox[kind]'"
+
+
+class KindStack(RealStack):
+    """One service on a cluster. Heavy packages are imported by `up`.
+
+    Args:
+        base: folder of the clusters of this state folder.
+    """
+
+    def __init__(self, base: Path) -> None:
+        super().__init__()
+        self._base = base
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What a cluster can realise."""
+        return CAPABILITIES
+
+    def bring_up(self, scenario: Scenario, seed: int, progress: Progress) -> Drill:
+        """Cluster, image, objects.
+
+        Raises:
+            StackError: something does not start; nothing is left behind that was not there before.
+        """
+        try:
+            from .bring_up import bring_up
+        except ModuleNotFoundError as error:
+            if error.name in {"docker", "lightkube"}:
+                raise StackError(MISSING) from None
+            raise
+        return bring_up(scenario, seed, self._base, progress)
