@@ -14,6 +14,8 @@ import yaml
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from drillbox.stacks.deploy.kubernetes.seen import merge
+
 Json = dict[str, Any]
 NAMESPACE = "drill-test"
 _GONE = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version", "status": "Failure"}
@@ -40,6 +42,11 @@ class FakeKubernetes:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def watches(self) -> int:
+        """How many there are now."""
+        return len(self._watchers)
 
     def kubeconfig(self) -> str:
         cluster = {"name": "fake", "cluster": {"server": self.url}}
@@ -74,6 +81,21 @@ class FakeKubernetes:
                 place = place.setdefault(key, {})
             place[last] = value
         self.put(plural, one)
+
+    def patch(self, plural: str, name: str, body: Json, manager: str) -> Json:
+        """A strategic merge patch by somebody, who from then on manages what it sets."""
+        with self._lock:
+            one = merge(self.objects[plural, name], body)
+            held = {
+                "manager": manager,
+                "operation": "Update",
+                "time": f"2026-01-01T00:{self._version // 60 % 60:02d}:{self._version % 60:02d}Z",
+            }
+            meta = dict(one["metadata"])
+            meta["managedFields"] = [*meta.get("managedFields", []), {**held, "fieldsType": "FieldsV1", "fieldsV1": _held(body)}]
+            one["metadata"] = meta
+            self._event(plural, "MODIFIED", one)
+            return one
 
     def delete(self, plural: str, name: str) -> None:
         with self._lock:
@@ -114,6 +136,8 @@ class FakeKubernetes:
         app.get("/api/v1/namespaces/{namespace}/{plural}")(self._answer)
         app.get("/apis/{group}/{version}/namespaces/{namespace}/{plural}")(self._answer)
         app.get("/api/v1/{plural}")(self._answer)
+        app.patch("/api/v1/namespaces/{namespace}/{plural}/{name}")(self._patched)
+        app.patch("/apis/{group}/{version}/namespaces/{namespace}/{plural}/{name}")(self._patched)
         app.get("/{path:path}")(self._text)
         config = uvicorn.Config(app, "127.0.0.1", self._port, log_config=None, access_log=False, lifespan="off")
         self._server = uvicorn.Server(config)
@@ -140,6 +164,12 @@ class FakeKubernetes:
                 iter([self.texts[path]]), media_type="application/json" if path.startswith("apis") else "text/plain"
             )
         return _status(404, "NotFound", f"the server could not find {path}")
+
+    async def _patched(self, request: Request, plural: str, name: str) -> Any:
+        self.requests.append(f"patch {plural} {name}")
+        if (plural, name) not in self.objects:
+            return _status(404, "NotFound", f'{plural} "{name}" not found')
+        return JSONResponse(self.patch(plural, name, await request.json(), request.query_params["fieldManager"]))
 
     async def _answer(self, request: Request, plural: str) -> Any:
         given = request.query_params
@@ -198,6 +228,15 @@ def _selector(given: Mapping[str, str]) -> Any:
         return labels.items() <= meta.get("labels", {}).items() and names.get("metadata.name", meta["name"]) == meta["name"]
 
     return chosen
+
+
+def _held(body: object) -> Json:
+    """What a patch sets, as `managedFields` tells it."""
+    if isinstance(body, Mapping):
+        return {f"f:{key}": _held(value) for key, value in body.items()}
+    if isinstance(body, list):
+        return {f"k:{json.dumps({'name': one['name']}, separators=(',', ':'))}": _held(one) for one in body}
+    return {}
 
 
 def _status(code: int, reason: str, message: str) -> JSONResponse:

@@ -1,0 +1,159 @@
+"""Whatever somebody changes in the cluster is a change of a field, with its author; what we write ourselves is none."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from drillbox.sandbox.loading.library import Library
+from drillbox.sandbox.model.errors import StackError
+from drillbox.sandbox.model.service import Change
+from drillbox.stacks.deploy.kubernetes.objects import document, objects_of
+from drillbox.stacks.kind.place import Place
+from drillbox.stacks.kind.proxy import Way
+from drillbox.stacks.kind.service import KindService
+from drillbox.stacks.real.controls import Controls
+from drillbox.stacks.services.common.times import DrillClock
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "local"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "kubernetes"))
+from envoy_kit import until
+from kubernetes_kit import FakeKubernetes
+from objects_kit import WORKERS, setup_of
+
+PLURALS = {"Deployment": "deployments", "ConfigMap": "configmaps"}
+CHAMPION, MAPS, DEPLOYMENTS = "model-champion", "configmaps", "deployments"
+
+
+class Services:
+    """Services that take every order, and say nothing."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[str, object]] = []
+
+    def get(self, _url: str, **_params: object) -> Mapping[str, object]:
+        return {"items": [], "training_seconds": 0.0}
+
+    def put(self, url: str, body: object = None, _patience: float = 1.0) -> None:
+        self.orders.append((url, body))
+
+    post = put
+
+
+class Drill:
+    """A drill whose cluster is the test's."""
+
+    def __init__(self, folder: Path) -> None:
+        library = Library.packaged()
+        scenario = library.load(library.find("monday-rush"))
+        setup = setup_of(scenario)
+        self.api, self.services = FakeKubernetes(), Services()
+        for one in map(document, objects_of(setup)):
+            if one["kind"] in PLURALS:
+                self.api.put(PLURALS[one["kind"]], one)
+        for known, name in WORKERS.items():
+            self.api.put(
+                "nodes", {"kind": "Node", "metadata": {"name": name, "labels": {"drillbox.dev/node": known}}, "spec": {}}
+            )
+        (folder / "kubeconfig").write_text(self.api.kubeconfig())
+        place = Place(folder / "kubeconfig", setup.where, setup.label)
+        way = Way(folder / "socket", setup.where)
+        self.service = KindService(scenario, DrillClock(None), place, way, cast("Controls", self.services))
+        self.service.watch.start(60.0)
+        self.changes: list[Change] = []
+        self.logs: list[str] = []
+
+    def look(self) -> None:
+        self.service.round(0.0)
+        found = self.service.take()
+        self.changes += found.changes
+        self.logs += [line.text for line in found.logs]
+
+    def wait(self, done: Callable[[], bool]) -> None:
+        def looked() -> bool:
+            self.look()
+            return done()
+
+        until(looked, 60.0)
+
+    def by(self, manager: str, plural: str, name: str, body: Mapping[str, Any]) -> None:
+        self.api.patch(plural, name, dict(body), manager)
+
+    def close(self) -> None:
+        self.service.close()
+        self.api.close()
+
+
+@pytest.fixture
+def drill(tmp_path: Path) -> Iterator[Drill]:
+    made = Drill(tmp_path)
+    yield made
+    made.close()
+
+
+def variable(name: str, value: str) -> dict[str, Any]:
+    return {"spec": {"template": {"spec": {"containers": [{"name": "model-server", "env": [{"name": name, "value": value}]}]}}}}
+
+
+def test_changes_by_kubectl_are_changes_of_fields(drill: Drill) -> None:
+    before = drill.service.spec
+    drill.look()
+    assert drill.changes == []  # what we have deployed is what we know
+    drill.by("kubectl-scale", DEPLOYMENTS, CHAMPION, {"spec": {"replicas": before.champion.replicas + 2}})
+    drill.by("kubectl-edit", MAPS, "gateway", {"data": {"shed": "25%"}})
+    drill.wait(lambda: len(drill.changes) == 2)
+    assert set(drill.changes) == {
+        Change("champion.replicas", before.champion.replicas, before.champion.replicas + 2, "kubectl"),
+        Change("gateway.shed", 0.0, 0.25, "kubectl"),
+    }
+    assert drill.service.spec.gateway.shed == 0.25
+    told = drill.services.orders[-1][1]
+    assert isinstance(told, dict)
+    assert told["gateway.shed"] == 0.25  # the pipeline knows it, too
+
+
+def test_another_version_brings_its_way_back_along(drill: Drill) -> None:
+    before = drill.service.spec.champion
+    drill.by("kubectl-set", DEPLOYMENTS, CHAMPION, variable("MODEL_VERSION", "v9"))
+    drill.wait(lambda: len(drill.changes) == 2)
+    assert set(drill.changes) == {
+        Change("champion.version", before.version, "v9", "kubectl"),
+        Change("champion.previous", before.previous, before.version, "kubectl"),
+    }
+    annotations = drill.api.objects[DEPLOYMENTS, CHAMPION]["metadata"]["annotations"]
+    assert annotations["drillbox.dev/previous-version"] == before.version
+
+
+def test_what_we_write_ourselves_is_no_change_by_somebody(drill: Drill) -> None:
+    drill.service.change([Change("gateway.timeout", drill.service.spec.gateway.timeout, 2.5, "alice")])
+    assert drill.api.objects[MAPS, "gateway"]["data"]["timeout"] == "2.5s"
+    drill.by("other-program", MAPS, "ml", {"data": {"fallback": "always"}})
+    drill.wait(lambda: bool(drill.changes))
+    assert [(one.field, one.by) for one in drill.changes] == [("fallback", "other-program")]
+    assert drill.service.spec.gateway.timeout == 2.5
+
+
+def test_a_value_that_cannot_be_is_told_once_and_changes_nothing(drill: Drill) -> None:
+    before = drill.service.spec
+    drill.by("kubectl-edit", MAPS, "gateway", {"data": {"timeout": "soon"}})
+    drill.wait(lambda: any("'soon' is not a duration" in line for line in drill.logs))
+    drill.by("kubectl-edit", MAPS, "gateway", {"data": {"retries": "7"}})
+    drill.wait(lambda: bool(drill.changes))
+    assert [one.field for one in drill.changes] == ["gateway.retries"]
+    assert drill.service.spec.gateway.timeout == before.gateway.timeout
+    assert sum("soon" in line for line in drill.logs) == 1
+
+
+def test_an_api_that_is_silent_for_long_ends_the_drill(drill: Drill) -> None:
+    until(lambda: drill.api.watches == 4, 60.0)
+    drill.api.stop()
+    drill.wait(lambda: not drill.service.watch.answers)
+    with pytest.raises(StackError, match="the cluster's API has not answered for 30 s"):
+        drill.service.round(31.0)
+    drill.api.start()
+    drill.by("kubectl-scale", DEPLOYMENTS, CHAMPION, {"spec": {"replicas": 9}})
+    drill.wait(lambda: any(one.after == 9 for one in drill.changes))
