@@ -22,7 +22,7 @@ from ...sandbox.model.errors import StackError, UsageError
 from ...sandbox.model.stack import Progress
 from ..local.ports import HOST, check_port
 from .engine import HOME, OWNER, Engine, NodeContainer
-from .programs import DOCKER, KIND, ProgramError, find, run
+from .programs import KIND, ProgramError, find, run, with_docker
 from .readiness import Nodes, wait_for_nodes
 from .records import ClusterFolder, Record, folders, identity
 from .removal import Removal
@@ -66,6 +66,11 @@ class Wanted:
             )
         if not 0 <= self.workers <= MOST_WORKERS:
             raise UsageError(f"{self.workers} workers: a cluster has from 0 to {MOST_WORKERS}")
+
+    def creation(self, kubeconfig: Path) -> tuple[str | Path, ...]:
+        """Arguments of kind that make it; it reads the configuration from standard input."""
+        image = ("--image", self.image) if self.image else ()
+        return ("create", "cluster", "--name", self.name, "--kubeconfig", kubeconfig, *image, "--config", "-")
 
     def configuration(self) -> str:
         """What kind is told, in its format v1alpha4."""
@@ -158,6 +163,18 @@ class Clusters:
             what = f"{missing} of its nodes are gone" if there else "it was deleted"
             raise StackError(f"cluster {name}: {what} while it was in use; clear up with: drillbox down --stack kind {name}")
 
+    def remove(self, name: str, progress: Progress) -> None:
+        """Remove a cluster and all that belongs to it.
+
+        Raises:
+            StackError: something of it stays; the message names it.
+        """
+        folder = self.folder(name)
+        with folder.lock():
+            left = self._remove(folder, progress)
+        if left:
+            raise StackError(f"cluster {name}: what could not be removed: {', '.join(left)}")
+
     # ------------------------------------------------------------------------------------------------------------- again
 
     def _again(self, folder: ClusterFolder, record: Record, progress: Progress) -> Cluster | None:
@@ -180,7 +197,7 @@ class Clusters:
 
     def _create(self, folder: ClusterFolder, wanted: Wanted, progress: Progress) -> Cluster:
         kind = find(KIND, self._environment)
-        find(DOCKER, self._environment)
+        environment = {**with_docker(self._environment), _NETWORK: wanted.name}
         if wanted.port:
             check_port(wanted.port, f"API of cluster {wanted.name}")
         self._refuse_others(wanted.name)
@@ -189,7 +206,7 @@ class Clusters:
         try:
             labels = {OWNER: record.token, HOME: str(self._base)}
             self._engine.make_network(wanted.name, labels)
-            self._run_kind(kind.path, folder, wanted, record, progress)
+            self._run_kind(wanted, [kind.path, *wanted.creation(folder.kubeconfig)], environment, record, progress)
             record = record.model_copy(update={"creator": None, "nodes": self._ids(wanted.name)})
             folder.write(record)
             self.check(wanted.name)
@@ -216,22 +233,19 @@ class Clusters:
             how = f"DRILLBOX_HOME={Path(home).parent} drillbox down --stack kind" if home else "docker network rm"
             raise StackError(f"a network {name} is there, but not made from this state folder; remove it: {how} {name}")
 
-    def _run_kind(self, kind: Path, folder: ClusterFolder, wanted: Wanted, record: Record, progress: Progress) -> None:
+    def _run_kind(
+        self, wanted: Wanted, argv: list[str | Path], environment: Mapping[str, str], record: Record, progress: Progress
+    ) -> None:
         steps = Steps(progress)
-        argv = [
-            *(kind, "create", "cluster", "--name", wanted.name, "--kubeconfig", folder.kubeconfig),
-            *(("--image", wanted.image) if wanted.image else ()),
-            *("--config", "-"),
-        ]
 
         def started(pid: int) -> None:
-            folder.write(record.model_copy(update={"creator": identity(pid)}))
+            self.folder(wanted.name).write(record.model_copy(update={"creator": identity(pid)}))
 
         try:
             run(
                 argv,
                 self._creation,
-                environment={**self._environment, _NETWORK: wanted.name},
+                environment=environment,
                 given=wanted.configuration(),
                 hear=steps.hear,
                 started=started,

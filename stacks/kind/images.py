@@ -17,7 +17,7 @@ from ...sandbox.model.stack import Progress
 from ..local.prometheus import find_prometheus
 from .context import Context, context
 from .engine import Engine
-from .programs import KIND, ProgramError, find, run
+from .programs import KIND, ProgramError, find, run, with_docker
 from .settings import BASE_IMAGE, PROMETHEUS, Settings
 
 REPOSITORY = "drillbox-app"
@@ -88,7 +88,7 @@ class Builder:
         kind = find(KIND, self._environment)
         argv = [str(kind.path), "load", "docker-image", image.reference, "--name", cluster]
         try:
-            run(argv, LOAD, environment=self._environment)
+            run(argv, LOAD, environment=with_docker(self._environment))
         except ProgramError as error:
             raise StackError(f"application image: it cannot be loaded into cluster {cluster}: {error}") from error
         progress("loading the image", 1.0)

@@ -77,6 +77,16 @@ class Program:
     version: str
 
 
+def with_docker(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """An environment for kind, which runs the first `docker` on the PATH.
+
+    Raises:
+        StackError: see `find`.
+    """
+    folder = find(DOCKER, environment).path.parent
+    return {**environment, "PATH": os.pathsep.join((str(folder), *filter(None, (environment.get("PATH"),))))}
+
+
 class ProgramError(StackError):
     """A program failed or took too long.
 
