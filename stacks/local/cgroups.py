@@ -172,6 +172,15 @@ class Cgroups:
         return site.version, {controller: parent / self._name / program for controller, parent in site.parents.items()}
 
 
+def unthrottle(folders: Iterable[Path]) -> None:
+    """Lift limits of CPU: a process that is to end needs some for it, and under a low limit that takes seconds."""
+    for path in folders:
+        for name, value in (("cpu.max", f"max {PERIOD}"), ("cpu.cfs_quota_us", "-1")):
+            if (path / name).exists():
+                with contextlib.suppress(StackError):  # it is just being removed
+                    _write(path / name, value)
+
+
 def remove(path: Path, patience: float = _PATIENCE) -> None:
     """Remove a cgroup's folder. Those who died a moment ago may still be in it: it waits for them, for so many seconds.
 

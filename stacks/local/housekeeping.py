@@ -140,6 +140,7 @@ class Remains:
     def _kill(self, tell: Tell) -> None:
         """Kill its processes until there is none; one may be at its very beginning."""
         told: set[Identity] = set()
+        cgroups.unthrottle(self._cgroups())
 
         def gone() -> bool:
             found = self._processes()

@@ -25,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...sandbox.model.errors import DrillboxError, StackError, UsageError
-from .cgroups import Cgroup, Cgroups, available, ours, remove_all
+from .cgroups import Cgroup, Cgroups, available, ours, remove_all, unthrottle
 from .claim import Claim
 from .programs import Program, check_name, whole_environment
 from .records import Identity, Record, Records, check_supported, group, labelled, members, resident
@@ -274,6 +274,7 @@ class Supervisor:
     def _end_all(self, patience: float) -> None:
         began = time.monotonic()
         for process in self.running:
+            unthrottle(process.cgroup.folders if process.cgroup else ())
             process.terminate()
         for process in self.running:
             process.ended(began + patience - time.monotonic())

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from local_kit import python, until
+from local_kit import left, python, until
 
 from drillbox.sandbox.cli.main import run
 from drillbox.sandbox.learning.models import ensure_model
@@ -28,6 +28,7 @@ from drillbox.sandbox.model.service import with_fields
 from drillbox.sandbox.world.cache import load_data
 from drillbox.stacks.deploy.envoy.names import Address
 from drillbox.stacks.local import cgroups, limits
+from drillbox.stacks.local.housekeeping import LocalHousekeeping
 from drillbox.stacks.local.limits import PROCESS, Leak, Limits, Throttling, effort
 from drillbox.stacks.local.ports import HOST, free_port
 from drillbox.stacks.local.processes import Process, Supervisor
@@ -335,6 +336,38 @@ print("ready", flush=True)
 while True:
     signal.pause()
 """
+
+
+def test_limits_of_cpu_are_lifted_from_what_is_to_end(tmp_path: Path) -> None:
+    for name, files in (("v2", {"cpu.max": "500 100000"}), ("v1", {"cpu.cfs_quota_us": "500", "cpu.cfs_period_us": "100000"})):
+        (tmp_path / name).mkdir()
+        for file, content in files.items():
+            (tmp_path / name / file).write_text(content)
+    cgroups.unthrottle([tmp_path / "v2", tmp_path / "v1", tmp_path / "gone"])
+    assert (tmp_path / "v2" / "cpu.max").read_text() == "max 100000"
+    assert (tmp_path / "v1" / "cpu.cfs_quota_us").read_text() == "-1"
+    assert (tmp_path / "v1" / "cpu.cfs_period_us").read_text() == "100000"
+
+
+@limited
+@pytest.mark.parametrize("who", ["host", "down"])
+def test_throttled_processes_end_and_leave_no_cgroup(tmp_path: Path, who: str) -> None:
+    folder = tmp_path / "local" / "limits"
+    supervisor = Supervisor(folder, "limits")
+    busy = "held = b'x' * (64 << 20)\nprint('ready', flush=True)\nwhile True: pass"
+    process = supervisor.start(python("busy", busy, memory=300.0))
+    until(lambda: "ready" in process.log_lines())
+    assert process.cgroup is not None
+    process.cgroup.limit_memory(200.0)
+    process.cgroup.limit_cpu(0.01)
+    until(lambda: process.cgroup and process.cgroup.counters().throttled_periods >= 1)
+    if who == "down":
+        supervisor._claim.release()  # as when the host has died
+        said: list[str] = []
+        assert LocalHousekeeping(tmp_path / "local", lambda _: []).down(["limits"], said.append) == []
+        assert any("killed" in line for line in said)
+    supervisor.down(0.2)
+    assert left(folder, "limits") == []
 
 
 @limited
