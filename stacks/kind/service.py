@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
+import httpx2
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
 from lightkube.resources.apps_v1 import Deployment
@@ -175,7 +176,7 @@ class KindService:
             done = self.client.patch(one.kind, one.name, dict(one.body), patch_type=PatchType.STRATEGIC)
         except ApiError as error:
             raise StackError(f"the cluster refuses a change of {one.kind.__name__} {one.name}: {error}") from error
-        except OSError as error:
+        except (httpx2.HTTPError, OSError) as error:
             raise StackError(f"the cluster's API does not answer: {error}") from error
         self.watch.note(done)
 
@@ -195,6 +196,8 @@ class KindService:
                 self.client.delete(Pod, subject)
             except ApiError as error:
                 self.log(subject, "warning", f"cannot be deleted: {error}")
+            except (httpx2.HTTPError, OSError) as error:
+                raise StackError(f"the cluster's API does not answer: {error}") from error
             return
         template = {"metadata": {"annotations": {RESTARTED: asked}}}
         self._patch(Patch(Deployment, deployment, {"spec": {"template": template}}))

@@ -154,6 +154,8 @@ def test_an_api_that_is_silent_for_long_ends_the_drill(drill: Drill) -> None:
     drill.wait(lambda: not drill.service.watch.answers)
     with pytest.raises(StackError, match="the cluster's API has not answered for 30 s"):
         drill.service.round(31.0)
+    with pytest.raises(StackError, match="the cluster's API does not answer"):
+        drill.service.change([Change("gateway.timeout", 1.0, 2.5, "alice")])
     drill.api.start()
     drill.by("kubectl-scale", DEPLOYMENTS, CHAMPION, {"spec": {"replicas": 9}})
     drill.wait(lambda: any(one.after == 9 for one in drill.changes))
