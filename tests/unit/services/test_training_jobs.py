@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ from serving_kit import served
 
 from drillbox.sandbox.learning import snapshots, store
 from drillbox.sandbox.learning.version import TREES, ModelVersion
+from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import UsageError
 from drillbox.sandbox.world.data import FlightData
 from drillbox.stacks.control_plane.trainer import InProcess, Order, Recipe
 from drillbox.stacks.services.common.logs import Log
 from drillbox.stacks.services.common.registry import RegistryClient, RegistryError
+from drillbox.stacks.services.common.scenarios import dump_scenario
 from drillbox.stacks.services.common.settings import read
 from drillbox.stacks.services.pipeline import jobs
 from drillbox.stacks.services.pipeline.jobs import JobTerms, JobTrainer, read_template
@@ -181,10 +184,10 @@ def order(flight_data: FlightData, warm_home: Path) -> Order:
     return Order(3, snapshot, Recipe(7, before_hour=18), 0.375)
 
 
-def kubeconfig(url: str) -> KubeConfig:
+def configuration(url: str) -> Json:
     context = {"cluster": "fake", "user": "fake", "namespace": NAMESPACE}
     parts = (("clusters", "cluster", {"server": url}), ("contexts", "context", context), ("users", "user", {"token": "t"}))
-    return KubeConfig.from_dict({"current-context": "fake"} | {many: [{"name": "fake", one: it}] for many, one, it in parts})
+    return {"current-context": "fake"} | {many: [{"name": "fake", one: it}] for many, one, it in parts}
 
 
 Trainers = Callable[..., tuple[JobTrainer, Cluster]]
@@ -198,7 +201,7 @@ def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainer
 
         def begin(ran: Callable[[Cluster, Json], None], shelf: Any, deadline: float = 120.0) -> tuple[JobTrainer, Cluster]:
             cluster = Cluster(ran)
-            config = kubeconfig(ends.enter_context(served(cluster.app)))
+            config = KubeConfig.from_dict(configuration(ends.enter_context(served(cluster.app))))
             ends.callback(cluster.close)
             terms = JobTerms(read_template(tmp_path / "job.yaml"), deadline, 2)
             return JobTrainer(lambda: AsyncClient(config, trust_env=False), terms, shelf, Log("pipeline")), cluster
@@ -381,6 +384,44 @@ def test_a_template_that_is_none(tmp_path: Path, text: str, message: str) -> Non
         read_template(path)
     with pytest.raises(UsageError, match="cannot be read"):
         read_template(tmp_path / "none.yaml")
+
+
+def test_a_pipeline_in_a_pod_orders_jobs(start: Any, tmp_path: Path, warm_home: Path) -> None:
+    scenario = replace(load_scenario(Library.packaged().find("quiet-decay")), warmup=60.0)
+    quick = replace(scenario, runtime=replace(scenario.runtime, training_time=5.0))
+    (tmp_path / "scenario.json").write_text(dump_scenario(quick), encoding="utf-8")
+    (tmp_path / "job.yaml").write_text(TEMPLATE, encoding="utf-8")
+    registry = start("registry", REGISTRY_FOLDER=str(tmp_path / "volume")).ready()
+    cluster = Cluster(failing('{"text": "the disk is full"}', {}))
+    with served(cluster.app) as url:
+        (tmp_path / "kubeconfig").write_text(json.dumps(configuration(url)), encoding="utf-8")
+        pipeline = start(
+            "pipeline",
+            DRILL_SCENARIO=str(tmp_path / "scenario.json"),
+            PIPELINE_REGISTRY_URL=registry.url,
+            PIPELINE_JOB_TEMPLATE=str(tmp_path / "job.yaml"),
+            PIPELINE_NAMESPACE=NAMESPACE,
+            KUBECONFIG=str(tmp_path / "kubeconfig"),
+            DRILL_EPOCH=repr(time.time() + 3600.0 - quick.warmup),  # it stands at the beginning until it is told
+        ).ready()
+        assert registry.metrics()["registry_models"] == 2.0
+        posted = pipeline.client.post("/predictions", content=b"torn", headers={"X-Control-Token": "token-of-the-tests"})
+        assert posted.status_code == 204
+        until(lambda: pipeline.metrics()["pipeline_unreadable_lines_total"] == 1.0)
+        assert pipeline.control({"retraining.requested": "14d#1"}, "/control/spec", "PUT").status_code == 204
+        assert pipeline.control({"epoch": time.time() - 40.0}, "/control/start", "PUT").status_code == 204
+        until(
+            lambda: (
+                "the disk is full"
+                in pipeline.client.get("/control/outbox", headers={"X-Control-Token": "token-of-the-tests"}).text
+            )
+        )
+        (job,) = cluster.jobs
+        items = pipeline.client.get("/control/outbox", headers={"X-Control-Token": "token-of-the-tests"}).json()["items"]
+        said = [item["text"] for item in items if item["kind"] == "log"]
+        assert f"run-1 failed: job {job} failed (BackoffLimitExceeded): the disk is full" in said
+        assert pipeline.text(f"job {job} is created")
+        cluster.close()
 
 
 # ------------------------------------------------------------------------------------------------------------------- training
