@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from drillbox.sandbox.model.errors import StackError
-from drillbox.stacks.kind.engine import Engine, connect
+from drillbox.stacks.kind.engine import CLUSTER, OWNER, Engine, connect
 from drillbox.stacks.kind.programs import DOCKER, KIND, KUBECTL, find
 
 FIXTURE = Path(__file__).parents[2].parent / "shared" / "kindlab"
@@ -80,15 +80,19 @@ def engine(kind_environment: None) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def things(engine: Engine) -> Callable[[], Things]:
-    """What the engine holds at a moment."""
+def things(engine: Engine) -> Callable[[str], Things]:
+    """What the engine holds at a moment, without other clusters than that: they may come and go."""
 
-    def look() -> Things:
+    def look(cluster: str = "") -> Things:
         api = engine.client.api
+        containers = api.containers(all=True)
+        others = [one for one in containers if (one["Labels"] or {}).get(CLUSTER, cluster) != cluster]
+        theirs = {mount.get("Name") for one in others for mount in one["Mounts"]}
+        networks = [one for one in api.networks() if OWNER not in (one["Labels"] or {}) or one["Name"] == cluster]
         return Things(
-            frozenset(one["Id"] for one in api.containers(all=True)),
-            frozenset(one["Id"] for one in api.networks()),
-            frozenset(one["Name"] for one in api.volumes()["Volumes"] or ()),
+            frozenset(one["Id"] for one in containers if one not in others),
+            frozenset(one["Id"] for one in networks),
+            frozenset(one["Name"] for one in api.volumes()["Volumes"] or () if one["Name"] not in theirs),
         )
 
     return look

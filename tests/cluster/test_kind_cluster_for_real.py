@@ -43,12 +43,12 @@ def name(what: str) -> str:
     return f"drillbox-{what}-{os.getpid()}"
 
 
-def test_the_life_of_a_cluster(engine: Engine, things: Callable[[], object], tmp_path: Path) -> None:
-    before = things()
+def test_the_life_of_a_cluster(engine: Engine, things: Callable[[str], object], tmp_path: Path) -> None:
     base = tmp_path / "kind"
     keeper = KindHousekeeping(base, lambda _base: [])
     clusters = Clusters(base, engine)
     wanted = Wanted(name("life"), workers=1, image=Settings.read().node_image)
+    before = things(wanted.name)
     steps: list[str] = []
     try:
         cluster = clusters.ensure(wanted, lambda step, _done: steps.append(step))
@@ -76,16 +76,16 @@ def test_the_life_of_a_cluster(engine: Engine, things: Callable[[], object], tmp
         told: list[str] = []
         left = keeper.down([wanted.name], told.append)
     assert left == []
-    assert things() == before
+    assert things(wanted.name) == before
     assert list(base.iterdir()) == []
     assert keeper.down([wanted.name], told.append) == []
     with pytest.raises(StackError, match="it was deleted"):
         clusters.check(wanted.name)
 
 
-def test_a_host_that_is_killed_while_it_makes_a_cluster(engine: Engine, things: Callable[[], object], tmp_path: Path) -> None:
-    before = things()
+def test_a_host_that_is_killed_while_it_makes_a_cluster(engine: Engine, things: Callable[[str], object], tmp_path: Path) -> None:
     base, called = tmp_path / "kind", name("crash")
+    before = things(called)
     keeper = KindHousekeeping(base, lambda _base: [])
     with subprocess.Popen([sys.executable, "-c", HOST, base, called], stdout=subprocess.PIPE, text=True) as host:
         assert host.stdout is not None
@@ -97,7 +97,7 @@ def test_a_host_that_is_killed_while_it_makes_a_cluster(engine: Engine, things: 
     assert found.host is None
     assert any(thing.startswith("container ") for thing in found.things)
     assert keeper.down([called], lambda _text: None) == []
-    assert things() == before
+    assert things(called) == before
     deadline = time.monotonic() + 30.0
     while kinds(called):
         assert time.monotonic() < deadline

@@ -70,8 +70,8 @@ def test_what_it_tells(engine: Engine) -> None:
     assert engine.image("drillbox-nobody:has-this") is None
 
 
-def test_networks_come_and_go(engine: Engine, things: Callable[[], object]) -> None:
-    before = things()
+def test_networks_come_and_go(engine: Engine, things: Callable[[str], object]) -> None:
+    before = things("drillbox-of-a-test")
     made = engine.make_network("drillbox-of-a-test", {OWNER: "test-of-networks"})
     try:
         assert [one.id for one in engine.networks(label=f"{OWNER}=test-of-networks")] == [made]
@@ -79,11 +79,11 @@ def test_networks_come_and_go(engine: Engine, things: Callable[[], object]) -> N
     finally:
         engine.remove_network(made)
     engine.remove_network(made)
-    assert things() == before
+    assert things("drillbox-of-a-test") == before
 
 
-def test_a_failing_build_gives_its_last_lines_and_leaves_nothing(engine: Engine, things: Callable[[], object]) -> None:
-    before = things()
+def test_a_failing_build_gives_its_last_lines_and_leaves_nothing(engine: Engine, things: Callable[[str], object]) -> None:
+    before = things("drillbox-none")
     base = Settings.read().base_image
     tar = archive(f"FROM {base}\nRUN echo this is the trouble && exit 7\n")
     told = engine.build(tar, tag="drillbox-test:fails", arguments={}, network=None, patience=300.0)
@@ -91,25 +91,25 @@ def test_a_failing_build_gives_its_last_lines_and_leaves_nothing(engine: Engine,
         follow(told, silent)
     assert "  this is the trouble" in str(caught.value).splitlines()
     assert engine.image("drillbox-test:fails") is None
-    assert things() == before
+    assert things("drillbox-none") == before
 
 
-def test_a_node_image_that_cannot_be_had(engine: Engine, things: Callable[[], object], tmp_path: Path) -> None:
-    before = things()
+def test_a_node_image_that_cannot_be_had(engine: Engine, things: Callable[[str], object], tmp_path: Path) -> None:
+    before = things("drillbox-imageless")
     wanted = Wanted("drillbox-imageless", workers=0, image="127.0.0.1:1/nobody/node:1")
     with pytest.raises(StackError, match="DRILLBOX_KIND_IMAGE names one that is here or can be pulled") as caught:
         Clusters(tmp_path / "kind", engine).ensure(wanted, silent)
     assert caught.value.exit_code is Exit.STACK
-    assert things() == before
+    assert things("drillbox-imageless") == before
     assert list((tmp_path / "kind").iterdir()) == []
 
 
-def test_the_doctor_finds_all_of_it_and_starts_nothing(engine: Engine, things: Callable[[], object], tmp_path: Path) -> None:
-    before = things()
+def test_the_doctor_finds_all_of_it_and_starts_nothing(engine: Engine, things: Callable[[str], object], tmp_path: Path) -> None:
+    before = things("drillbox-none")
     checks = {check.name: check for check in KindHousekeeping(tmp_path, doctor.checks).checks()}
     assert {"container engine", "docker program", "kind", "kubectl", "memory", "disk", "inotify", "ports"} <= checks.keys()
     assert [checks[name].state for name in ("docker program", "kind", "kubectl")] == [State.FINE] * 3
-    assert things() == before
+    assert things("drillbox-none") == before
 
 
 @pytest.mark.slow
