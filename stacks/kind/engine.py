@@ -214,14 +214,24 @@ class Engine:
         return found
 
     def tags(self, repository: str) -> list[str]:
-        """The tags that there are of images of ours.
+        """The tags that there are of images of ours, the newest first.
 
         Raises:
             StackError: the engine does not answer.
         """
         with self._call(f"listing the images {repository}"):
             found = self.client.api.images(repository)
-        return [tag for one in found for tag in one.get("RepoTags") or ()]
+        newest = sorted(found, key=lambda one: int(one.get("Created") or 0), reverse=True)
+        return [tag for one in newest for tag in one.get("RepoTags") or ()]
+
+    def remove_image(self, tag: str) -> None:
+        """Remove an image that nothing uses; one that is gone is no error.
+
+        Raises:
+            StackError: it stays, for example as a container uses it.
+        """
+        with self._call(f"removing the image {tag}", gone=True):
+            self.client.api.remove_image(tag)
 
     def pull(self, name: str) -> Iterator[Mapping[str, Any]]:
         """Pull an image; what the engine says on the way.

@@ -8,6 +8,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ LABEL = "dev.drillbox.image"
 BUILD, LOAD = 1800.0, 600.0
 """Wall seconds between two lines of a build, and for loading into a cluster."""
 STEP = "application image"
+KEPT = 3
+"""Images that are kept, the newest among them: whoever goes back to the code of before builds nothing."""
 LINES = 12
 """Lines at the end of a failed build that are shown."""
 _STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)")
@@ -74,6 +77,7 @@ class Builder:
             known = self._engine.image(reference)
             if known is None:
                 raise StackError(f"application image: the engine lost {reference} right after it was built: is its disk full?")
+            self._prune(reference)
             return _image(reference, known, built=True)
         progress(STEP, 1.0)
         return _image(reference, known, built=False)
@@ -94,6 +98,12 @@ class Builder:
         progress("loading the image", 1.0)
 
     # ---------------------------------------------------------------------------------------------------------- own work
+
+    def _prune(self, newest: str) -> None:
+        """Remove images of code that is no more; what else uses them keeps them."""
+        for tag in [one for one in self._engine.tags(REPOSITORY) if one != newest][KEPT - 1 :]:
+            with suppress(StackError):
+                self._engine.remove_image(tag)
 
     def _base(self, progress: Progress) -> str:
         """The id of the base image, which is pulled if it is not here."""

@@ -139,7 +139,12 @@ class FakeEngine(Engine):
         return found
 
     def tags(self, repository: str) -> list[str]:
-        return [name for name in self.state()["images"] if name.startswith(repository)]
+        return [name for name in reversed(self.state()["images"]) if name.startswith(repository)]
+
+    def remove_image(self, tag: str) -> None:
+        state = self.state()
+        state["images"].pop(tag, None)
+        self.put(state)
 
     def pull(self, name: str) -> Iterator[Mapping[str, Any]]:
         yield {"status": "Pulling"}

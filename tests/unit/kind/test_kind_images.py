@@ -92,6 +92,13 @@ def test_a_new_base_is_a_new_image(engine: FakeEngine) -> None:
     assert Builder(engine, Settings(), {}).ensure(silent).reference != first.reference
 
 
+def test_images_of_old_code_are_removed(engine: FakeEngine) -> None:
+    made = [
+        Builder(engine, Settings(package_index=f"https://index/{number}"), {}).ensure(silent).reference for number in range(5)
+    ]
+    assert engine.tags("drillbox-app") == made[:1:-1]
+
+
 def test_a_failing_build_gives_its_last_lines(engine: FakeEngine) -> None:
     lines = [{"stream": f"line {number}\n"} for number in range(30)]
     engine.told = [
