@@ -23,7 +23,7 @@ from .settings import BASE_IMAGE, PROMETHEUS, Settings
 
 REPOSITORY = "drillbox-app"
 LABEL = "dev.drillbox.image"
-BUILD, LOAD = 1800.0, 600.0
+BUILD, LOAD = 1800.0, 1800.0
 """Wall seconds between two lines of a build, and for loading into a cluster."""
 STEP = "application image"
 KEPT = 3
