@@ -16,7 +16,8 @@ from .layout import Ints
 ANSWERED, REFUSED, ERROR, HUNG_UP = 0, 1, 2, 3  # response classes 2xx, 4xx, 5xx, 0
 FAILED, SLOW, OK = 0, 1, 2
 SHADOW_POOL = 2
-PASSED_ON, GIVEN_UP_ON = 1, 2  # how it ends that the gateway holds a request: it goes on, or its client hangs up first
+# In the place of its job, how it ends that the gateway holds a request: it goes on, or its client hangs up first.
+PASSED_ON, GIVEN_UP_ON = -2, -3
 TRIES = 1 << 16  # luck is keyed by client's attempt and gateway's try: attempt * TRIES + try
 
 
@@ -171,7 +172,7 @@ def _disturb(m: Ints, q: int, now: float) -> bool:
         if mem.unit(bits) < g[lay.G_DELAYED]:
             end, patience = now + g[lay.G_DELAY], now + mem.clients(m)[lay.C_TIMEOUT]
             times[q, lay.QF_DEADLINE] = patience
-            q_[q, lay.Q_HELD] = PASSED_ON if end < patience else GIVEN_UP_ON
+            q_[q, lay.Q_JOB] = PASSED_ON if end < patience else GIVEN_UP_ON
             mem.push(mem.retries(m), i[lay.I_NRETRY], min(end, patience), item(m, q))
             i[lay.I_NRETRY] += 1
             i[lay.I_HELD] += 1
@@ -183,7 +184,7 @@ def _disturb(m: Ints, q: int, now: float) -> bool:
 def _let_go(m: Ints, q: int, now: float) -> bool:
     """The gateway does not hold an attempt any more; whether that was all."""
     i, q_, g, times = mem.scalars(m), mem.requests(m), mem.gateway(m), mem.request_times(m)
-    how, q_[q, lay.Q_HELD] = q_[q, lay.Q_HELD], 0
+    how, q_[q, lay.Q_JOB] = q_[q, lay.Q_JOB], -1
     i[lay.I_HELD] -= 1
     if how == GIVEN_UP_ON:
         fail(m, q, HUNG_UP, now)
@@ -228,7 +229,7 @@ def _pass_on(m: Ints, q: int, now: float) -> None:
 def send(m: Ints, q: int, now: float) -> None:
     """A client sends an attempt to the gateway, or the gateway goes on with one that it held."""
     q_, g, times = mem.requests(m), mem.gateway(m), mem.request_times(m)
-    if q_[q, lay.Q_HELD]:
+    if q_[q, lay.Q_JOB] <= PASSED_ON:
         over = _let_go(m, q, now)
     else:
         q_[q, lay.Q_TRIES], q_[q, lay.Q_ARMED], q_[q, lay.Q_IS_RETRY], q_[q, lay.Q_JOB] = 0, 0, 0, -1
