@@ -316,6 +316,22 @@ def test_an_action_that_the_stack_lacks_is_rejected_and_not_in_the_catalogue() -
     assert [body.reason for body in rejected] == ["this stack cannot do 'shed'"]
 
 
+def test_what_a_machine_lacks_is_told_with_what_is_missing() -> None:
+    stack = FakeStack()
+    able = Capabilities(frozenset({"traffic.spike"}), frozenset({"declare", "shed"}), paced=False)
+    stack.capabilities = able.without({"shed": "no gateway here", "scale": "no cluster here"})
+    session = begun(stack)
+    session.submit("shed", {"share": 0.5})
+    session.advance()
+    rejected = [event.body for event in session.events() if isinstance(event.body, Rejected)]
+    assert [body.reason for body in rejected] == ["this stack cannot do 'shed' (no gateway here)"]
+    stack = FakeStack()
+    stack.capabilities = able.without({"traffic.spike": "no network here"})
+    with pytest.raises(StackError, match=r"cannot realise traffic.spike \(no network here\); nothing was brought up"):
+        begun(stack)
+    assert stack.diary == []
+
+
 def test_after_the_end_nothing_more_is_asked_for_or_happens() -> None:
     stack = FakeStack()
     session = begun(stack)
