@@ -180,4 +180,9 @@ def test_the_platform_is_told_as_on_other_stacks(cluster: World) -> None:
     assert not any('node="control"' in name for name in found)
     assert 'model_server_info{deployment="model-champion",node="worker",pod="a",version="v1"}' in found
     assert not any(name.startswith("service_cost") for name in found)  # there is no price list
+    targets = cluster.client.get(f"http://{cluster.own}/targets").json()
+    assert targets[0] == {
+        "targets": [f"127.0.0.1:{cluster.servers_port}"],
+        "labels": {"job": "model-server", "instance": "a"},
+    }
     cluster.api.put("nodes", node("worker"))
