@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import Depends, FastAPI, HTTPException
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, HTTPException, Query
 from pydantic import BaseModel
 
-from ..common.http import DENIED, Start, guard, new_app
+from ..common.http import DENIED, Error, Start, guard, new_app
 from .service import Generator
 from .settings import ClientsOrder, SpikeOrder
 
@@ -41,7 +43,7 @@ def build(generator: Generator) -> FastAPI:
             finished=generator.plan.finished,
         )
 
-    @app.put("/control/start", dependencies=allowed, responses=DENIED)
+    @app.put("/control/start", dependencies=allowed, responses={**DENIED, 409: {"model": Error}})
     async def start(order: Start) -> None:
         """The drill begins at that time."""
         try:
@@ -54,8 +56,8 @@ def build(generator: Generator) -> FastAPI:
         """More clients."""
         generator.begin_spike(name, order)
 
-    @app.delete("/control/spikes/{name}", dependencies=allowed, responses=DENIED)
-    async def end_spike(name: str, at: float | None = None) -> None:
+    @app.delete("/control/spikes/{name}", dependencies=allowed, responses={**DENIED, 404: {"model": Error}})
+    async def end_spike(name: str, at: Annotated[float | None, Query(allow_inf_nan=False)] = None) -> None:
         """They go, now or at a drill time."""
         try:
             generator.end_spike(name, at)
@@ -73,7 +75,7 @@ def build(generator: Generator) -> FastAPI:
         generator.set_clients(None)
 
     @app.put("/control/finish", dependencies=allowed, responses=DENIED)
-    async def finish(limit: float = 60.0) -> Sums:
+    async def finish(limit: Annotated[float, Query(ge=0.0, le=3600.0, allow_inf_nan=False)] = 60.0) -> Sums:
         """No new requests; the ledger when all in flight are decided, at the latest after so many seconds."""
         await generator.drain(limit)
         return await ledger()
