@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from lightkube.models.core_v1 import HTTPGetAction, Probe
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap
 
@@ -63,15 +62,15 @@ def grafana(setup: Setup) -> list[Deployment]:
         "GF_PLUGINS_PREINSTALL_DISABLED": "true",
         "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": f"{DASHBOARDS}/{SERVICE.uid}.json",
     }
-    probe = HTTPGetAction(path="/api/health", port="http")
     container = contained(
         GRAFANA,
         setup.images.grafana,
         setup.images.pull,
         env=pods.plain(settings),
         ports=pods.ports(http=GRAFANA_PORT),
-        readinessProbe=Probe(httpGet=probe, periodSeconds=5, timeoutSeconds=3, failureThreshold=6),
-        livenessProbe=Probe(httpGet=probe, initialDelaySeconds=60, periodSeconds=10, timeoutSeconds=5, failureThreshold=6),
+        readinessProbe=pods.ready("/api/health"),
+        livenessProbe=pods.alive("/api/health"),
+        startupProbe=pods.started("/api/health"),
         resources=pods.amounts("128Mi", "512Mi"),
         volumeMounts=[
             *pods.mounts(data=DATA, tmp="/tmp", dashboards=DASHBOARDS),  # noqa: S108 -- a folder of the pod's own

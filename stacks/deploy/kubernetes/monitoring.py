@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 
-from lightkube.models.core_v1 import HTTPGetAction, Probe
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap
 
@@ -91,10 +90,6 @@ def by_kubernetes(setup: Setup) -> Json:
 def prometheus(setup: Setup) -> Deployment:
     """Prometheus itself."""
     images = setup.images
-    ready, alive = (
-        Probe(httpGet=HTTPGetAction(path=f"/-/{what}", port="http"), periodSeconds=5, timeoutSeconds=3, failureThreshold=6)
-        for what in ("ready", "healthy")
-    )
     container = contained(
         PROMETHEUS,
         images.prometheus or images.application,
@@ -109,8 +104,9 @@ def prometheus(setup: Setup) -> Deployment:
         ],
         env=pods.plain({"GOMAXPROCS": "1"}),
         ports=pods.ports(http=PROMETHEUS_PORT),
-        readinessProbe=ready,
-        livenessProbe=alive,
+        readinessProbe=pods.ready("/-/ready"),
+        livenessProbe=pods.alive("/-/healthy"),
+        startupProbe=pods.started("/-/healthy"),
         resources=pods.amounts("96Mi", "512Mi"),
         volumeMounts=pods.mounts(config=FOLDER, data=DATA),
     )

@@ -101,14 +101,19 @@ def ports(**numbers: int) -> list[ContainerPort]:
     return [ContainerPort(name=name, containerPort=number) for name, number in numbers.items()]
 
 
-def ready(path: str = "/readyz", port: str = "http") -> Probe:
-    """Whether it shall get requests: asked every other second, as most of what is to be seen in a drill takes seconds."""
-    return Probe(httpGet=HTTPGetAction(path=path, port=port), periodSeconds=2, timeoutSeconds=2, failureThreshold=3)
+def ready(path: str = "/readyz", port: str = "http", *, patient: bool = True) -> Probe:
+    """Whether it shall get requests: asked every other second, as most of what is to be seen in a drill takes seconds.
+
+    Who is patient gives a busy machine time: what is not under drill shall not fail because of it.
+    """
+    timeout, failures = (5, 6) if patient else (2, 3)
+    return Probe(httpGet=HTTPGetAction(path=path, port=port), periodSeconds=2, timeoutSeconds=timeout, failureThreshold=failures)
 
 
-def alive(path: str = "/healthz", port: str = "http") -> Probe:
-    """Whether it has to be started again: after half a minute without an answer."""
-    return Probe(httpGet=HTTPGetAction(path=path, port=port), periodSeconds=10, timeoutSeconds=5, failureThreshold=3)
+def alive(path: str = "/healthz", port: str = "http", *, patient: bool = True) -> Probe:
+    """Whether it has to be started again: after half a minute without an answer, or after two."""
+    failures = 12 if patient else 3
+    return Probe(httpGet=HTTPGetAction(path=path, port=port), periodSeconds=10, timeoutSeconds=5, failureThreshold=failures)
 
 
 def started(path: str = "/healthz", port: str = "http") -> Probe:

@@ -30,6 +30,7 @@ from drillbox.stacks.services.model_server.settings import ModelSettings
 from drillbox.stacks.services.pipeline.settings import PipelineSettings
 from drillbox.stacks.services.registry.settings import RegistrySettings
 from drillbox.stacks.services.training.settings import TrainingSettings
+from drillbox.stacks.sim.pod_faults import LIVENESS
 
 OLDEST = "1.25"
 """The oldest version of Kubernetes whose schemas the package has."""
@@ -239,6 +240,14 @@ def test_every_container_has_requests_limits_and_probes(pods: dict[str, Doc]) ->
             assert {"readinessProbe", "livenessProbe"} <= one.keys(), name
         names = {port["name"] for port in one.get("ports", ())}
         assert all(one[kind]["httpGet"]["port"] in names for kind in one if kind.endswith("Probe"))
+
+
+def test_a_model_server_that_hangs_is_found_as_in_the_simulation_and_all_else_is_given_time(pods: dict[str, Doc]) -> None:
+    for name, one in containers(pods):
+        if one.get("livenessProbe"):
+            probe = one["livenessProbe"]
+            seconds = probe["periodSeconds"] * probe["failureThreshold"]
+            assert seconds == LIVENESS if one["name"] == "model-server" else seconds > LIVENESS, name
 
 
 def test_pods_leave_a_lost_node_after_half_a_minute(pods: dict[str, Doc]) -> None:
