@@ -89,9 +89,9 @@ def _keeper(wiring: SessionMaker, stack: str) -> Housekeeping:
     known = {*keepers, *wiring.stacks()}
     if stack not in known:
         raise UsageError(f"unknown stack {stack!r}; {nearest(stack, known)}")
-    real = " or ".join(f"--stack {name}" for name in sorted(keepers))
+    real = "".join(f"use --stack {name}, or " for name in sorted(keepers))
     raise UsageError(
-        f"nothing can be brought up on the stack {stack}: it runs within a drill only; use {real}, or play: "
+        f"nothing can be brought up on the stack {stack}: it runs within a drill only; {real}play: "
         f"drillbox play {SCENARIO} --stack {stack}"
     )
 
@@ -155,7 +155,7 @@ def _await(info: SessionInfo, keeper: Housekeeping, progress: ConsoleProgress) -
             stands = _come_up(session, keeper, progress)
             _await_answer(session, stands, progress)
             return stands
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # also before anything is up
         progress.close()
         tell("\ntaking it down ...")  # beside a ^C
         interrupt(info, PATIENCE)
