@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lightkube.codecs import from_dict
@@ -17,6 +17,7 @@ from drillbox.stacks.deploy.kubernetes.setup import Images, Setup
 
 WORKERS = {"node-1": "drill-worker", "node-2": "drill-worker2"}
 _KINDS = ("Deployment", "ConfigMap", "Node")
+Doc = dict[str, Any]
 Documents = dict[tuple[str, str], dict[str, Any]]
 
 
@@ -68,6 +69,18 @@ class Cluster:
     def kubectl(self, kind: str, name: str, change: dict[str, Any]) -> None:
         """What a command of kubectl patches."""
         self.documents[kind, name] = merge(self.documents[kind, name], change)
+
+
+def of_kind(docs: list[Doc], *kinds: str) -> dict[str, Doc]:
+    """The documents of some kinds by name."""
+    return {one["metadata"]["name"]: one for one in docs if one["kind"] in kinds}
+
+
+def containers(pods: Mapping[str, Doc]) -> Iterator[tuple[str, Doc]]:
+    """Name, with that of the pod before it, and container."""
+    for name, pod in pods.items():
+        assert "initContainers" not in pod
+        yield from ((f"{name}/{one['name']}", one) for one in pod["containers"])
 
 
 def container(**part: Any) -> dict[str, Any]:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
 
 import kubernetes_validate
 import pytest
 from kubernetes_validate import utils as schemas
-from objects_kit import setup_of
+from objects_kit import Doc, containers, of_kind, setup_of
 
 from drillbox.sandbox.loading.library import Library
 from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.scenario import Scenario
 from drillbox.stacks.deploy.envoy.names import EVERYWHERE
 from drillbox.stacks.deploy.kubernetes.objects import document, objects_of
-from drillbox.stacks.deploy.kubernetes.pods import CONTROL_PLANE, USER
-from drillbox.stacks.deploy.kubernetes.setup import Images, Setup
+from drillbox.stacks.deploy.kubernetes.pods import CONTROL_PLANE
+from drillbox.stacks.deploy.kubernetes.setup import Images
 from drillbox.stacks.services.common.scenarios import load_scenario
 from drillbox.stacks.services.common.settings import Settings, read
 from drillbox.stacks.services.controller.settings import ControllerSettings, FolderSettings
@@ -52,36 +51,6 @@ SETTINGS: Mapping[str, type[Settings]] = {
     "training": TrainingSettings,
 }
 INFRASTRUCTURE = {"gateway", "feature-store", "pipeline", "load", "registry", "prometheus", "grafana", "training"}
-
-Doc = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def docs(drill: Setup) -> list[Doc]:
-    return [document(one) for one in objects_of(drill)]
-
-
-@pytest.fixture(scope="module")
-def job(docs: list[Doc]) -> Doc:
-    """The Job of a training run, as the pipeline finds it."""
-    return cast("Doc", json.loads(of_kind(docs, "ConfigMap")["training"]["data"]["job.yaml"]))
-
-
-@pytest.fixture(scope="module")
-def pods(docs: list[Doc], job: Doc) -> dict[str, Doc]:
-    """Specs of pods by what makes them."""
-    return {name: one["spec"]["template"]["spec"] for name, one in of_kind([*docs, job], "Deployment", "Job").items()}
-
-
-def containers(pods: Mapping[str, Doc]) -> Iterator[tuple[str, Doc]]:
-    for name, pod in pods.items():
-        assert "initContainers" not in pod
-        yield from ((f"{name}/{one['name']}", one) for one in pod["containers"])
-
-
-def of_kind(docs: list[Doc], *kinds: str) -> dict[str, Doc]:
-    return {one["metadata"]["name"]: one for one in docs if one["kind"] in kinds}
-
 
 # ------------------------------------------------------------------------------------------------------------------------ schemas
 
@@ -155,71 +124,6 @@ def test_every_volume_is_mounted_and_every_mount_has_a_volume_and_its_source(doc
         for volume in pod["volumes"]:
             assert volume.get("configMap", {"name": "ml"})["name"] in maps
             assert volume.get("persistentVolumeClaim", {"claimName": "registry"})["claimName"] in claims
-
-
-# ------------------------------------------------------------------------------------- Pod Security Standards, level "restricted"
-# https://kubernetes.io/docs/concepts/security/pod-security-standards/: its controls one by one, those of "baseline" first.
-
-ALLOWED_VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
-
-
-def test_no_pod_shares_a_namespace_of_the_host(pods: dict[str, Doc]) -> None:
-    for pod in pods.values():
-        assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers"} & set(pod)
-        assert "windowsOptions" not in json.dumps(pod)
-
-
-def test_no_container_is_privileged_or_keeps_a_capability(pods: dict[str, Doc]) -> None:
-    for _, one in containers(pods):
-        assert not one["securityContext"].get("privileged")
-        assert one["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-
-
-def test_volumes_are_of_the_allowed_types_only(pods: dict[str, Doc]) -> None:
-    for pod in pods.values():
-        for volume in pod["volumes"]:
-            assert set(volume) - {"name"} <= ALLOWED_VOLUMES
-
-
-def test_no_container_takes_a_port_of_the_host(pods: dict[str, Doc]) -> None:
-    for _, one in containers(pods):
-        assert all("hostPort" not in port and "hostIP" not in port for port in one.get("ports", ()))
-        assert "host" not in json.dumps([one.get("livenessProbe"), one.get("readinessProbe"), one.get("lifecycle")])
-
-
-def test_security_modules_mounts_of_proc_and_sysctls_stay_as_the_runtime_has_them(docs: list[Doc], pods: dict[str, Doc]) -> None:
-    for pod in pods.values():
-        assert not {"seLinuxOptions", "sysctls", "appArmorProfile"} & set(pod["securityContext"])
-    for _, one in containers(pods):
-        assert not {"seLinuxOptions", "procMount", "appArmorProfile"} & set(one["securityContext"])
-    for one in of_kind(docs, "Deployment").values():
-        assert not one["spec"]["template"]["metadata"].get("annotations")
-
-
-def test_privileges_cannot_grow(pods: dict[str, Doc]) -> None:
-    for _, one in containers(pods):
-        assert one["securityContext"]["allowPrivilegeEscalation"] is False
-
-
-def test_nobody_runs_as_root(pods: dict[str, Doc]) -> None:
-    for pod in pods.values():
-        assert pod["securityContext"]["runAsNonRoot"] is True
-        assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["runAsGroup"] == USER != 0
-    for _, one in containers(pods):
-        assert one["securityContext"]["runAsNonRoot"] is True
-        assert "runAsUser" not in one["securityContext"]
-
-
-def test_system_calls_are_filtered_by_the_runtimes_profile(pods: dict[str, Doc]) -> None:
-    for pod in pods.values():
-        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    for _, one in containers(pods):
-        assert "seccompProfile" not in one["securityContext"]
-
-
-def test_the_namespace_asks_the_cluster_to_enforce_all_that(docs: list[Doc]) -> None:
-    labels = of_kind(docs, "Namespace")["drill-monday-3"]["metadata"]["labels"]
-    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
 # ---------------------------------------------------------------------------------------------------------------- beyond the standard
