@@ -19,7 +19,7 @@ from envoy_kit import INFER, Replica, free_address, until
 from kubernetes_kit import NAMESPACE, FakeKubernetes, config_map, deployment, node, pod
 
 TOKEN = "of-the-tests"  # noqa: S105
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 def free_port_of(*hosts: str) -> int:

@@ -23,6 +23,7 @@ from drillbox.sandbox.model.service import Fallback
 from drillbox.stacks.monitoring.exporter import PlatformMetrics
 from drillbox.stacks.services.common.logs import Log
 from drillbox.stacks.services.common.settings import read
+from drillbox.stacks.services.controller import telling
 from drillbox.stacks.services.controller.api import Health, Reflector, open_client
 from drillbox.stacks.services.controller.desired import Desired
 from drillbox.stacks.services.controller.platform import ClusterPlatform
@@ -32,7 +33,7 @@ from drillbox.stacks.services.controller.settings import ControllerSettings
 from drillbox.stacks.services.controller.usage import Meter, Usage, read_cadvisor
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "local"))
-from envoy_kit import until
+from envoy_kit import free_address, until
 from kubernetes_kit import NAMESPACE, FakeKubernetes, deployment, node, pod
 
 CADVISOR = f"""\
@@ -240,6 +241,46 @@ def test_usage_comes_from_the_kubelet_else_from_the_metrics_api_else_from_nobody
     assert asyncio.run(metered(api, lines)) == (Usage(100.0, 40.0, 10.0), None)
 
 
+# ------------------------------------------------------------------------------------------------------------------ settings
+
+
+def test_a_container_that_takes_no_settings_gets_requests_all_the_same_but_late(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "PATIENCE", 0.1)
+    nobody = free_address().port
+
+    async def told() -> tuple[bool, bool]:
+        changed = asyncio.Event()
+        teller = telling.Teller("token", nobody, lines, changed.set)
+        deaf = seen(pod("a", "127.0.0.1"))
+        teller.tell([deaf], {"fallback": "off"})
+        early = teller.admits(deaf)
+        async with asyncio.timeout(60.0):
+            await changed.wait()
+        late = teller.admits(deaf)
+        anew = seen(pod("a", "127.0.0.1", life="two"))
+        assert not teller.admits(anew)  # another run of the container, which nobody has told anything yet
+        await teller.close()
+        return early, late
+
+    assert asyncio.run(told()) == (False, True)
+    assert ("warning", "a does not take its settings: it gets requests all the same") in lines.told
+
+
+def test_without_a_token_nobody_is_told_anything_and_all_get_requests(lines: Lines) -> None:
+    async def told() -> bool:
+        teller = telling.Teller("", 1, lines, lambda: None)
+        one = seen(pod("a", "127.0.0.1"))
+        teller.tell([one], {"fallback": "off"})
+        try:
+            return teller.admits(one) and not teller.results
+        finally:
+            await teller.close()
+
+    assert asyncio.run(told())
+
+
 # ----------------------------------------------------------------------------------------------------------------------- API
 
 
@@ -300,5 +341,5 @@ def test_envoy_that_waits_for_its_files_ends_when_told(tmp_path: Path) -> None:
 
 
 def wait(done: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    until(lambda: done() or process.poll() is not None, 60.0)
+    until(lambda: done() or process.poll() is not None, 180.0)
     assert done()
