@@ -112,7 +112,7 @@ class ClusterPlatform:
             pod.version,
             node,
             pod.running,
-            pod.ready,
+            pod.ready and not pod.leaving,
             pod.restarts,
             used.memory if used else None,
             pod.limit,

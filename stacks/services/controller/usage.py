@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+import httpx2
 from lightkube import AsyncClient
 from lightkube.config import client_adapter
 from lightkube.generic_resource import create_namespaced_resource
@@ -23,8 +24,8 @@ PERIOD = 5.0
 """Seconds between two questions."""
 STALE = 45.0
 """Seconds after which a measurement no longer counts."""
-LATER = 60.0
-"""Seconds after which somebody who did not tell is asked again."""
+SOON, LATER = 10.0, 60.0
+"""Seconds after which somebody who did not answer is asked again, and one who refused."""
 _MIB = 2.0**20
 _MEMORY = "container_memory_working_set_bytes"
 _PERIODS = "container_cpu_cfs_periods_total"
@@ -55,7 +56,7 @@ class Meter:
         self._client, self._pods, self._log = client, pods, log
         self._raw = client_adapter.AsyncClient(client.config, client_adapter.ConnectionParams(trust_env=False))
         self._found: dict[str, tuple[float, Usage]] = {}
-        self._silent: dict[str, float] = {}  # who did not tell, and when
+        self._silent: dict[str, float] = {}  # who did not tell, and when it is worth asking again
 
     def usage(self, pod: str) -> Usage | None:
         """The last measurement of a pod, if it still counts."""
@@ -118,13 +119,13 @@ class Meter:
         self._found |= {name: (now, used) for name, used in found.items()}
 
     def _worth_asking(self, who: str) -> bool:
-        return time.monotonic() - self._silent.get(who, float("-inf")) >= LATER
+        return time.monotonic() >= self._silent.get(who, float("-inf"))
 
     def _missed(self, who: str, error: Exception) -> None:
         if who not in self._silent:
             told = str(error).strip().splitlines() or [type(error).__name__]
             self._log("info", f"{who} does not tell what containers use: {told[0]}")
-        self._silent[who] = time.monotonic()
+        self._silent[who] = time.monotonic() + (LATER if isinstance(error, httpx2.HTTPStatusError) else SOON)
 
 
 def read_cadvisor(text: str, namespace: str) -> Iterator[tuple[str, Usage]]:

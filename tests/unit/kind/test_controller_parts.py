@@ -210,6 +210,10 @@ def test_the_platform_costs_and_forgets_no_kill(monkeypatch: pytest.MonkeyPatch)
     assert f"container_oom_events_total{labels} 2.0" in text
     assert f"container_memory_working_set_bytes{labels} 1.048576e+08" in text
     assert "container_cpu_cfs_periods_total{" not in text  # nobody told
+    leaving = pod("a", "10.0.0.1")
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    objects.servers = [seen(leaving), seen(pod("b", "10.0.0.2"))]
+    assert [one.ready for one in platform.pods()] == [False, True]  # a Deployment does not count those that were asked to end
     dollars = 30.0 * scenario.world.prices.replica_hour / 3600.0
     assert f'service_cost_dollars_total{{item="replicas"}} {dollars}' in text
     assert 'kube_deployment_spec_replicas{deployment="model-champion"} 3.0' in text
