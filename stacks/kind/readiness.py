@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from ...sandbox.model.errors import StackError
@@ -59,8 +60,8 @@ def nodes_of(kubeconfig: Path) -> Nodes:
     from lightkube.resources.core_v1 import Node
 
     try:
-        client = Client(KubeConfig.from_file(kubeconfig), trust_env=False)
-        return {(node.metadata and node.metadata.name) or "": _why(node) for node in client.list(Node)}
+        with closing(Client(KubeConfig.from_file(kubeconfig), trust_env=False)) as client:
+            return {(node.metadata and node.metadata.name) or "": _why(node) for node in client.list(Node)}
     except ApiError as error:
         raise StackError(f"the cluster's API says: {error}") from error
     except (httpx2.HTTPError, ConfigError, OSError, ValueError) as error:

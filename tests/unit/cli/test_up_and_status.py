@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -142,6 +143,14 @@ def test_a_service_is_brought_up_once_shown_and_taken_down(
     assert nothing.out.startswith("Nothing is up on the stack sim: no drill, no service. Start one with: ")
 
 
+def test_two_who_bring_it_up_at_once_get_the_same(command: Command, keeper: Keeper, hosts_end: None) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        launching = [pool.submit(up.up_command.main, ["--stack", "sim", "-q"], standalone_mode=False, obj=Wiring()) for _ in "ab"]
+    assert [one.result() for one in launching] == [0, 0]
+    assert [info.name for info in sessions()] == ["monday-rush-service-1"]
+    assert command("down").code == 0
+
+
 def test_nothing_happens_to_a_service_and_all_else_is_the_incidents() -> None:
     library = Library.packaged()
     for entry in library.entries():
@@ -159,7 +168,8 @@ def test_nothing_happens_to_a_service_and_all_else_is_the_incidents() -> None:
 def test_a_stack_on_which_nothing_stands_is_told(command: Command) -> None:
     ran = command("up", "--stack", "sim")
     assert ran.code == 2
-    assert "nothing can be brought up on the stack sim: it runs within a drill only; use --stack local" in ran.err
+    assert "nothing can be brought up on the stack sim: it runs within a drill only; use --stack " in ran.err
+    assert "use --stack local, or " in ran.err
     assert "drillbox play monday-rush --stack sim" in ran.err
     for name in ("up", "status"):
         ran = command(name, "--stack", "locl")
