@@ -25,6 +25,7 @@ from .names import (
     TRAINING_FILE,
     VERSIONS_CONFIG,
 )
+from .seen import Patch, Seen
 from .setup import Setup
 from .training import training_job
 
@@ -71,6 +72,16 @@ def of_the_service(scenario: Scenario) -> Scenario:
 def catalogue(artifacts: Mapping[str, str]) -> str:
     """The model behind each version, as JSON; those that are trained in the drill come to it."""
     return json.dumps(dict(artifacts), separators=(",", ":"))
+
+
+def catalogued(seen: Seen, version: str, artifact: str) -> Patch:
+    """What puts a version that was trained in the drill beside the others.
+
+    Raises:
+        MissingError: somebody has deleted the catalogue.
+    """
+    known = json.loads((seen.config(VERSIONS_CONFIG).data or {}).get(CATALOGUE, "{}"))
+    return Patch(ConfigMap, VERSIONS_CONFIG, {"data": {CATALOGUE: catalogue(known | {version: artifact})}})
 
 
 def secret(setup: Setup) -> Secret:

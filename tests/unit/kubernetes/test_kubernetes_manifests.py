@@ -11,14 +11,16 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 from kubernetes_validate import utils as schemas
-from objects_kit import Doc, containers, of_kind, setup_of
+from objects_kit import Cluster, Doc, containers, of_kind, setup_of
 
 from drillbox.sandbox.loading.library import Library
 from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.scenario import Scenario
 from drillbox.stacks.deploy.envoy.names import EVERYWHERE
+from drillbox.stacks.deploy.kubernetes.config import catalogued
 from drillbox.stacks.deploy.kubernetes.objects import document, objects_of
 from drillbox.stacks.deploy.kubernetes.pods import CONTROL_PLANE
+from drillbox.stacks.deploy.kubernetes.seen import MissingError
 from drillbox.stacks.deploy.kubernetes.setup import Images
 from drillbox.stacks.services.common.scenarios import load_scenario
 from drillbox.stacks.services.common.settings import Settings, read
@@ -246,6 +248,18 @@ def test_model_servers_load_from_where_the_desired_state_says(docs: list[Doc]) -
     changed = json.loads(json.dumps(docs))
     of_kind(changed, "ConfigMap")["ml"]["data"]["servers.artifacts"] = "mirror"
     assert environment(server, changed)["MODEL_STORE_URL"] == "http://registry:8080/mirror"
+
+
+def test_a_version_that_was_trained_in_the_drill_is_in_the_catalogue_of_servers_that_start_from_then_on(cluster: Cluster) -> None:
+    cluster.take([catalogued(cluster.seen, "v8", "flights-20130301-1f0c9a2b")])
+    docs = list(cluster.documents.values())
+    server = of_kind(docs, "Deployment")["model-champion"]["spec"]["template"]["spec"]["containers"][0]
+    known = read(ModelSettings, environment(server, docs)).catalogue
+    assert known["v8"] == "flights-20130301-1f0c9a2b"
+    assert known["v7"] == "v7-0123456789ab"
+    del cluster.documents["ConfigMap", "versions"]
+    with pytest.raises(MissingError, match="there is no ConfigMap versions"):
+        catalogued(cluster.seen, "v9", "other")
 
 
 # ----------------------------------------------------------------------------------------------------------------------- no spoilers
