@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 import tarfile
 from importlib import metadata
@@ -45,7 +46,31 @@ def test_the_context_has_the_services_and_nothing_of_the_host(files: dict[str, b
     assert {"__init__.py", "stacks/services/model_server/__main__.py", "sandbox/world/cache.py", "tui/README"} <= app
     assert not [name for name in app if name.startswith(("stacks/kind", "stacks/local", "sandbox/cli", "sandbox/api"))]
     assert not [name for name in app if "__pycache__" in name]
-    assert "drillbox.stacks.services" in files["Dockerfile"].decode() or "drillbox/app" in files["Dockerfile"].decode()
+    assert "COPY app/ /opt/drillbox/app/" in files["Dockerfile"].decode()
+
+
+def test_all_services_can_be_imported_from_the_context(files: dict[str, bytes], tmp_path: Path) -> None:
+    for name, content in files.items():
+        if name.startswith("app/"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(content)
+    text = """
+import importlib, pkgutil, sys
+sys.path.insert(0, sys.argv[1])
+import drillbox, drillbox.stacks.services as services
+names = [found.name for found in pkgutil.walk_packages(services.__path__, services.__name__ + ".")]
+for name in names:
+    name.endswith("__main__") or importlib.import_module(name)
+print(drillbox.__file__, drillbox.__version__, len(names), "numba" in sys.modules)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", text, tmp_path / "app"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300.0
+    )
+    assert told.returncode == 0, told.stderr
+    where, version, count, numba = told.stdout.split()
+    assert Path(where).is_relative_to(tmp_path)
+    assert (version, numba) == (metadata.version("drillbox"), "False")
+    assert int(count) > 20
 
 
 def test_packages_have_the_versions_of_this_machine(files: dict[str, bytes]) -> None:
