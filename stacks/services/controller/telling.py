@@ -30,6 +30,7 @@ class _Life:
     wanted: Settings
     told: Settings | None = None
     task: asyncio.Task[None] | None = None
+    trusted: bool = False  # it served before this process began: another has told it
     waiting: float | None = None  # loop time at which it was first seen ready, yet not told
 
 
@@ -49,6 +50,7 @@ class Teller:
     ) -> None:
         self._port, self._log, self._changed, self._first = port, log, changed, first
         self._off = not token
+        self._first_look = True
         self._client = httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=ANSWER, trust_env=False)
         self._lives: dict[str, _Life] = {}
         self.results: Counter[str] = Counter()
@@ -63,13 +65,14 @@ class Teller:
             self._stop(self._lives.pop(name))
         loop = asyncio.get_running_loop()
         for name, pod in running.items():
-            life = self._lives.setdefault(name, _Life(pod.life, settings))
+            life = self._lives.setdefault(name, _Life(pod.life, settings, trusted=self._first_look and pod.ready))
             life.wanted = settings
-            if pod.ready and life.told is None and life.waiting is None:
+            if pod.ready and life.told is None and not life.trusted and life.waiting is None:
                 life.waiting = loop.time()
                 loop.call_later(PATIENCE + 0.01, self._expire, pod, life)
             if life.told != settings and (life.task is None or life.task.done()):
                 life.task = loop.create_task(self._deliver(pod, life))
+        self._first_look = False
 
     def admits(self, pod: ServerPod) -> bool:
         """Whether a container may get requests: it has its settings, or has had its time to take them."""
@@ -79,7 +82,7 @@ class Teller:
         if life is None or life.id != pod.life:
             return False
         late = life.waiting is not None and asyncio.get_running_loop().time() - life.waiting >= PATIENCE
-        return life.told is not None or late
+        return life.told is not None or life.trusted or late
 
     async def close(self) -> None:
         """Stop telling."""
