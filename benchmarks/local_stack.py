@@ -55,10 +55,10 @@ def measure() -> Sequence[Line]:
         try:
             supervisor = stack.drill.service.supervisor
             while not answered(stack):
-                stack.advance(stack.drill.clock.now() + 0.05)
+                stack.advance(stack.drill.service.clock.now() + 0.05)
             first = perf_counter() - began
             before, since = processor(supervisor), perf_counter()
-            stack.advance(stack.drill.clock.now() + CALM)
+            stack.advance(stack.drill.service.clock.now() + CALM)
             share = (processor(supervisor) - before) / (perf_counter() - since)
             memory = sum(process.resident() for process in supervisor.running)
         finally:

@@ -7,7 +7,6 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -18,7 +17,6 @@ from ...sandbox.model.errors import StackError
 from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.stack import Progress
 from ...sandbox.model.telemetry import AlertState
-from ...sandbox.model.views import Table
 from ..control_plane.faults import Faults
 from ..deploy.kubernetes.names import EPOCH, GATEWAY, LOAD_TIME, PROMETHEUS, PROMETHEUS_PORT, TIMING_CONFIG
 from ..deploy.kubernetes.setup import Images, Setup
@@ -31,6 +29,7 @@ from ..monitoring.scraper import Scraper
 from ..real.controls import Controls
 from ..real.models import label_of, models_of
 from ..real.node import Node
+from ..real.stack import Drill
 from ..services.common.registry import RegistryClient
 from ..services.common.times import DrillClock
 from .cluster import Cluster, Clusters, Wanted
@@ -53,31 +52,6 @@ GRACE = 1.5
 _POLL = 0.1
 OF_REPLICAS = frozenset(("model_server_busy_seconds_total", "model_server_requests_total", "model_server_slow_answers_total"))
 """What the pipeline is told of replicas, beside what rules read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drill:
-    """What runs for one drill, and how it ends."""
-
-    service: KindService
-    clock: DrillClock
-    node: Node
-    faults: Faults
-    alerting: Alerting
-    _ends: contextlib.ExitStack
-
-    def replicas(self) -> Table:
-        """The view of that name."""
-        rows = [
-            (one.node, one.name, one.pool, one.version, "ready" if one.ready else "not ready", one.restarts, round(one.limit))
-            for one in self.service.pods()
-        ]
-        columns = ("node", "replica", "deployment", "version", "state", "restarts", "memory limit, MiB")
-        return Table("Replicas", columns, tuple(rows), {})
-
-    def close(self) -> None:
-        """End everything; it may have been done before."""
-        self._ends.close()
 
 
 class Watcher:
@@ -239,7 +213,7 @@ class _Builder:
         node = Node(clock, service, scraper, service.scraped, -scenario.warmup)
         node.start()
         self._ends.callback(node.stop)
-        return Drill(service, clock, node, Faults(mechanisms(service, self._seed)), alerting, self._ends)
+        return Drill(service, node, Faults(mechanisms(service, self._seed)), alerting, service.replicas, self._ends)
 
     def _tell(self, service: KindService, origin: float) -> None:
         """All services count drill time from the same moment: those that run now by a control, later ones by a ConfigMap."""

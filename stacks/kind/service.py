@@ -7,10 +7,8 @@ with kubectl for example, is a change like any other.
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import httpx2
 from lightkube import Client
@@ -22,8 +20,9 @@ from lightkube.types import PatchType
 from ...sandbox.model.errors import StackError
 from ...sandbox.model.params import Value
 from ...sandbox.model.scenario import Scenario
-from ...sandbox.model.service import Change, Workload, differences, fields_of, with_fields
-from ...sandbox.model.telemetry import LogLine, Scrape
+from ...sandbox.model.service import Change, fields_of, with_fields
+from ...sandbox.model.views import Table
+from ..deploy.kubernetes.config import catalogued
 from ..deploy.kubernetes.names import (
     CANDIDATE,
     CHAMPION,
@@ -43,10 +42,10 @@ from ..deploy.kubernetes.seen import Patch, Seen
 from ..deploy.kubernetes.table import fields_in, followed, patches
 from ..monitoring.targets import Target
 from ..real.controls import Controls
-from ..real.findings import Findings, by_pod, typed
 from ..real.loglines import LONGEST, read_line
-from ..real.pipeline import Desire, Known, PipelineClient
+from ..real.pipeline import Known
 from ..real.pipeline import Pod as Reported
+from ..real.service import RealService
 from ..services.common.times import DrillClock
 from ..services.controller.pods import ServerPod, server_pod
 from .authors import author
@@ -54,8 +53,6 @@ from .place import Place
 from .proxy import Way
 from .watching import Watch
 
-OUTBOX_PERIOD = 0.4
-"""Seconds between two looks at what the pipeline has to say."""
 SILENT = 30.0
 """Seconds that the cluster's API may be silent before the drill is given up."""
 WORKLOADS = {"champion": CHAMPION, "candidate": CANDIDATE, "shadow": SHADOW}
@@ -88,8 +85,8 @@ class Urls:
         )
 
 
-class KindService:
-    """What runs. The node's thread calls `round` and `scraped`, the session's all else.
+class KindService(RealService):
+    """What runs in a namespace.
 
     Args:
         scenario: of the drill.
@@ -100,30 +97,21 @@ class KindService:
     """
 
     def __init__(self, scenario: Scenario, clock: DrillClock, place: Place, way: Way, controls: Controls) -> None:
-        self.scenario, self.clock, self.spec = scenario, clock, scenario.service
-        self.place, self.way, self.controls, self.urls = place, way, controls, Urls.by(way)
-        self.pipeline = PipelineClient(controls, self.urls.pipeline)
+        self.place, self.way, self.urls = place, way, (urls := Urls.by(way))
+        super().__init__(scenario, clock, controls, urls.pipeline, urls.load)
         self.client: Client = place.client()
         self.watch = Watch(place, self.log, self._heard, frozenset({LOAD}))
-        self.training_seconds = 0.0
-        self.chores: list[Callable[[float], None]] = []
-        """What else is done in each round, by drill time."""
-        self.paid = 0.0
-        """Replica-seconds so far."""
+        self._paid = 0.0
         self._paid_at: float | None = None
-        self._lock = threading.RLock()
-        self._found = Findings()
-        self._numbers: Mapping[str, Mapping[str, float]] = {}  # of the last scrape, by replica
         self._version = -1  # of the watch, that was looked at last
         self._problems: tuple[str, ...] = ()
-        self._asked = float("-inf")
         self._silent_since: float | None = None
         self._lives: dict[str, str] = {}  # by essential component the run of its container
 
     @property
-    def load(self) -> str:
-        """The URL of the load generator."""
-        return self.urls.load
+    def paid(self) -> float:
+        """Replica-seconds since the warm-up began."""
+        return self._paid
 
     @contextlib.contextmanager
     def blaming(self) -> Iterator[None]:
@@ -154,14 +142,6 @@ class KindService:
             for change in wanted:
                 self._follow(change, ours=True)
             self.pipeline.tell_spec(self.spec)
-
-    def desire(self, fields: Mapping[str, Value], by: str, why: str = "") -> None:
-        """A controller or a pipeline of the service changes the desired state."""
-        with self._lock:
-            wanted = with_fields(self.spec, {path: typed(self.spec, path, value) for path, value in fields.items()})
-            changes = differences(self.spec, wanted, by, why)
-            self._found.changes += changes
-            self.change(changes)
 
     def _write(self, fields: Mapping[str, Value]) -> None:
         """Bring fields into the cluster."""
@@ -213,7 +193,7 @@ class KindService:
         with self._lock, self.blaming():
             pods = self.pods()
             if self._paid_at is not None:
-                self.paid += len(pods) * max(0.0, now - self._paid_at)
+                self._paid += len(pods) * max(0.0, now - self._paid_at)
             self._paid_at = now
             self._check(now)
             for chore in tuple(self.chores):
@@ -221,32 +201,7 @@ class KindService:
             if self.watch.version != self._version:
                 self._version = self.watch.version
                 self._observe()
-            if now - self._asked >= OUTBOX_PERIOD:
-                self._asked = now
-                self._listen()
-
-    def scraped(self, scrape: Scrape) -> None:
-        """A scrape is there."""
-        with self._lock, self.blaming():
-            self._found.scrapes.append(scrape)
-            self._numbers = by_pod(scrape)
-            self.training_seconds = self.pipeline.training_seconds()
-            self.pipeline.tell_pods(self._reports())
-
-    def still(self) -> AbstractContextManager[object]:
-        """While it lasts, nothing is looked after."""
-        return self._lock
-
-    def take(self) -> Findings:
-        """What came together since the last call."""
-        with self._lock:
-            found, self._found = self._found, Findings()
-            return found
-
-    def log(self, component: str, severity: str, text: str) -> None:
-        """Log a line."""
-        with self._lock:
-            self._found.logs.append(LogLine(self.clock.now(), component, severity, text))
+            self._listen(now)
 
     def pods(self) -> list[ServerPod]:
         """The replicas that there are."""
@@ -258,6 +213,19 @@ class KindService:
     def names(self) -> tuple[str, ...]:
         """The replicas' names."""
         return tuple(one.name for one in self.pods())
+
+    def known(self, version: Known) -> None:
+        """The catalogue of versions leads model servers to its model."""
+        self._patch(catalogued(self.watch.seen(), version.version.version, version.artifact))
+
+    def replicas(self) -> Table:
+        """The view of that name."""
+        rows = [
+            (one.node, one.name, one.pool, one.version, "ready" if one.ready else "not ready", one.restarts, round(one.limit))
+            for one in self.pods()
+        ]
+        columns = ("node", "replica", "deployment", "version", "state", "restarts", "memory limit, MiB")
+        return Table("Replicas", columns, tuple(rows), {})
 
     def targets(self) -> Sequence[Target]:
         """What is scraped."""
@@ -316,23 +284,12 @@ class KindService:
                 if self._lives.setdefault(component, life) != life:
                     raise StackError(f"{component} began anew in the middle of the drill: the drill cannot go on")
 
-    def _listen(self) -> None:
-        """Do what the pipeline wants, and pass on what it says."""
-        for item in self.pipeline.outbox():
-            match item:
-                case Desire(fields, by, why):
-                    self.desire(fields, by, why)
-                case Known(version, _):
-                    self._found.versions.append(version)
-                case LogLine():
-                    self._found.logs.append(replace(item, at=self.clock.now()))
-
     def _heard(self, pod: str, line: str) -> None:
         component, severity, text = read_line(line, pod)
         if text:
             self.log(component, severity, text[:LONGEST])
 
-    def _reports(self) -> list[Reported]:
+    def reports(self) -> list[Reported]:
         """The replicas, with what the last scrape says of them."""
         workloads = self._workloads()
         return [
@@ -347,9 +304,6 @@ class KindService:
             )
             for one in self.pods()
         ]
-
-    def _workloads(self) -> Mapping[str, Workload]:
-        return {CHAMPION: self.spec.champion, CANDIDATE: self.spec.candidate, SHADOW: self.spec.shadow}
 
     def seen(self) -> Seen:
         """The objects that hold the desired state."""

@@ -8,14 +8,12 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...sandbox.learning.version import ModelVersion
 from ...sandbox.model.errors import StackError
 from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.stack import Progress
-from ...sandbox.model.views import Table
 from ...sandbox.world.cache import load_data
 from ..control_plane.faults import Faults
 from ..deploy.envoy.bootstrap import Listen
@@ -30,10 +28,11 @@ from ..monitoring.targets import Target
 from ..real.controls import Controls
 from ..real.models import label_of, models_of
 from ..real.node import Node
+from ..real.stack import Drill
 from ..services.common.times import DrillClock
 from .faults import mechanisms
 from .files import unwritable
-from .platform import LocalPlatform
+from .platform import LocalPlatform, replicas
 from .ports import HOST, free_port
 from .processes import Process, Supervisor
 from .programs import Program
@@ -55,40 +54,6 @@ _POLL = 0.05
 _TAKEN = re.compile(r"(port \d+ of \S+ is in use)")
 OF_REPLICAS = frozenset(("model_server_busy_seconds_total", "model_server_requests_total", "model_server_slow_answers_total"))
 """What the pipeline is told of replicas, beside what rules read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drill:
-    """What runs for one drill, and how it ends."""
-
-    service: Service
-    clock: DrillClock
-    node: Node
-    faults: Faults
-    alerting: Alerting
-    _ends: contextlib.ExitStack
-
-    def replicas(self) -> Table:
-        """The view of that name."""
-        rows = [
-            (
-                pod.node,
-                pod.name,
-                pod.deployment,
-                pod.version,
-                str(one.state),
-                pod.restarts,
-                round(pod.memory or 0.0),
-                one.slowness,
-            )
-            for one, pod in zip(self.service.fleet.replicas(), LocalPlatform(self.service).pods(), strict=True)
-        ]
-        columns = ("node", "replica", "deployment", "version", "state", "restarts", "memory, MiB", "times as slow")
-        return Table("Replicas", columns, tuple(rows), {})
-
-    def close(self) -> None:
-        """End everything; it may have been done before."""
-        self._ends.close()
 
 
 def bring_up(scenario: Scenario, seed: int, folder: Path, progress: Progress) -> Drill:
@@ -145,7 +110,7 @@ class _Builder:
         trial = trial_of(str(self._envoy.listen.requests), load_data(progress), scenario.world)
         monitoring = alerting.url or alerting.used
         write_where(places.folder, scenario.id, str(self._envoy.listen.requests), monitoring, trial)
-        return Drill(service, clock, node, faults, alerting, self._ends)
+        return Drill(service, node, faults, alerting, lambda: replicas(service), self._ends)
 
     def _service(
         self, supervisor: Supervisor, places: Places, clock: DrillClock, models: dict[str, ModelVersion | str]

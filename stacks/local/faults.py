@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from ...sandbox.model.params import Params
 from ..control_plane.faults import Mechanism
 from ..real.orders import Order
+from ..real.pod_faults import Throttling
 from .gateway_faults import Disturbance
-from .limits import Leak, Throttling
-from .pod_faults import CrashLoop, Grey, Hang, Kill
+from .limits import Leak
+from .pod_faults import CrashLoop, Hang, grey, kill
 from .service import Service
 from .undo import UndoLog, cancel
 
@@ -54,8 +55,8 @@ def mechanisms(service: Service, undo: UndoLog, seed: int) -> Mapping[str, Mecha
         "cost.runaway": pipeline,
         "gateway": Disturbance(service, undo),
         "pods.crash_loop": CrashLoop(service),
-        "pods.grey_slow": Grey(service, seed),
-        "pods.kill": Kill(service, seed),
+        "pods.grey_slow": grey(service, seed),
+        "pods.kill": kill(service, seed),
         "pods.hang": Hang(service, undo, seed),
         "pods.memory_leak": Leak(service),
         "pods.cpu_throttling": Throttling(service),

@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING
 
 from ...sandbox.model.errors import StackError
 from ...sandbox.model.params import Params
-from ...sandbox.model.platform_actions import push
 from ...sandbox.model.platform_faults import CPU_THROTTLING, MEMORY_LEAK
-from ...sandbox.model.service import differences
 from .cgroups import available
 from .replicas import Replica, State
 
@@ -137,22 +135,6 @@ class Leak:
 
     def _tell(self) -> None:
         self._service.strain({"memory": PROCESS, "leak": min(sum(self._leaks.values()), MOST)})
-
-
-class Throttling:
-    """A push of configuration lowers the CPU limit; it stays until somebody takes it back."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def begin(self, _beat: str, _fault: str, params: Params) -> None:
-        """As `Mechanism`."""
-        spec = self._service.spec
-        changes = differences(spec, push(spec, {"servers.cpu": float(params["limit"])}), "capacity")
-        self._service.desire({change.field: change.after for change in changes}, "capacity", "limits as they are used")
-
-    def end(self, beat: str) -> None:
-        """As `Mechanism`."""
 
 
 def _cgroup(one: Replica) -> Cgroup | None:

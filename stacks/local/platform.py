@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...sandbox.model.scenario import Prices
+from ...sandbox.model.views import Table
 from ..monitoring.exporter import PodState, replica_budget
 from .cgroups import Counters
 from .processes import Process
@@ -74,3 +75,13 @@ class LocalPlatform:
             float(counted.throttled_periods),
             one.kills,
         )
+
+
+def replicas(service: Service) -> Table:
+    """The view of that name."""
+    rows = [
+        (pod.node, pod.name, pod.deployment, pod.version, str(one.state), pod.restarts, round(pod.memory or 0.0), one.slowness)
+        for one, pod in zip(service.fleet.replicas(), LocalPlatform(service).pods(), strict=True)
+    ]
+    columns = ("node", "replica", "deployment", "version", "state", "restarts", "memory, MiB", "times as slow")
+    return Table("Replicas", columns, tuple(rows), {})

@@ -9,9 +9,9 @@ from __future__ import annotations
 import signal
 
 from ...sandbox.model.params import Params
-from ...sandbox.world.streams import Stream
 from ..control_plane.faults import CONFIG
 from ..control_plane.luck import Draw
+from ..real.pod_faults import Grey, Kill
 from .records import Identity
 from .replicas import Replica
 from .service import Service
@@ -21,68 +21,24 @@ from .undo import UndoLog, carry_on
 CHAMPION = "model-champion"
 
 
-class Grey:
-    """One of the champion's ready replicas, drawn as in the simulation, takes longer for its answers."""
+def grey(service: Service, seed: int) -> Grey[Replica]:
+    """One replica takes longer for its answers."""
 
-    def __init__(self, service: Service, seed: int) -> None:
-        self._service = service
-        self._luck = Stream(seed, "faults/grey")
-        self._drawn = 0
-        self._slow: dict[str, Replica] = {}
-
-    def begin(self, beat: str, _fault: str, params: Params) -> None:
-        """As `Mechanism`."""
-        ready = self._service.fleet.ready(CHAMPION)
-        if ready:
-            one = self._slow[beat] = ready[int(self._luck.uniform(self._drawn, 1)[0] * len(ready))]
-            self._pace(one, float(params["factor"]))
-        self._drawn += 1
-
-    def end(self, beat: str) -> None:
-        """As `Mechanism`."""
-        one = self._slow.pop(beat, None)
-        if one is not None:
-            self._pace(one, 1.0)
-
-    def _pace(self, one: Replica, factor: float) -> None:
+    def pace(one: Replica, factor: float) -> None:
         one.slowness = factor
-        self._service.fleet.tell_one(one, hold(self._service.scenario.runtime, factor))
+        service.fleet.tell_one(one, hold(service.scenario.runtime, factor))
+
+    return Grey(seed, lambda: service.fleet.ready(CHAMPION), pace)
 
 
-class Kill:
-    """Some of the champion's ready replicas lose their processes, once or again and again."""
+def kill(service: Service, seed: int) -> Kill[Replica]:
+    """Replicas lose their processes."""
 
-    def __init__(self, service: Service, seed: int) -> None:
-        self._service = service
-        self._draw = Draw(seed, "faults/kills")
-        self._due: dict[str, tuple[float, float, int]] = {}  # by beat: when next, how far apart, how many
-        service.chores.append(self._look)
+    def end(one: Replica) -> None:
+        if one.process is not None:
+            one.process.kill()
 
-    def begin(self, beat: str, _fault: str, params: Params) -> None:
-        """As `Mechanism`."""
-        count = int(params["count"])
-        with self._service.still():
-            self._kill(count)
-            if "every" in params:
-                every = float(params["every"])
-                self._due[beat] = (self._service.clock.now() + every, every, count)
-
-    def end(self, beat: str) -> None:
-        """As `Mechanism`."""
-        with self._service.still():
-            self._due.pop(beat, None)
-
-    def _look(self, now: float) -> None:
-        """Kill those that are due."""
-        for beat, (due, every, count) in tuple(self._due.items()):
-            if now >= due:
-                self._due[beat] = (due + every if due + every > now else now + every, every, count)
-                self._kill(count)
-
-    def _kill(self, count: int) -> None:
-        for one in self._draw.of(self._service.fleet.ready(CHAMPION), count):
-            if one.process is not None:
-                one.process.kill()
+    return Kill(service, seed, lambda: service.fleet.ready(CHAMPION), end)
 
 
 class Hang:

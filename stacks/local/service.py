@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...sandbox.model.errors import StackError
-from ...sandbox.model.params import Value
-from ...sandbox.model.platform_actions import PUSHED
-from ...sandbox.model.platform_actions import push as pushed
 from ...sandbox.model.scenario import Scenario
-from ...sandbox.model.service import Change, Workload, differences, with_fields
-from ...sandbox.model.telemetry import LogLine, Scrape
+from ...sandbox.model.service import Change, Workload, with_fields
+from ...sandbox.model.telemetry import LogLine
 from ..control_plane.gateway_faults import Injected
-from ..control_plane.steering import told
 from ..deploy.envoy.gateway import Envoy
-from ..deploy.envoy.names import CANDIDATE, CHAMPION, POOLS, SHADOW
+from ..deploy.envoy.names import POOLS
 from ..deploy.envoy.policy import Policy
 from ..monitoring.targets import Target
 from ..real.controls import Controls
-from ..real.findings import Findings, by_pod, typed
-from ..real.pipeline import Desire, Known, PipelineClient, Pod
+from ..real.findings import Findings
+from ..real.pipeline import Known, Pod
+from ..real.service import RealService
 from ..services.common.times import DrillClock
 from .fleet import Fleet
 from .limits import Limits
@@ -37,8 +32,6 @@ from .tails import lines_of
 
 PROBES_PERIOD = 1.0
 """Seconds between two looks at what the gateway's probes say."""
-OUTBOX_PERIOD = 0.4
-"""Seconds between two looks at what the pipeline has to say."""
 APPLIED = 5.0
 """Seconds that the gateway has to take up a change."""
 _DYING = 0.2  # seconds in which a process that broke a connection has ended
@@ -54,8 +47,8 @@ class Urls:
     gateway: str  # its metrics
 
 
-class Service:
-    """What runs. The node's thread calls `round` and `scraped`, the session's all else.
+class Service(RealService):
+    """What runs on this machine.
 
     Args:
         scenario: of the drill.
@@ -65,7 +58,6 @@ class Service:
         controls: orders to them.
         envoy: the gateway.
         urls: of the services.
-        spec: the desired state at the beginning.
     """
 
     def __init__(
@@ -78,9 +70,8 @@ class Service:
         envoy: Envoy,
         urls: Urls,
     ) -> None:
-        self.scenario, self.clock, self.spec = scenario, clock, scenario.service
-        self.urls, self.controls, self.programs = urls, controls, programs
-        self.pipeline = PipelineClient(controls, urls.pipeline)
+        super().__init__(scenario, clock, controls, urls.pipeline, urls.load)
+        self.urls, self.programs = urls, programs
         self.injected = Injected()
         self.essential: dict[str, Process] = {}
         """Processes without which there is no drill."""
@@ -91,21 +82,10 @@ class Service:
         self.retarget: Callable[[], None] = lambda: None
         """Is called when what is scraped has changed."""
         self._names: tuple[str, ...] = ()
-        self._lock = threading.RLock()
-        self._found = Findings()
         self._policy: Policy | None = None
         self._tailed: list[Process] = []
         self._liveness = Liveness(controls.alive)
-        self._asked = self._probed = float("-inf")
-        self.chores: list[Callable[[float], None]] = []
-        """What else is done in each round, by drill time."""
-        self.training_seconds = 0.0
-        self._numbers: Mapping[str, Mapping[str, float]] = {}  # of the last scrape, by replica
-
-    @property
-    def load(self) -> str:
-        """The URL of the load generator."""
-        return self.urls.load
+        self._probed = float("-inf")
 
     @property
     def paid(self) -> float:
@@ -150,26 +130,6 @@ class Service:
             self.injected = injected
             self._steer()
 
-    def desire(self, fields: Mapping[str, Value], by: str, why: str = "") -> None:
-        """A controller or a pipeline of the service changes the desired state."""
-        with self._lock:
-            wanted = with_fields(self.spec, {path: typed(self.spec, path, value) for path, value in fields.items()})
-            changes = differences(self.spec, wanted, by, why)
-            self._found.changes += changes
-            for change in changes:
-                self._change(change)
-            self._steer()
-            self.pipeline.tell_spec(self.spec)
-
-    def push(self, values: dict[str, Value], by: str, why: str) -> None:
-        """A pipeline pushes settings, which can be taken back; its log tells of it."""
-        with self._lock:
-            changes = differences(self.spec, pushed(self.spec, values), by, why)
-            for change in changes:
-                if change.field != PUSHED:  # that is bookkeeping: the fields themselves are told
-                    self.log(by, "info", told(change))
-            self.desire({change.field: change.after for change in changes}, by, why)
-
     def _change(self, change: Change) -> None:
         self.spec = with_fields(self.spec, {change.field: change.after})
         part, _, name = change.field.partition(".")
@@ -193,9 +153,6 @@ class Service:
             self.fleet.replace(pool, str(change.after).partition("#")[0], now)
         elif name != "previous":
             self.fleet.reconcile(pool, self._workloads()[pool], now)
-
-    def _workloads(self) -> Mapping[str, Workload]:
-        return {CHAMPION: self.spec.champion, CANDIDATE: self.spec.candidate, SHADOW: self.spec.shadow}
 
     def _steer(self) -> None:
         """Keep the gateway in step with the desired state and the replicas."""
@@ -232,38 +189,18 @@ class Service:
                 self.fleet.hear(self._envoy.probes())
             for one in self._liveness.look(self.fleet.replicas(), now):
                 self.fleet.restart(one, "liveness probe fails", now)
-            if now - self._asked >= OUTBOX_PERIOD:
-                self._asked = now
-                self._listen()
-
-    def scraped(self, scrape: Scrape) -> None:
-        """A scrape is there."""
-        with self._lock, self.blaming():
-            self._found.scrapes.append(scrape)
-            self._numbers = by_pod(scrape)
-            self.training_seconds = self.pipeline.training_seconds()
-            self.pipeline.tell_pods(self._pods())
-
-    def still(self) -> AbstractContextManager[object]:
-        """While it lasts, no replica comes, goes or changes."""
-        return self._lock
+            self._listen(now)
 
     def take(self) -> Findings:
-        """What came together since the last call."""
+        """As `RealService`: what processes have written by now is among it."""
         with self._lock:
             self._tail(self.clock.now())
-            found, self._found = self._found, Findings()
-            return found
+            return super().take()
 
     def errors(self) -> list[LogLine]:
         """Errors that were logged since what came together was last asked for."""
         with self._lock:
             return [line for line in self._found.logs if line.severity == "error"]
-
-    def log(self, component: str, severity: str, text: str) -> None:
-        """Log a line."""
-        with self._lock:
-            self._found.logs.append(LogLine(self.clock.now(), component, severity, text))
 
     def targets(self) -> Sequence[Target]:
         """What is scraped, but for the platform itself."""
@@ -312,19 +249,11 @@ class Service:
             if over:
                 self._tailed.remove(process)
 
-    def _listen(self) -> None:
-        """Do what the pipeline wants, and pass on what it says."""
-        for item in self.pipeline.outbox():
-            match item:
-                case Desire(fields, by, why):
-                    self.desire(fields, by, why)
-                case Known(version, artifact):
-                    self.programs.models[version.version] = artifact
-                    self._found.versions.append(version)
-                case LogLine():
-                    self._found.logs.append(replace(item, at=self.clock.now()))
+    def known(self, version: Known) -> None:
+        """Replicas of it may be started from now on."""
+        self.programs.models[version.version.version] = version.artifact
 
-    def _pods(self) -> list[Pod]:
+    def reports(self) -> list[Pod]:
         """The replicas, with what the last scrape says of them."""
         found = []
         for one in self.fleet.replicas():

@@ -3,84 +3,43 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
-from typing import Protocol
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 from ...sandbox.model.errors import StackError, UsageError
 from ...sandbox.model.scenario import Scenario
-from ...sandbox.model.service import Change
 from ...sandbox.model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault, Progress
 from ...sandbox.model.telemetry import Ledger, Telemetry
 from ...sandbox.model.views import Table
 from ..control_plane.faults import Faults
 from ..monitoring.alerting import Alerting
-from ..services.common.times import DrillClock
-from .controls import Controls
-from .findings import Findings
 from .node import Node
-from .pipeline import PipelineClient
+from .service import RealService
 
 FINISH = 15.0
 """Seconds that requests in flight have at the end."""
 
 
-class Running(Protocol):
-    """The services of a drill."""
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """What runs for one drill, and how it ends.
 
-    controls: Controls
-    pipeline: PipelineClient
-    training_seconds: float
+    Attributes:
+        service: what runs.
+        node: the thread that looks after it.
+        faults: what goes wrong.
+        alerting: whose alerts count.
+        replicas: gives the view of that name.
+        ends: ends everything.
+    """
 
-    @property
-    def load(self) -> str:
-        """The URL of the load generator."""
-
-    @property
-    def paid(self) -> float:
-        """Replica-seconds since the warm-up began."""
-
-    def names(self) -> tuple[str, ...]:
-        """The replicas' names."""
-
-    def change(self, changes: Iterable[Change]) -> None:
-        """Put changed fields of the desired state into force."""
-
-    def take(self) -> Findings:
-        """What came together since the last call."""
-
-    def blaming(self) -> AbstractContextManager[None]:
-        """Who does not answer because it has ended is told so."""
-
-
-class Drill(Protocol):
-    """What runs for one drill."""
-
-    @property
-    def service(self) -> Running:
-        """Its services."""
-
-    @property
-    def clock(self) -> DrillClock:
-        """Drill time."""
-
-    @property
-    def node(self) -> Node:
-        """Its thread."""
-
-    @property
-    def faults(self) -> Faults:
-        """What goes wrong."""
-
-    @property
-    def alerting(self) -> Alerting:
-        """Whose alerts count."""
-
-    def replicas(self) -> Table:
-        """The view of that name."""
-
-    def close(self) -> None:
-        """End everything; it may have been done before."""
+    service: RealService
+    node: Node
+    faults: Faults
+    alerting: Alerting
+    replicas: Callable[[], Table]
+    ends: ExitStack
 
 
 class RealStack(ABC):
@@ -134,7 +93,7 @@ class RealStack(ABC):
     def finish(self) -> Telemetry:
         """No new requests: what is in flight comes to its end."""
         drill = self.drill
-        now = drill.clock.now()
+        now = drill.service.clock.now()
         drill.service.controls.put(f"{drill.service.load}/control/finish?limit={FINISH}", patience=FINISH + 5.0)
         return self._telemetry(drill, now)
 
@@ -151,7 +110,7 @@ class RealStack(ABC):
         """Take everything down; it may have been done before."""
         drill, self._drill = self._drill, None
         if drill is not None:
-            drill.close()
+            drill.ends.close()
 
     @property
     def drill(self) -> Drill:

@@ -56,7 +56,7 @@ class Driven:
         deadline = time.monotonic() + PATIENCE
         while not holds():
             assert time.monotonic() < deadline, "; ".join(line.text for line in self.logs[-20:])
-            told = self.stack.advance(self.stack.drill.clock.now())
+            told = self.stack.advance(self.stack.drill.service.clock.now())
             self.logs += told.logs
             self.changes += told.changes
 

@@ -23,7 +23,8 @@ from drillbox.stacks.control_plane.luck import Draw
 from drillbox.stacks.local.fleet import GRACE, Fleet
 from drillbox.stacks.local.housekeeping import LocalHousekeeping
 from drillbox.stacks.local.liveness import FAILURES, PERIOD, Liveness
-from drillbox.stacks.local.pod_faults import CHAMPION, Hang, Kill
+from drillbox.stacks.local.pod_faults import CHAMPION, Hang
+from drillbox.stacks.local.pod_faults import kill as killing
 from drillbox.stacks.local.processes import Supervisor
 from drillbox.stacks.local.records import stat
 from drillbox.stacks.local.replicas import Replica, State
@@ -97,7 +98,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_those_are_killed_that_the_simulation_would_kill_and_they_come_back(bench: Bench) -> None:
-    kill = Kill(bench.service, SEED)
+    kill = killing(bench.service, SEED)
     drawn = Draw(SEED, "faults/kills").of(bench.ready(), 2)
     kill.begin("beat", "pods.kill", {"count": 2})
     until(lambda: bench.round() or len(bench.said("process ended: killed by SIGKILL")) == 2)
@@ -108,7 +109,7 @@ def test_those_are_killed_that_the_simulation_would_kill_and_they_come_back(benc
 
 
 def test_kills_go_on_until_the_fault_ends_and_meet_the_back_off(bench: Bench) -> None:
-    kill = Kill(bench.service, SEED)
+    kill = killing(bench.service, SEED)
     kill.begin("beat", "pods.kill", {"count": 9, "every": 5.0})
     until(lambda: bench.round() or len(bench.said("process ended: killed by SIGKILL")) == 4)
     until(lambda: bench.round() or len(bench.ready()) == 4)

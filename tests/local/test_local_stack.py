@@ -22,6 +22,7 @@ from drillbox.stacks.local.processes import Process
 from drillbox.stacks.local.records import labelled
 from drillbox.stacks.local.replicas import Replica
 from drillbox.stacks.local.stack import LocalStack
+from drillbox.stacks.real.stack import Drill
 
 try:
     envoy.find_envoy()
@@ -50,12 +51,12 @@ class Driven:
         return self
 
     @property
-    def drill(self) -> building.Drill:
+    def drill(self) -> Drill:
         return self.stack.drill
 
     def advance(self) -> Telemetry:
         """Up to the present drill time."""
-        told = self.last = self.stack.advance(self.drill.clock.now())
+        told = self.last = self.stack.advance(self.drill.service.clock.now())
         self.logs += told.logs
         self.changes += told.changes
         return told
@@ -140,10 +141,10 @@ def test_a_missing_gateway_is_told_before_anything_starts(driven: Driven, monkey
 
 @pytest.mark.slow
 def test_a_damaged_model_is_told_and_nothing_is_left(driven: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
-    def damaged(_builder: object) -> dict[str, ModelVersion | str]:
+    def damaged(*_given: object) -> dict[str, ModelVersion | str]:
         return {"v1": "../../etc/passwd"}
 
-    monkeypatch.setattr(building._Builder, "_models", damaged)
+    monkeypatch.setattr(building, "models_of", damaged)
     with pytest.raises(DrillboxError, match=r"model-champion-\d does not start: model v1 cannot be loaded"):
         driven.up()
     assert list(driven.folder.glob("*")) == []
