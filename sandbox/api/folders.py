@@ -151,6 +151,25 @@ def find(name: str = "") -> SessionInfo:
     return next(iter(known.values()))
 
 
+@contextlib.contextmanager
+def one_at_a_time(what: str) -> Iterator[None]:
+    """While it lasts, no other process of this state folder does the same; it waits for one that does.
+
+    Raises:
+        UsageError: the state folder cannot be written.
+    """
+    base = folder(sessions_dir())
+    try:
+        lock = os.open(base / f".{what}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise unwritable(base, error) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
 def sweep() -> list[str]:
     """Remove what dead hosts left: folders and sockets. Their journals stay.
 

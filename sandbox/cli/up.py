@@ -60,20 +60,22 @@ def up_command(wiring: SessionMaker, scenario: str, stack: str, seed: int, profi
     \b
     Exit codes: 0 it is up, or was already, 2 usage, 3 it could not be brought up, 130 interrupted: nothing is left.
     """
+    from ..api.folders import one_at_a_time
+
     keeper = _keeper(wiring, stack)
     progress = console_progress()
     try:
-        info = _standing_already(stack)
-        if info is None:
-            info = _launch(wiring, scenario or SCENARIO, stack, seed, profile, rate, progress)
-            first = f"{info.name} is up on the stack {stack}"
-        else:
-            _check_same(info, scenario)
-            first = f"{info.name} is up already on the stack {stack}"
+        with one_at_a_time("up"):
+            standing = _standing_already(stack)
+            if standing is not None:
+                _check_same(standing, scenario)
+            info = standing or _launch(wiring, scenario or SCENARIO, stack, seed, profile, rate, progress)
         stands = _await(info, keeper, progress)
     finally:
         progress.close()
-    say("\n".join([f"{first}.", *_where(stands), f"End it with: drillbox down {info.name}"]))
+    already = " already" if standing is not None else ""
+    first, last = f"{info.name} is up{already} on the stack {stack}.", f"End it with: drillbox down {info.name}"
+    say("\n".join([first, *_where(stands), last]))
     return int(Exit.PASSED)
 
 
