@@ -24,8 +24,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from ...sandbox.model.errors import DrillboxError, StackError, UsageError
 from .files import folder, sync, unwritable
 from .records import Identity
@@ -210,6 +208,8 @@ def _restore(data: Mapping[str, Any]) -> None:
 
 
 def _request(data: Mapping[str, Any]) -> None:
+    import httpx  # lazily: who only looks what is left has no need of it
+
     headers = {"authorization": f"Bearer {data['token']}"}
     try:
         answer = httpx.request(data["method"], data["url"], headers=headers, timeout=_PATIENCE, trust_env=False)
