@@ -42,6 +42,6 @@ def services(setup: Setup) -> list[Service]:
 
 def _service(setup: Setup, name: str, ports: Mapping[str, int], component: str = "", pool: str = "") -> Service:
     component = component or name
-    listening = [ServicePort(name=one, port=number, targetPort=one) for one, number in ports.items()]
+    listening = [ServicePort(name=one, port=number, targetPort=one, protocol="TCP") for one, number in ports.items()]
     spec = ServiceSpec(selector=selected(setup, component, pool), ports=listening)
     return Service(metadata=setup.meta(name, component, pool), spec=spec)

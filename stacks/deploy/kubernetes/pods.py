@@ -97,8 +97,8 @@ def amounts(memory: str, limit: str, cpu: str = "20m", cpu_limit: str = "2") -> 
 
 
 def ports(**numbers: int) -> list[ContainerPort]:
-    """Ports by name."""
-    return [ContainerPort(name=name, containerPort=number) for name, number in numbers.items()]
+    """Ports by name; old API servers merge them by the protocol as well, and know no default for it."""
+    return [ContainerPort(name=name, containerPort=number, protocol="TCP") for name, number in numbers.items()]
 
 
 def ready(path: str = "/readyz", port: str = "http", *, patient: bool = True) -> Probe:

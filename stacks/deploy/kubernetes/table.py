@@ -64,6 +64,9 @@ HOMES: Mapping[str, Home] = dict(_homes())
 """By the field's path; a test compares it with `ServiceSpec`."""
 
 
+_RESTARTS = tuple(path for path, home in HOMES.items() if isinstance(home, Restart))
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a cluster has: fields by path, and why those that are missing could not be read."""
@@ -110,19 +113,21 @@ def patches_of(changes: Iterable[Change], seen: Seen) -> tuple[Patch, ...]:
 
 
 def followed(before: Mapping[str, Value], found: Mapping[str, Value]) -> dict[str, Value]:
-    """What follows from what somebody else has changed: the way back from a version is the one before.
+    """What follows from what somebody else has changed; whoever sees that writes these fields with `patches`.
 
-    After `kubectl set env` and `kubectl rollout undo` the Deployment still names the older way back; whoever sees that writes
-    these fields with `patches`.
+    The way back from a version is the one before: after `kubectl set env` and `kubectl rollout undo` the Deployment still names
+    an older one. And an `undo` to a pod template from before a restart takes back that it was asked for, but it has been.
 
     Args:
         before: the fields that were known.
         found: those that the cluster has now.
     """
-    return {
+    ways_back = {
         f"{part}.previous": before[f"{part}.version"]
         for part in _WORKLOADS
         if found.get(f"{part}.version", before[f"{part}.version"]) != before[f"{part}.version"]
         and found.get(f"{part}.previous") == before[f"{part}.previous"]
         and before[f"{part}.version"]
     }
+    restarts = {path: before[path] for path in _RESTARTS if before[path] and found.get(path) == ""}
+    return ways_back | restarts

@@ -177,3 +177,13 @@ def test_a_container_or_a_variable_that_somebody_took_away_is_told(cluster: Clus
     one["name"] = "server"
     cluster = Cluster(cluster.documents.values())
     assert "Deployment model-champion has no container model-server" in "\n".join(fields_in(cluster.seen).problems)
+
+
+def test_an_undo_beyond_a_restart_does_not_make_it_undone(cluster: Cluster, before: dict[str, Value]) -> None:
+    key = "kubectl.kubernetes.io/restartedAt"
+    cluster.kubectl(*CHAMPION, {"spec": {"template": {"metadata": {"annotations": {key: "2026-03-01T10:00:00Z"}}}}})
+    known = before | changes(before, cluster)
+    cluster.kubectl(*CHAMPION, {"spec": {"template": {"metadata": {"annotations": {key: None}}}}})
+    assert changes(known, cluster) == {}
+    cluster.take(patches(followed(known, fields_in(cluster.seen).fields), cluster.seen))
+    assert fields_in(cluster.seen).fields == known

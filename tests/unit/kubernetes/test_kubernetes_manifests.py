@@ -117,6 +117,13 @@ def test_selectors_of_services_find_the_pods_and_ports_that_they_are_for(docs: l
         assert {port["targetPort"]: port["port"] for port in service["spec"]["ports"]}.items() <= offered.items()
 
 
+def test_ports_name_their_protocol(docs: list[Doc], pods: dict[str, Doc]) -> None:
+    """Kubernetes 1.20 refuses to merge those that do not: server-side apply has the protocol among the keys of the list."""
+    listed = [one.get("ports", ()) for _, one in containers(pods)]
+    listed += [service["spec"]["ports"] for service in of_kind(docs, "Service").values()]
+    assert {port["protocol"] for ports in listed for port in ports} == {"TCP"}
+
+
 def test_every_volume_is_mounted_and_every_mount_has_a_volume_and_its_source(docs: list[Doc]) -> None:
     maps, claims = of_kind(docs, "ConfigMap"), of_kind(docs, "PersistentVolumeClaim")
     for one in of_kind(docs, "Deployment").values():
