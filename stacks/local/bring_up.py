@@ -87,8 +87,7 @@ class _Builder:
         label = label_of(scenario.id, self._seed)
         places = Places(self._folder / label)
         supervisor = Supervisor(places.folder, label)
-        self._ends.callback(shutil.rmtree, places.folder, ignore_errors=True)
-        self._ends.callback(supervisor.down, GRACE)
+        self._ends.callback(_end, supervisor)
         try:
             places.make(scenario)
         except OSError as error:
@@ -208,6 +207,12 @@ class _Builder:
         for url, one in origins.items():
             service.controls.put(f"{url}/control/start", {"origin": one})
         service.programs.origin = origin
+
+
+def _end(supervisor: Supervisor) -> None:
+    """End all processes and remove the drill's files; if something cannot be ended they stay, so that `drillbox down` knows of it."""
+    supervisor.down(GRACE)
+    shutil.rmtree(supervisor.folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

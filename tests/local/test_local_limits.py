@@ -27,6 +27,7 @@ from drillbox.sandbox.model.scenario import Beat, Scenario
 from drillbox.sandbox.model.service import with_fields
 from drillbox.sandbox.world.cache import load_data
 from drillbox.stacks.deploy.envoy.names import Address
+from drillbox.stacks.local import bring_up as building
 from drillbox.stacks.local import cgroups, limits
 from drillbox.stacks.local.housekeeping import LocalHousekeeping
 from drillbox.stacks.local.limits import PROCESS, Leak, Limits, effort
@@ -369,6 +370,21 @@ def test_throttled_processes_end_and_leave_no_cgroup(tmp_path: Path, who: str) -
         assert any("killed" in line for line in said)
     supervisor.down(0.2)
     assert left(folder, "limits") == []
+
+
+def test_what_cannot_be_ended_stays_known_to_down(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path / "session", "limits")
+
+    def fails(_patience: float) -> None:
+        raise StackError("cannot be ended: model-champion-1 (4711)")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervisor, "down", fails)
+        with pytest.raises(StackError, match="4711"):
+            building._end(supervisor)
+        assert supervisor.folder.is_dir()
+    building._end(supervisor)
+    assert not supervisor.folder.exists()
 
 
 @limited
