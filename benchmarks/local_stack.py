@@ -2,7 +2,8 @@
 
 monday-rush in its short profile, three replicas, models cached: the time from nothing until a client has one (requests of
 the warm-up start when all is ready), memory as the sum of what each process has resident (pages that they share count each time),
-the share of a processor that all of them take at the usual rate, and the time to take it down.
+the share of a processor that all of them take at the usual rate, and the time to take it down. Then the same as commands, with
+all that Python imports: `drillbox up` until a prediction is answered, and `drillbox down` until nothing is left.
 
 `--check` exits with 1 if it takes 10 s to answer, 1.2 GiB, or 5 s to end.
 """
@@ -10,6 +11,8 @@ the share of a processor that all of them take at the usual rate, and the time t
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +22,7 @@ import httpx
 from _lines import Line, run
 
 from drillbox.sandbox.loading import Library, load_scenario
+from drillbox.sandbox.paths import home
 from drillbox.stacks.local.processes import Supervisor
 from drillbox.stacks.local.stack import LocalStack
 
@@ -43,6 +47,20 @@ def answered(stack: LocalStack) -> bool:
     return any(line.startswith('load_requests_total{outcome="ok"}') and not line.endswith(" 0.0") for line in text.splitlines())
 
 
+def commands() -> tuple[float, float]:
+    """Seconds that `up` and `down` take, in a state folder with nothing but data and models."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("cache", "models"):
+            (Path(folder) / name).symlink_to(home() / name, target_is_directory=True)
+        took = []
+        for command in (("up", "-q"), ("down",)):
+            began = perf_counter()
+            environment = {**os.environ, "DRILLBOX_HOME": folder}
+            subprocess.run([sys.executable, "-m", "drillbox", *command], env=environment, stdout=subprocess.DEVNULL, check=True)
+            took.append(perf_counter() - began)
+    return took[0], took[1]
+
+
 def measure() -> Sequence[Line]:
     """All of them."""
     scenario = load_scenario(Library.packaged().find("monday-rush"), "short")
@@ -65,13 +83,15 @@ def measure() -> Sequence[Line]:
             began = perf_counter()
             stack.down()
             down = perf_counter() - began
-    rate = scenario.world.traffic.rate
+    rate, (command_up, command_down) = scenario.world.traffic.rate, commands()
     return (
         Line("local stack: until all is ready", up, "s"),
         Line("local stack: until a client has the first prediction", first, "s", UP, least=False),
         Line("local stack: resident, all processes, 3 replicas", memory, "MiB", MEMORY, least=False),
         Line(f"local stack: processors taken at {rate:g} requests/s", share, "processors"),
         Line("local stack: until it is gone", down, "s", DOWN, least=False),
+        Line("drillbox up: until a prediction is answered", command_up, "s", UP, least=False),
+        Line("drillbox down: until nothing is left", command_down, "s", DOWN, least=False),
     )
 
 
