@@ -210,7 +210,7 @@ class _Builder:
 
 
 def _end(supervisor: Supervisor) -> None:
-    """End all processes and remove the drill's files; if something cannot be ended they stay, so that `drillbox down` knows of it."""
+    """End all processes, and remove the drill's files; they stay for `drillbox down` if something cannot be ended."""
     supervisor.down(GRACE)
     shutil.rmtree(supervisor.folder, ignore_errors=True)
 
