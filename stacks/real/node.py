@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ...sandbox.model.errors import StackError
+from ...sandbox.model.errors import DrillboxError, StackError
 from ...sandbox.model.telemetry import SCRAPE_INTERVAL, Scrape
 from ..services.common.times import DrillClock
 
@@ -104,6 +104,8 @@ class Node:
                         self._turn.wait(max(0.01, min(PERIOD, due - self.clock.now())) if not begun else 0.02)
         except StackError as error:
             self._give_up(error)
+        except DrillboxError as error:  # as of a disk that is full
+            self._give_up(StackError(f"the stack broke: {error}"))
         except Exception as error:  # noqa: BLE001 -- whatever it is, the drill must hear of it
             self._give_up(StackError(f"the stack broke: {type(error).__name__}: {error}"))
 
