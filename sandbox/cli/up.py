@@ -165,17 +165,23 @@ def _await(info: SessionInfo, keeper: Housekeeping, progress: ConsoleProgress) -
 
 
 def _come_up(session: RemoteSession, keeper: Housekeeping, progress: ConsoleProgress) -> Standing:
-    """Wait until everything runs, which the host limits."""
-    clock = WallClock()
-    while True:
+    """Wait until everything runs, which the host limits, and the stack says how to ask for a prediction."""
+    from ..session import Phase
+
+    clock, deadline = WallClock(), float("inf")
+    while clock.now() < deadline:
         now = session.snapshot()
         _check_alive(session, now)
+        if now.phase is not Phase.NEW:
+            deadline = min(deadline, clock.now() + PATIENCE)
         if now.bringing_up:
             progress(now.bringing_up, now.done)
         for one in keeper.standing():
             if one.host == session.info.pid and one.trial is not None:
                 return one
         clock.sleep(_LOOK)
+    name = session.info.name
+    raise StackError(f"{name} is up, but its stack does not say how to ask for a prediction; end it with: drillbox down {name}")
 
 
 def _await_answer(session: RemoteSession, stands: Standing, progress: ConsoleProgress) -> None:

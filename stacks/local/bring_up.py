@@ -29,6 +29,7 @@ from ..real.controls import Controls
 from ..real.models import label_of, models_of
 from ..real.node import Node
 from ..real.stack import Drill
+from ..real.trial import trial_of
 from ..services.common.times import DrillClock
 from .faults import mechanisms
 from .files import unwritable
@@ -39,7 +40,7 @@ from .programs import Program
 from .prometheus import PrometheusServer, find_prometheus
 from .service import Service, Urls
 from .services import FEATURES, GATEWAY, LOAD, PIPELINE, Places, Programs
-from .standing import trial_of, write_where
+from .standing import write_where
 from .undo import UndoLog
 
 PATIENCE = 60.0

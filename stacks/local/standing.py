@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...sandbox.model.housekeeping import Address, Part, Standing, Trial
 from ..deploy.envoy.names import POOLS
@@ -19,29 +18,10 @@ from .files import put
 from .processes import LOGS
 from .records import Identity, Record, group, resident, stat
 
-if TYPE_CHECKING:
-    from ...sandbox.model.scenario import WorldConfig
-    from ...sandbox.world.data import FlightData
-
 WHERE = "where.json"
 _LISTENS = "0A"  # of proc_net_tcp's states
-_DAY = 1440.0  # minutes
 _STATES = {"T": "stopped", "t": "stopped"}
 _TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def trial_of(gateway: str, data: FlightData, world: WorldConfig) -> Trial:
-    """A question about the first flight to leave once the drill begins. `gateway` is host:port."""
-    import numpy as np  # lazily: who only looks what stands needs no world
-
-    from ...sandbox.world.calendar import minutes_of
-    from ...sandbox.world.data import FLIGHT_FEATURES
-    from ..services.model_server.questions import request_body
-
-    start = minutes_of(world.start)
-    rows = data.departing(start, start + 2 * _DAY)[:1]  # at night none leaves
-    flights = data.features(rows, np.full(len(rows), -1))[:, : len(FLIGHT_FEATURES)]
-    return Trial(f"http://{gateway}/v2/models/{world.name}/infer", request_body(flights).decode())
 
 
 def write_where(session: Path, scenario: str, gateway: str, alerting: str, trial: Trial) -> None:

@@ -218,6 +218,16 @@ def test_one_that_answers_no_prediction_is_told(
     assert command("down").code == 0
 
 
+def test_a_stack_that_does_not_say_how_to_ask_is_told(
+    command: Command, keeper: Keeper, hosts_end: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(up, "PATIENCE", 0.1)
+    monkeypatch.setattr(Keeper, "standing", lambda _self: [])
+    ran = command("up", "--stack", "sim")
+    assert (ran.code, ran.out) == (3, "")
+    assert "is up, but its stack does not say how to ask for a prediction; end it with: drillbox down monday-rush" in ran.err
+
+
 def test_one_that_ends_meanwhile_is_told(command: Command, keeper: Keeper, gateway: Gateway, hosts_end: None) -> None:
     gateway.status = 503
 
