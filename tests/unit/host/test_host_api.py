@@ -146,6 +146,14 @@ def test_after_the_end_nothing_can_be_changed_but_all_can_be_read(rush: Served) 
     assert rush.operator.get("/v1/events").json()["events"][-1]["reason"] == "aborted"
 
 
+def test_down_ends_the_drill_and_may_be_asked_for_again(rush: Served) -> None:
+    for _ in range(2):
+        answer = rush.operator.post("/v1/down")
+        assert (answer.status_code, answer.json()["phase"]) == (202, "ended")
+    reasons = [event.get("reason") for event in rush.operator.get("/v1/events").json()["events"]]
+    assert (reasons[-1], reasons.count("aborted")) == ("aborted", 1)
+
+
 MISTAKES = [
     ("GET", "/v1/query?expr=saturatoin&start=0&end=9", 422, "did you mean 'saturation'"),
     ("GET", "/v1/query?expr=saturation%20%2B&start=0&end=9", 422, "something is missing at the end"),
