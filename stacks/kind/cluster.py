@@ -134,19 +134,10 @@ class Clusters:
         """
         folder = self.folder(wanted.name)
         with folder.lock():
-            record = folder.read()
-            if record is not None and record.ready:
-                _check_same(record, wanted)
-                found = self._again(folder, record, progress)
-                if found is not None:
-                    return found
-            if record is not None:
-                self._remove(folder, progress)
             try:
-                return self._create(folder, wanted, progress)
-            except SlowError:
-                progress("kind was too slow: once more", 0.0)
-                return self._create(folder, wanted, progress)
+                return self._have(folder, wanted, progress)
+            finally:
+                folder.discard()
 
     def check(self, name: str) -> None:
         """See that a cluster in use is still there.
@@ -172,8 +163,24 @@ class Clusters:
         folder = self.folder(name)
         with folder.lock():
             left = self._remove(folder, progress)
+            folder.discard()
         if left:
             raise StackError(f"cluster {name}: what could not be removed: {', '.join(left)}")
+
+    def _have(self, folder: ClusterFolder, wanted: Wanted, progress: Progress) -> Cluster:
+        record = folder.read()
+        if record is not None and record.ready:
+            _check_same(record, wanted)
+            found = self._again(folder, record, progress)
+            if found is not None:
+                return found
+        if record is not None:
+            self._remove(folder, progress)
+        try:
+            return self._create(folder, wanted, progress)
+        except SlowError:
+            progress("kind was too slow: once more", 0.0)
+            return self._create(folder, wanted, progress)
 
     # ------------------------------------------------------------------------------------------------------------- again
 
@@ -269,7 +276,7 @@ class Clusters:
         step = f"removing cluster {folder.name}"
         progress(step, 0.0)
         try:
-            left = Removal(folder, self._engine).clear(lambda _text: None)
+            left = Removal(folder, self._engine).clear(lambda _text: None, keep=True)
         except StackError as error:
             return (str(error),)
         progress(step, 1.0)

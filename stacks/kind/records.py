@@ -100,6 +100,11 @@ class ClusterFolder:
         """Whether there is anything of it."""
         return self.path.is_dir()
 
+    def discard(self) -> None:
+        """Remove a folder in which nothing was ever put down; whoever calls has the lock."""
+        if self.exists() and not (self.path / RECORD).exists():
+            self.remove()
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Have the cluster for oneself.
@@ -124,10 +129,16 @@ class ClusterFolder:
         finally:
             os.close(taken)
 
+    def empty(self) -> None:
+        """Remove all but the lock."""
+        for path in self.path.iterdir():
+            if path.name != LOCK:
+                path.unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Remove the folder, the lock last."""
-        for path in sorted(self.path.iterdir(), key=lambda one: one.name == LOCK):
-            path.unlink(missing_ok=True)
+        self.empty()
+        (self.path / LOCK).unlink(missing_ok=True)
         self.path.rmdir()
 
 

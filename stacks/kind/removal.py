@@ -46,8 +46,12 @@ class Removal:
             things.append(f"folder {self._folder.path}")
         return tuple(things)
 
-    def clear(self, tell: Tell) -> tuple[str, ...]:
+    def clear(self, tell: Tell, *, keep: bool = False) -> tuple[str, ...]:
         """Remove everything; whoever calls has the folder's lock.
+
+        Args:
+            tell: hears of each thing that was removed.
+            keep: whether folder and lock stay, for the next cluster of the name.
 
         Returns:
             What is still there.
@@ -61,6 +65,9 @@ class Removal:
             record = self._empty(record, tell)
             if self._nodes(record) or self._networks(record) or self._left_volumes(record):
                 return self.look()
+        if keep:
+            self._folder.empty()
+            return ()
         self._folder.remove()
         tell(f"{self._folder.name}: removed {self._folder.path}")
         return ()

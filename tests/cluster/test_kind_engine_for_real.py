@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import socket
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +16,14 @@ from drillbox.sandbox.model.errors import Exit, StackError
 from drillbox.sandbox.model.housekeeping import State
 from drillbox.stacks.kind import doctor
 from drillbox.stacks.kind.cluster import Clusters, Wanted
-from drillbox.stacks.kind.engine import OWNER, Engine
+from drillbox.stacks.kind.engine import OWNER, Engine, connect
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
 from drillbox.stacks.kind.images import Builder, Image, follow
 from drillbox.stacks.kind.settings import Settings
 
 pytestmark = pytest.mark.engine
 
+NOBODY = 65534
 LARGEST = 900.0
 """MiB of the application image, uncompressed, its base included."""
 INSIDE = """
@@ -68,6 +71,35 @@ def test_what_it_tells(engine: Engine) -> None:
     assert facts.cpus >= 1
     assert facts.cgroup in {1, 2}
     assert engine.image("drillbox-nobody:has-this") is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_somebody_who_may_not_use_it_is_told(engine: Engine) -> None:
+    assert engine.facts().version
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        with pytest.raises(
+            StackError, match=r"you may not use the container engine at unix://.*: sudo usermod -aG docker"
+        ) as caught:
+            connect()
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+    assert caught.value.exit_code is Exit.STACK
+
+
+def test_a_port_that_is_taken_leaves_nothing(engine: Engine, things: Callable[[str], object], tmp_path: Path) -> None:
+    before = things("drillbox-portless")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        wanted = Wanted("drillbox-portless", workers=0, image=Settings.read().node_image, port=port)
+        with pytest.raises(StackError, match=f"API of cluster drillbox-portless: port {port} of 127.0.0.1 is taken"):
+            Clusters(tmp_path / "kind", engine).ensure(wanted, silent)
+    assert things("drillbox-portless") == before
+    assert list((tmp_path / "kind").iterdir()) == []
 
 
 def test_networks_come_and_go(engine: Engine, things: Callable[[str], object]) -> None:

@@ -122,7 +122,9 @@ def test_a_cluster_is_used_again_and_woken(clusters: Callable[..., Clusters], en
     assert {node.state for node in again.nodes.values()} == {"running"}
 
 
-def test_a_wreck_is_made_anew(clusters: Callable[..., Clusters], engine: FakeEngine) -> None:
+def test_a_wreck_is_made_anew(
+    clusters: Callable[..., Clusters], engine: FakeEngine, base: Path, keeper: KindHousekeeping
+) -> None:
     clusters().ensure(Wanted(NAME), Heard())
     state = engine.state()
     state["containers"].pop()
@@ -130,6 +132,9 @@ def test_a_wreck_is_made_anew(clusters: Callable[..., Clusters], engine: FakeEng
     again = clusters().ensure(Wanted(NAME), Heard())
     assert again.made
     assert len(again.nodes) == 3
+    assert [one.session for one in keeper.leftovers()] == [NAME]
+    assert keeper.down([NAME], lambda _text: None) == []
+    assert nothing_left(engine, base)
 
 
 def test_several_by_name_do_not_touch_each_other(clusters: Callable[..., Clusters], keeper: KindHousekeeping) -> None:
@@ -184,6 +189,7 @@ def test_a_machine_that_was_too_slow_is_given_a_second_chance(clusters: Callable
     assert ("kind was too slow: once more", 0.0) in heard.steps
     assert len(engine.nodes(NAME)) == 3
     assert len(engine.networks()) == 1
+    assert clusters().names() == [NAME]
 
 
 def test_clusters_and_networks_of_others_are_left_alone(clusters: Callable[..., Clusters], engine: FakeEngine) -> None:
@@ -212,7 +218,7 @@ def test_a_port_that_is_taken_is_told_before_anything_is_made(
         port = taken.getsockname()[1]
         with pytest.raises(StackError, match=rf"API of cluster {NAME}: port {port} of 127.0.0.1 is taken"):
             clusters().ensure(Wanted(NAME, port=port), Heard())
-    assert not engine.networks()
+    assert nothing_left(engine, base)
 
 
 def test_a_cluster_deleted_under_our_feet_is_told(clusters: Callable[..., Clusters], engine: FakeEngine) -> None:
@@ -311,6 +317,14 @@ def test_a_folder_without_a_record_needs_no_engine(base: Path) -> None:
     assert [one.things for one in keeper.leftovers()] == [(f"folder {base / NAME}",)]
     assert keeper.down([NAME], lambda _text: None) == []
     assert keeper.leftovers() == []
+
+
+def test_a_cluster_is_removed_by_name(clusters: Callable[..., Clusters], engine: FakeEngine, base: Path) -> None:
+    clusters().ensure(Wanted(NAME, workers=0), Heard())
+    clusters().remove(NAME, Heard())
+    assert nothing_left(engine, base)
+    clusters().remove(NAME, Heard())
+    assert nothing_left(engine, base)
 
 
 def test_what_stands_is_shown(clusters: Callable[..., Clusters], keeper: KindHousekeeping) -> None:
