@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..loading.parts_traffic import HIGHEST
 from ..model.errors import UsageError
+from ..model.traffic import HIGHEST
 
 
 class HostRequest(BaseModel):

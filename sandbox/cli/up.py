@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..clock import WallClock
-from ..loading.parts_traffic import HIGHEST
 from ..model.errors import DrillboxError, Exit, StackError, UsageError, nearest
+from ..model.traffic import HIGHEST
 from ..paths import home
 from ..standing import RATE
 from .completion import PROFILES, SCENARIOS, STACKS

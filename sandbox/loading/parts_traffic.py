@@ -9,11 +9,10 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from ..model import traffic
 from ..model.scenario import Traffic
+from ..model.traffic import HIGHEST
 from .fields import Context, DrillTime, Finding, LocatedError, Number, Part, Rate, Share, pace_of
 from .traces import MAX_TRACE, Trace, TraceError, parse_trace
 
-HIGHEST = 100_000.0
-"""Most requests per second that a drill may have before any fault."""
 _DAY = 86_400.0
 
 

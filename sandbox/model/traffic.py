@@ -10,6 +10,9 @@ import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+HIGHEST = 100_000.0
+"""Most requests per second that a drill may have before any fault."""
+
 LOOK_AHEAD = 6 * 3600.0
 """Calendar seconds in which the flights leave that people ask for."""
 
