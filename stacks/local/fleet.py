@@ -29,6 +29,8 @@ REAL_START = 1.5
 GRACE = 10.0
 """Seconds that a replica has to finish what it has."""
 
+UNPROBED = 30.0
+"""Seconds that the gateway may take to find out that a replica is ready."""
 _ROUTED = frozenset((State.LOADING, State.READY, State.UNREACHABLE))
 
 Log = Callable[[str, str, str], None]
@@ -169,13 +171,16 @@ class Fleet:
                     self._log(deployment, "info", f"rollout of {version} is complete")
                     self._rolled_out(deployment, version)
 
-    def hear(self, probes: Mapping[str, bool]) -> None:
-        """What the gateway's probes say: by address, whether they pass. Who passed before, and does no more, is not ready."""
+    def hear(self, probes: Mapping[str, bool], now: float) -> None:
+        """What the gateway's probes say: by address, whether they pass.
+
+        Who passed before, and does no more, is not ready; nor is who has not passed for `UNPROBED` seconds since it said it was.
+        """
         for one in self._replicas:
             passes = probes.get(str(one.address))
             if one.state is State.READY and passes:
                 one.probed = True
-            elif one.state is State.READY and one.probed and passes is False:
+            elif one.state is State.READY and passes is False and (one.probed or now - one.ready_since > UNPROBED):
                 one.state = State.UNREACHABLE
                 self._log(one.name, "error", "health checks fail: no answer")
             elif one.state is State.UNREACHABLE and passes:
@@ -201,7 +206,7 @@ class Fleet:
         elif process is None and now >= one.begin_at:
             self._start(one, now)
         elif one.state is State.LOADING and self._controls.ready(one.url):
-            one.state = State.READY
+            one.state, one.ready_since = State.READY, now
             self.admitted(one)
 
     def _has_had_its_grace(self, one: Replica, now: float) -> bool:

@@ -40,6 +40,7 @@ class Replica:
     backoff: backoff.State = field(default_factory=backoff.State)
     slowness: float = 1.0  # how many times as long its work takes by a fault
     kills: int = 0  # by the kernel, out of memory
+    ready_since: float = 0.0  # drill second
     probed: bool = False  # the gateway's probes have passed since it has become ready
     overlooked: bool = False  # the gateway does not know of it any more
 

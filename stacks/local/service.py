@@ -186,7 +186,7 @@ class Service(RealService):
             self._envoy.limit_repeats()
             if now - self._probed >= PROBES_PERIOD:
                 self._probed = now
-                self.fleet.hear(self._envoy.probes())
+                self.fleet.hear(self._envoy.probes(), now)
             for one in self._liveness.look(self.fleet.replicas(), now):
                 self.fleet.restart(one, "liveness probe fails", now)
             self._listen(now)

@@ -20,7 +20,7 @@ from drillbox.sandbox.model.errors import UsageError
 from drillbox.sandbox.model.scenario import Runtime
 from drillbox.sandbox.model.service import Workload
 from drillbox.stacks.control_plane.luck import Draw
-from drillbox.stacks.local.fleet import GRACE, Fleet
+from drillbox.stacks.local.fleet import GRACE, UNPROBED, Fleet
 from drillbox.stacks.local.housekeeping import LocalHousekeeping
 from drillbox.stacks.local.liveness import FAILURES, PERIOD, Liveness
 from drillbox.stacks.local.pod_faults import CHAMPION, Hang
@@ -83,7 +83,7 @@ class Bench:
 
     def heard(self, *names: str) -> None:
         """The gateway's probes pass for all but these."""
-        self.fleet.hear({str(one.address): one.name not in names for one in self.fleet.replicas()})
+        self.fleet.hear({str(one.address): one.name not in names for one in self.fleet.replicas()}, self.now)
 
 
 @pytest.fixture
@@ -195,8 +195,16 @@ def test_who_answers_no_probe_is_unreachable_and_ready_again_when_it_does(bench:
     bench.heard()
     assert len(bench.ready()) == 4
     assert bench.said("health checks pass again: ready") == ["model-champion-2"]
-    bench.fleet.hear({})
+    bench.fleet.hear({}, bench.now)
     assert len(bench.ready()) == 4, "the gateway says nothing of it"
+
+
+def test_who_hangs_before_the_gateway_has_ever_seen_it_answer_is_found_out_as_well(bench: Bench) -> None:
+    bench.heard("model-champion-2")
+    bench.now += UNPROBED + 1.0
+    bench.heard("model-champion-2")
+    assert bench.said("health checks fail: no answer") == ["model-champion-2"]
+    assert len(bench.ready()) == 3
 
 
 def test_a_container_whose_process_does_not_hear_that_it_is_to_end_is_killed_after_its_grace(bench: Bench) -> None:
