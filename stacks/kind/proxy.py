@@ -22,8 +22,8 @@ from ..local.programs import Program
 from .place import Place
 
 NAME = "api-proxy"
-HOST = "http://cluster"
-"""Stands for the cluster in URLs: the socket is what leads there."""
+HOST = "http://localhost"
+"""Stands for the cluster in URLs: the socket is what leads there. kubectl takes requests for this name only."""
 _LONGEST = 100
 """Bytes that the path of a socket may have (unix(7): 108, with its end)."""
 _POLL = 0.05
