@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx2
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
 from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import Namespace, Node
+from lightkube.resources.core_v1 import Namespace, Node, Pod
 
 from ...sandbox.model.errors import StackError
 from ...sandbox.model.platform import NODES
@@ -167,6 +167,9 @@ def remove(place: Place, progress: Progress, patience: float = GONE) -> None:
         progress("removing the drill", 0.0)
         if _deleted(client, place.namespace):
             return
+        for pod in client.list(Pod, namespace=place.namespace):  # nobody waits for their answers any more
+            with suppress(ApiError):
+                client.delete(Pod, str(pod.metadata.name if pod.metadata else ""), namespace=place.namespace, grace_period=0)
         deadline = time.monotonic() + patience
         while not _deleted(client, place.namespace):
             if time.monotonic() > deadline:
