@@ -116,7 +116,7 @@ def wait_until_ready(
         deployments = seen().deployments
         waiting = [name for name, one in deployments.items() if _missing(one)]
         total = len(deployments)
-        progress("pods", 1.0 - len(waiting) / max(1, total))
+        progress("pods", (total - len(waiting)) / max(1, total))
         if total and not waiting:
             return
         troubles = dict(_troubles(pods()))
