@@ -141,7 +141,9 @@ class _Builder:
             name_nodes(client)
             deploy(client, setup, progress)
         socket = socket_of(folder, label)
-        socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if socket.parent != supervisor.folder:
+            socket.parent.mkdir(mode=0o700)  # nobody else's: the drill's label is in its name
+            self._ends.callback(shutil.rmtree, socket.parent, ignore_errors=True)
         way = Way(socket, setup.where)
         proxy = supervisor.start(way.program(kubectl.path, place))
         way.wait(PATIENCE, proxy.alive)
