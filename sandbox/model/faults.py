@@ -115,11 +115,18 @@ RELEASE_SWAPPED = Fault(
     (Param("version", Kind.NAME, "the candidate, if none is deployed", optional=True),),
 )
 
+RELEASE_BAD_ARTIFACT = Fault(
+    "release.bad_artifact",
+    "model-server",
+    "A version of the model is rolled out whose file is damaged: servers that start with it run, and never get ready.",
+    (Param("version", Kind.NAME, "the version that is rolled out"),),
+)
+
 FAULTS: dict[str, Fault] = {
     fault.name: fault
     for fault in (
         TRAFFIC_SPIKE, CLIENTS_RETRY_STORM, RELEASE_SLOW_MODEL, FEATURES_UNIT_CHANGE, FEATURES_STALE, FEATURES_NULLS,
         FEATURES_OUTAGE, FEATURES_SLOW, LABELS_DELAY, RETRAINING_PARTIAL_DATA, RETRAINING_STUCK, RETRAINING_STORM,
-        RETRAINING_CATCH_UP, RETRAINING_IMMATURE_LABELS, RELEASE_SWAPPED, *PLATFORM_FAULTS,
+        RETRAINING_CATCH_UP, RETRAINING_IMMATURE_LABELS, RELEASE_SWAPPED, RELEASE_BAD_ARTIFACT, *PLATFORM_FAULTS,
     )
 }  # fmt: skip

@@ -71,10 +71,10 @@ class Faults:
 
 def mechanisms(steering: Steering, monitor: QualityMonitor, loop: RetrainingLoop, scaler: Scaler) -> Mapping[str, Mechanism]:
     """Of what acts through the desired state, the quality monitor, the retraining loop and the autoscaler."""
+    release = Switch(lambda _beat, given: steering.desire(deploy(steering.spec(), str(given["version"])), PIPELINE), stays)
     return {
-        "release.slow_model": Switch(
-            lambda _beat, given: steering.desire(deploy(steering.spec(), str(given["version"])), PIPELINE), stays
-        ),
+        "release.slow_model": release,
+        "release.bad_artifact": release,  # that its file is damaged, the data plane finds out
         "release.swapped": Switch(lambda _beat, given: _swap(steering, given), stays),
         "labels.delay": Switch(lambda beat, given: monitor.begin_delay(beat, float(given["delay"])), monitor.end_delay),
         "retraining": loop,

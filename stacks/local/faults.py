@@ -9,6 +9,7 @@ from ...sandbox.model.params import Params
 from ..control_plane.faults import Mechanism
 from ..real.orders import Order
 from ..real.pod_faults import Throttling
+from .artifact_faults import BadArtifact
 from .gateway_faults import Disturbance
 from .limits import Leak
 from .pod_faults import CrashLoop, Hang, grey, kill
@@ -49,6 +50,7 @@ def mechanisms(service: Service, undo: UndoLog, seed: int) -> Mapping[str, Mecha
         "features": remote(f"{urls.features}/control/beats/{{beat}}"),
         "labels.delay": pipeline,
         "release": pipeline,
+        "release.bad_artifact": BadArtifact(service, pipeline),
         "retraining": pipeline,
         "config.push": pipeline,
         "autoscaler.empty_as_zero": pipeline,

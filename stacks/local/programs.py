@@ -11,13 +11,15 @@ from ...sandbox.model.errors import StackError
 
 SESSION = "DRILLBOX_SESSION"
 """Environment variable of every process of a drill: the label of its session."""
+HOME = "DRILLBOX_HOME"
+"""Environment variable: the state folder."""
 FOLDER = "DRILLBOX_SESSION_FOLDER"
 """Environment variable beside it: the session's folder. Two people, or two state folders, may have sessions of the same label."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _KEPT = (
     *("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV"),
-    *("DRILLBOX_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "COVERAGE_PROCESS_START"),
+    *(HOME, "XDG_DATA_HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "COVERAGE_PROCESS_START"),
 )
 """What a program gets of the host's environment: where things are and how text is written, nothing that steers a service."""
 

@@ -25,7 +25,7 @@ from ..services.common.environment import (
 )
 from ..services.common.scenarios import dump_scenario
 from .ports import HOST
-from .programs import Program
+from .programs import HOME, Program
 from .replicas import Replica
 
 __all__ = ["FEATURES", "GATEWAY", "LOAD", "PIPELINE", "Places", "Programs", "hold", "live"]
@@ -73,6 +73,7 @@ class Programs:
         models: by the drill's name of a version, the model behind it; grows.
         strain: settings of all model servers beside those that follow from the desired state, by limits and faults.
         deadly: by the name of pushed settings, seconds that a process lives with them; settings that are not here do no harm.
+        stores: by version a state folder to take its model from, in place of the host's.
     """
 
     scenario: Scenario
@@ -83,6 +84,7 @@ class Programs:
     models: dict[str, ModelVersion | str]
     strain: dict[str, float] = field(default_factory=dict)
     deadly: dict[str, float] = field(default_factory=dict)
+    stores: dict[str, Path] = field(default_factory=dict)
 
     def features(self, port: int) -> Program:
         """The feature store."""
@@ -107,11 +109,12 @@ class Programs:
             **of_workload(workload),
             **as_variables(settings),
             "MODEL_VERSION": one.version,
-            "MODEL_ARTIFACT": self._artifact(one.version),
-            "MODEL_REFERENCE": self._artifact(self.scenario.deployable[0]),
+            "MODEL_ARTIFACT": self.artifact(one.version),
+            "MODEL_REFERENCE": self.artifact(self.scenario.deployable[0]),
             "MODEL_POD": one.name,
             "MODEL_PREDICTION_LOG": str(self.places.predictions / f"{one.name}.jsonl"),
             "MODEL_LOAD_TIME": repr(load_time),
+            **({HOME: str(self.stores[one.version])} if one.version in self.stores else {}),
         }
         return Program(one.name, _python("model_server"), self._common(one.name, one.address.port) | given, spec.servers.memory)
 
@@ -126,7 +129,8 @@ class Programs:
         known = name in self.scenario.deployable
         return self.scenario.version(name) if known else Version(name)
 
-    def _artifact(self, name: str) -> str:
+    def artifact(self, name: str) -> str:
+        """The id of the model behind a version."""
         model = self.models[name]
         return model if isinstance(model, str) else model.id
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from ...sandbox.model.params import Params
 from ...sandbox.model.platform import ORIGIN
+from ...sandbox.model.releases import deploy
 from ...sandbox.model.scenario import Clients
-from ..control_plane.faults import CONFIG, Mechanism, Switch, push_settings, stays
+from ..control_plane.faults import CONFIG, PIPELINE, Mechanism, Switch, push_settings, stays
 from ..control_plane.gateway_faults import GatewayFaults
 from ..control_plane.steering import Steering
 from . import pod_faults as pods
@@ -52,6 +53,7 @@ def mechanisms(parts: Parts) -> Mapping[str, Mechanism]:
             lambda _beat: plane.set_partner(0.0, 1.0),
         ),
         "features": parts.pipeline,
+        "release.bad_artifact": Switch(lambda _beat, given: _release_damaged(parts, str(given["version"])), stays),
         "pods.crash_loop": Switch(lambda _beat, given: _push_deadly(parts, float(given["after"])), stays),
         "pods.memory_leak": Switch(
             lambda beat, given: trouble.leaks.__setitem__(beat, float(given["leak"])),
@@ -85,3 +87,9 @@ def _push_deadly(parts: Parts, after: float) -> None:
     settings = f"revision-{len(deadly) + 2}"
     deadly[settings] = (after, parts.steering.env.now)
     push_settings(parts.steering, {"servers.settings": settings}, CONFIG, "larger thread pools")
+
+
+def _release_damaged(parts: Parts, version: str) -> None:
+    """The release pipeline rolls out a version whose file nobody can load."""
+    parts.platform.fleet.damaged.add(version)
+    parts.steering.desire(deploy(parts.steering.spec(), version), PIPELINE)

@@ -71,6 +71,8 @@ class Fleet:
         self._rolling: set[int] = set()
         self.placement: Placement = OneNode()
         self.refusal: Callable[[], str] = lambda: ""
+        self.damaged: set[str] = set()
+        """Versions whose files cannot be loaded."""
         """Why a model cannot be loaded now; empty if it can."""
         self.revision = 0
         """Grows whenever a pod comes or goes: the set of series changes with it."""
@@ -249,6 +251,8 @@ class Fleet:
                 yield self._env.timeout(self._runtime.start_time)
                 pod.state = PodState.LOADING
                 self._log(pod.name, "info", f"loading model {pod.version}")
+                if pod.version in self.damaged:
+                    yield from self._give_up_loading(pod)
                 if not self.refusal():
                     break
                 yield self._env.timeout(REFUSED_AFTER)
@@ -259,6 +263,12 @@ class Fleet:
             self._log(pod.name, "info", f"model {pod.version} loaded, ready")
         except simpy.Interrupt:
             return
+
+    def _give_up_loading(self, pod: Pod) -> Generator[simpy.Event, None, None]:
+        """The process runs on without a model, and is never ready."""
+        yield self._env.timeout(REFUSED_AFTER)
+        self._log(pod.name, "error", f"model {pod.version} cannot be loaded: its file is damaged")
+        yield self._env.event()
 
     def _get_placed(self, pod: Pod) -> Generator[simpy.Event, None, None]:
         """Wait for a node that takes the pod, and for that node to start it."""

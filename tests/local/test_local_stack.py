@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from drillbox.sandbox.learning import store
 from drillbox.sandbox.learning.version import ModelVersion
 from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import DrillboxError, StackError, UsageError
@@ -20,7 +21,7 @@ from drillbox.stacks.deploy.envoy import program as envoy
 from drillbox.stacks.local import bring_up as building
 from drillbox.stacks.local.processes import Process
 from drillbox.stacks.local.records import labelled
-from drillbox.stacks.local.replicas import Replica
+from drillbox.stacks.local.replicas import Replica, State
 from drillbox.stacks.local.stack import LocalStack
 from drillbox.stacks.real.stack import Drill
 
@@ -166,3 +167,16 @@ def test_a_replica_that_hangs_does_not_hold_the_drill_up(driven: Driven) -> None
     driven.stack.apply(ApplySpec(scenario().service, (Change("features.quarantined", "", "temp", "you"),)))
     driven.until(lambda: driven.said("settings were not taken"))
     one.process.signal(signal.SIGCONT)
+
+
+@pytest.mark.slow
+def test_servers_of_a_damaged_release_run_and_never_get_ready(driven: Driven) -> None:
+    driven.up()
+    service, version = driven.drill.service, scenario().deployable[0]
+    model = service.programs.artifact(version)
+    whole = (store.place(model) / store.MODEL).read_bytes()
+    driven.stack.apply(InjectFault("release", "release.bad_artifact", {"version": version}))
+    driven.stack.apply(ApplySpec(service.spec, (Change("champion.replicas", 3, 4, "you"),)))
+    driven.until(lambda: driven.said(f"model {version} cannot be loaded"))
+    assert [one.state for one in driven.replicas()] == [State.READY] * 3 + [State.LOADING]
+    assert (store.place(model) / store.MODEL).read_bytes() == whole, "the store is everybody's"
