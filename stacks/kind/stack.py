@@ -17,7 +17,7 @@ FAULTS_DONE = frozenset(
     if name.partition(".")[0] in {"features", "gateway", "labels", "release", "retraining", "traffic"}
     or name in {"clients.retry_storm", "config.push", "autoscaler.empty_as_zero", "cost.runaway"}
     or name in {"pods.grey_slow", "pods.kill", "pods.cpu_throttling"}
-)
+) - {"release.bad_artifact"}
 """Faults that a cluster can have."""
 ACTIONS_NOT_DONE = frozenset(("drain", "set-quota", "drop-label", "pin-artifacts"))
 """Actions that the cluster does not do yet."""
