@@ -49,9 +49,9 @@ class Feed:
         self._stopped.set()
         self._wake.set()
 
-    def run(self) -> None:
-        """Look, hand on, wait."""
-        while not self._stopped.is_set():
+    def run(self, over: Callable[[], bool] = lambda: False) -> None:
+        """Look, hand on, wait; until `stop`, or until it is `over` otherwise."""
+        while not self._stopped.is_set() and not over():
             try:
                 if not self.look():
                     return

@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
+from textual.worker import get_current_worker
 
 from ...sandbox.session import Catalogue, Session
 from ..widgets.dialogs import Picker, Prompt
@@ -106,9 +107,14 @@ class CockpitScreen(Playing):
 
     def on_mount(self) -> None:
         """Begin to look."""
-        self.run_worker(self.feed.run, thread=True, exit_on_error=False, group="feed")
+        self.run_worker(self._look, thread=True, exit_on_error=False, group="feed")
         self.ask(self.session.catalogue, self._know)
         self.query_one("#alerts").focus()
+
+    def _look(self) -> None:
+        """Runs in a thread: an app that ends while its screen is still coming up cancels it, and unmounts nothing."""
+        worker = get_current_worker()
+        self.feed.run(lambda: worker.is_cancelled)
 
     def on_unmount(self) -> None:
         """Look no more."""

@@ -78,6 +78,15 @@ def test_it_ends_soon_when_it_is_stopped_even_if_the_session_was_closed() -> Non
     assert not lost
 
 
+def test_it_ends_when_its_worker_was_cancelled_though_nobody_stopped_it() -> None:
+    looks = iter([False, False, True])
+    feed, pictures, _ = feed_of(Counting())
+    feed.poke()
+    feed.run(lambda: next(looks))
+    assert pictures
+    assert next(looks, None) is None
+
+
 def test_a_mistake_in_it_is_no_end_of_the_drill(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     async def script(stage: Stage) -> None:
         def broken(_: DrillSession) -> Snapshot:
