@@ -80,7 +80,7 @@ GATEWAY_ABORT = Fault(
     "The gateway answers a share of the requests with an error at once: no replica gets to see them.",
     (
         Param("share", Kind.SHARE, "share of the requests that get the error", minimum=0.0, maximum=1.0),
-        Param("status", Kind.COUNT, "HTTP status of the answer", default=503, minimum=500, maximum=599),
+        Param("status", Kind.COUNT, "status of the answer in HTTP", default=503, minimum=500, maximum=599),
     ),
 )
 BLACKOUT = Fault(

@@ -7,6 +7,7 @@ answer's time as computing. What it does anyway counts: only the rest is added.
 
 from __future__ import annotations
 
+import mmap
 import os
 import time
 from collections.abc import Callable
@@ -40,7 +41,7 @@ class Memory:
 
     def __init__(self, private: Callable[[], float] = private_memory) -> None:
         self._private = private
-        self._kept: list[bytes] = []
+        self._kept: list[mmap.mmap] = []
         self._owed = 0.0
 
     def fill(self, mebibytes: float) -> None:
@@ -52,7 +53,11 @@ class Memory:
         self._owed += max(0.0, mebibytes) * MIB
         while self._owed >= 4096.0:
             size = min(_BLOCK, int(self._owed))
-            self._kept.append(b"\x5a" * size)
+            block = mmap.mmap(
+                -1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+            )  # the heap would give what others have given back to it
+            block.write(b"\x5a" * size)
+            self._kept.append(block)
             self._owed -= size
 
 

@@ -140,7 +140,7 @@ def test_a_drill_survives_its_terminal_and_one_comes_back_to_it(terminal: Callab
 
     status = terminal("status")
     assert status.end() == 0
-    assert "monday-rush-you-1  monday-rush  sim" in status.text
+    assert "monday-rush-you-1  drill  monday-rush  sim" in status.text
     assert "paused" in status.text
 
     back = terminal("attach", "--plain")

@@ -143,7 +143,7 @@ def test_scores_are_the_models_and_are_cached(
 ) -> None:
     world = open_world(WINTER, 300, 60, 1)
     scores_dir = tmp_path / "cache" / "scores"
-    monkeypatch.setattr("drillbox.sandbox.learning.models.cache_dir", lambda: tmp_path / "cache")
+    monkeypatch.setattr("drillbox.sandbox.learning.models.cached", (tmp_path / "cache").joinpath)
     steps: list[float] = []
     scores = score_examples(winter, world.examples, lambda _step, done: steps.append(done))
     assert steps == [0.0, 1.0]
