@@ -28,7 +28,7 @@ test: lint ## set everything up, run the linters, the type checker and all tests
 
 drills: $(VENV)/.installed-dev ## play whole incidents on real processes, in real time; wants the machine for itself
 	@echo "drillbox: whole drills in real time"
-	@$(BIN)/pytest -q -m real
+	@$(BIN)/pytest -q -m real -o faulthandler_timeout=900
 
 lint: $(VENV)/.installed-dev ## linters and types only
 	@echo "drillbox: ruff check"
