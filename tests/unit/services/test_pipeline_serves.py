@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +15,9 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
-import uvicorn
-from fastapi import FastAPI
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+from serving_kit import served
 
 from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import UsageError
@@ -96,21 +92,9 @@ def client(decay: Scenario, decaying: World, warm_home: Path, tmp_path: Path) ->
         decay, decaying, Drill(None, -decay.warmup, decay.duration), tmp_path / "predictions", Log("pipeline")
     )
     service._why = ""
-    with _served(build(service, TOKEN)) as url, httpx.Client(base_url=url, timeout=30.0, trust_env=False) as http:
+    with served(build(service, TOKEN)) as url, httpx.Client(base_url=url, timeout=30.0, trust_env=False) as http:
         yield Client(service, http)
     service.room.close()
-
-
-@contextmanager
-def _served(app: FastAPI) -> Iterator[str]:
-    """Real HTTP by a thread of the tests."""
-    bound = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none"))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([bound])), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(30.0)
 
 
 def test_versions_are_told_first(client: Client) -> None:
