@@ -169,6 +169,8 @@ def test_a_process_that_has_ended_is_not_stopped_and_its_successor_is_left_alone
     hang.begin("again", "pods.hang", {"count": 1})
     [hung] = until_some(bench.stopped)
     hung.process.kill()  # type: ignore[union-attr]  # it is there
+    until(lambda: bench.round() or hung.name in bench.said("restart in 10 s"))
+    bench.round(10.1)
     until(lambda: bench.round() or len(bench.ready()) == 4)
     hang.end("again")
     assert bench.stopped() == []

@@ -101,8 +101,8 @@ async def until(pilot: Pilot[int], holds: Callable[[], bool], what: str = "it") 
 
 
 async def until_screen(pilot: Pilot[int], kind: type[Screen[object]]) -> None:
-    """Wait for a screen."""
-    await until(pilot, lambda: isinstance(pilot.app.screen, kind), kind.__name__)
+    """Wait for a screen, with all that is on it."""
+    await until(pilot, lambda: isinstance(pilot.app.screen, kind) and pilot.app.screen.is_mounted, kind.__name__)
 
 
 async def until_text(pilot: Pilot[int], *texts: str) -> None:

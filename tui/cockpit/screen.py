@@ -80,6 +80,7 @@ class CockpitScreen(Playing):
         &.-too-small #status, &.-too-small #pages, &.-too-small Board, &.-too-small KeyLine { display: none; }
     }
     """
+    AUTO_FOCUS = "#alerts"
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -109,7 +110,6 @@ class CockpitScreen(Playing):
         """Begin to look."""
         self.run_worker(self._look, thread=True, exit_on_error=False, group="feed")
         self.ask(self.session.catalogue, self._know)
-        self.query_one("#alerts").focus()
 
     def _look(self) -> None:
         """Runs in a thread: an app that ends while its screen is still coming up cancels it, and unmounts nothing."""
@@ -149,6 +149,8 @@ class CockpitScreen(Playing):
         self.notice_the_end()
 
     def _show_status(self) -> None:
+        if not self.is_running:  # it is resized while the app ends
+            return
         self.query_one("#status", Static).update(state.status(self.picture, self.size.width), layout=False)
         if self.has_class("-reduced"):
             self.query_one("#pages", Static).update(state.pages(self.query_one(Board).view), layout=False)

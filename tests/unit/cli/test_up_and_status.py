@@ -133,6 +133,9 @@ def test_a_service_is_brought_up_once_shown_and_taken_down(
     assert data["stands"]["parts"][0]["ports"] == [8080, 8081]
     assert data["stands"]["prediction"] == {"url": gateway.url, "body": {"inputs": []}}
 
+    with closing(RemoteSession(info)) as session:
+        while session.snapshot().phase is Phase.NEW:  # a service that never began has no events
+            pass
     ran = command("down", f"real-{info.name}")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == f"{info.name}: taken down; journal: {info.journal}\nasked for 2\nNothing is left.\n"
