@@ -35,6 +35,13 @@ def _local() -> Stack:
     return LocalStack(home() / "local")
 
 
+def _kind() -> Stack:
+    from .sandbox.paths import home
+    from .stacks.kind.stack import KindStack
+
+    return KindStack(home() / "kind")
+
+
 def _local_checks(base: Path) -> Sequence[Check]:
     from .stacks.local.doctor import checks
 
@@ -47,7 +54,7 @@ def _kind_checks(base: Path) -> Sequence[Check]:
     return checks(base)
 
 
-STACKS: Mapping[str, Callable[[], Stack]] = {"sim": _sim, "local": _local}
+STACKS: Mapping[str, Callable[[], Stack]] = {"sim": _sim, "local": _local, "kind": _kind}
 """The stacks of this project by name; each is made for one drill."""
 GROUP = "drillbox.stacks"
 """Entry points of this group name stacks of other distributions: a class, or a function, that makes one."""

@@ -41,7 +41,7 @@ def complete(line: str) -> list[str]:
         ("run --operator ref", ["reference"]),
         ("run --operator ./mine", ["FILES"]),
         ("run monday-rush --profile ", ["short"]),
-        ("run monday-rush --stack ", ["local", "sim"]),
+        ("run monday-rush --stack ", ["kind", "local", "sim"]),
         ("play no-such-scenario --profile ", []),
         ("new --fault traffic", ["traffic.spike"]),
         ("new --fault traffic.spike --set ", ["factor=", "ramp="]),
