@@ -165,7 +165,7 @@ class _Builder:
         self._ends.callback(engine.close)
         clusters = Clusters(self._base, engine)
         image = Builder(engine, settings).ensure(progress)
-        cluster = clusters.ensure(Wanted(image=settings.node_image, port=settings.api_port), progress)
+        cluster = clusters.ensure(Wanted(settings.cluster, settings.workers, settings.node_image, settings.api_port), progress)
         if cluster.made:
             self._ends.callback(clusters.remove, cluster.name, progress)
         Builder(engine, settings).load(image, cluster.name, progress)

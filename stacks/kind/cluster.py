@@ -26,10 +26,11 @@ from .programs import KIND, ProgramError, find, run, with_docker
 from .readiness import Nodes, wait_for_nodes
 from .records import ClusterFolder, Record, folders, identity
 from .removal import Removal
+from .settings import DEFAULT_CLUSTER, DEFAULT_WORKERS
 from .trouble import SlowError, failure
 
 PREFIX = "drillbox-"
-DEFAULT = f"{PREFIX}default"
+DEFAULT = DEFAULT_CLUSTER
 MOST_WORKERS = 8
 CREATION, READINESS = 900.0, 300.0
 """Wall seconds that kind has to make the nodes, with an image that may have to be pulled, and that these have to become ready."""
@@ -54,7 +55,7 @@ class Wanted:
     """
 
     name: str = DEFAULT
-    workers: int = 2
+    workers: int = DEFAULT_WORKERS
     image: str = ""
     port: int = 0
 

@@ -10,6 +10,10 @@ from ...sandbox.model.errors import UsageError, nearest
 
 NODE_IMAGE = "DRILLBOX_KIND_IMAGE"
 """Image of the nodes; not set: the one that belongs to the installed kind."""
+CLUSTER = "DRILLBOX_KIND_CLUSTER"
+"""Name of the cluster; begins with `drillbox-`."""
+WORKERS = "DRILLBOX_KIND_WORKERS"
+"""Number of its nodes beside the control plane."""
 API_PORT = "DRILLBOX_KIND_API_PORT"
 """Port of the cluster's API on loopback; not set: a free one."""
 BASE_IMAGE = "DRILLBOX_KIND_BASE"
@@ -23,6 +27,7 @@ DEBIAN_MIRROR = "DRILLBOX_KIND_DEBIAN"
 PROMETHEUS = "DRILLBOX_KIND_PROMETHEUS"
 """`debian`: Prometheus is installed into the application image; `host`: the program of this machine is copied into it."""
 
+DEFAULT_CLUSTER, DEFAULT_WORKERS = "drillbox-default", 2
 DEFAULT_BASE = "python:3.12-slim"
 _SOURCES = ("debian", "host")
 
@@ -39,6 +44,8 @@ class Settings:
         package_index: a URL, or empty.
         debian_mirror: a URL, or empty.
         prometheus: `debian` or `host`.
+        cluster: its name.
+        workers: number of its nodes beside the control plane.
     """
 
     node_image: str = ""
@@ -48,6 +55,8 @@ class Settings:
     package_index: str = ""
     debian_mirror: str = ""
     prometheus: str = "debian"
+    cluster: str = DEFAULT_CLUSTER
+    workers: int = DEFAULT_WORKERS
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -71,6 +80,8 @@ class Settings:
             text(PACKAGE_INDEX),
             text(DEBIAN_MIRROR),
             source,
+            text(CLUSTER, DEFAULT_CLUSTER),
+            _workers(text(WORKERS, str(DEFAULT_WORKERS))),
         )
 
 
@@ -78,3 +89,9 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and (text == "0" or 1024 <= int(text) <= 65535):
         return int(text)
     raise UsageError(f"{API_PORT}={text}: give a port from 1024 to 65535, or 0 for a free one")
+
+
+def _workers(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= 8:
+        return int(text)
+    raise UsageError(f"{WORKERS}={text}: give a number of nodes from 0 to 8")

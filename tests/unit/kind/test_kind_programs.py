@@ -110,6 +110,10 @@ def test_what_kind_says_comes_with_advice(output: str, advice: str) -> None:
 def test_settings_are_read_and_checked() -> None:
     assert Settings.read({}) == Settings()
     assert Settings.read({"DRILLBOX_KIND_IMAGE": "node:1", "DRILLBOX_KIND_API_PORT": "6443"}).api_port == 6443
+    named = Settings.read({"DRILLBOX_KIND_CLUSTER": "drillbox-mine", "DRILLBOX_KIND_WORKERS": "0"})
+    assert (named.cluster, named.workers) == ("drillbox-mine", 0)
+    with pytest.raises(UsageError, match="DRILLBOX_KIND_WORKERS=many: give a number of nodes from 0 to 8"):
+        Settings.read({"DRILLBOX_KIND_WORKERS": "many"})
     with pytest.raises(UsageError, match="DRILLBOX_KIND_API_PORT=80: give a port from 1024"):
         Settings.read({"DRILLBOX_KIND_API_PORT": "80"})
     with pytest.raises(UsageError, match="DRILLBOX_KIND_PROMETHEUS=hots: did you mean 'host'"):
