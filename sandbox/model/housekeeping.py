@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -49,10 +49,18 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where something is to be found: a URL, a folder, or a command that shows it."""
+    """Where something is to be found.
+
+    Attributes:
+        name: what it is.
+        where: a URL, a folder, a command that shows it, or why it is not there.
+        way: a command that leads to it over HTTP from a port of this machine, for as long as it runs; `{port}` in it stands for
+            the port. Empty if no way has to be made.
+    """
 
     name: str
     where: str
+    way: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class Standing:
         parts: what runs for it.
         addresses: where things are, the gateway first; empty while they are not up.
         trial: a prediction to ask for; None while nothing answers yet.
+        environment: variables with which the tools of a person reach it, such as `KUBECONFIG`.
     """
 
     session: str
@@ -84,6 +93,7 @@ class Standing:
     parts: tuple[Part, ...]
     addresses: tuple[Address, ...] = ()
     trial: Trial | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class State(StrEnum):

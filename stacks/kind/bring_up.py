@@ -17,11 +17,14 @@ from ...sandbox.model.errors import StackError
 from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.stack import Progress
 from ...sandbox.model.telemetry import AlertState
+from ...sandbox.world.cache import load_data
 from ..control_plane.faults import Faults
-from ..deploy.kubernetes.names import EPOCH, GATEWAY, LOAD_TIME, PROMETHEUS, PROMETHEUS_PORT, TIMING_CONFIG
+from ..deploy.kubernetes.names import EPOCH, GATEWAY, LOAD_TIME, PORT, PROMETHEUS, PROMETHEUS_PORT, TIMING_CONFIG
 from ..deploy.kubernetes.setup import Images, Setup
 from ..deploy.kubernetes.workloads import load_time
+from ..local.ports import HOST, free_port
 from ..local.processes import Supervisor
+from ..local.programs import Program
 from ..monitoring.alerting import Alerting
 from ..monitoring.api import PrometheusApi
 from ..monitoring.rules import wanted_metrics
@@ -30,6 +33,7 @@ from ..real.controls import Controls
 from ..real.models import label_of, models_of
 from ..real.node import Node
 from ..real.stack import Drill
+from ..real.trial import trial_of
 from ..services.common.registry import RegistryClient
 from ..services.common.times import DrillClock
 from .cluster import Cluster, Clusters, Wanted
@@ -42,6 +46,8 @@ from .programs import KUBECTL, find
 from .proxy import Way, socket_of
 from .service import KindService
 from .settings import Settings
+from .standing import write_where
+from .ways import Ways, forwarding
 
 LEAD = 1.0
 """Wall seconds from the last readiness to the beginning of the warm-up: all services are told by way of the cluster's API."""
@@ -130,7 +136,8 @@ class _Builder:
         models = models_of(scenario, progress)
         cluster, image = self._cluster()
         label = label_of(scenario.id, self._seed)
-        setup = Setup(label, scenario, self._seed, self._token, Images(image), {name: model.id for name, model in models.items()})
+        images = Images(image, grafana=self._settings.grafana)
+        setup = Setup(label, scenario, self._seed, self._token, images, {name: model.id for name, model in models.items()})
         place = Place(cluster.kubeconfig, setup.where, label)
         folder = self._base / "drills" / label
         supervisor = Supervisor(folder, label)
@@ -145,7 +152,8 @@ class _Builder:
             socket.parent.mkdir(mode=0o700)  # nobody else's: the drill's label is in its name
             self._ends.callback(shutil.rmtree, socket.parent, ignore_errors=True)
         way = Way(socket, setup.where)
-        proxy = supervisor.start(way.program(kubectl.path, place))
+        ways = Ways(supervisor)
+        proxy = ways.open(way.program(kubectl.path, place))
         way.wait(PATIENCE, proxy.alive)
         controls = Controls(self._token, way.transport())
         self._ends.callback(controls.close)
@@ -156,7 +164,13 @@ class _Builder:
         self._upload(service, models.values())
         wait_until_ready(service.watch.seen, service.watch.pods, progress)
         self._wait_for_answers(service)
-        return self._begin(service)
+        port = free_port()
+        ways.open(Program("gateway-port", forwarding(kubectl.path, place, GATEWAY, PORT, port)))
+        drill = self._begin(service)
+        service.chores.append(ways.look)
+        trial = trial_of(f"{HOST}:{port}", load_data(progress), scenario.world)
+        write_where(folder, scenario.id, kubectl.path, place, port, trial, grafana=bool(setup.images.grafana))
+        return drill
 
     def _cluster(self) -> tuple[Cluster, str]:
         """The cluster, with the application image on its nodes."""

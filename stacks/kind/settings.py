@@ -26,6 +26,8 @@ DEBIAN_MIRROR = "DRILLBOX_KIND_DEBIAN"
 """Mirror that a build takes Debian packages from; not set: what the base image says."""
 PROMETHEUS = "DRILLBOX_KIND_PROMETHEUS"
 """`debian`: Prometheus is installed into the application image; `host`: the program of this machine is copied into it."""
+GRAFANA_IMAGE = "DRILLBOX_KIND_GRAFANA"
+"""Image of Grafana, which the nodes can pull or have; not set: there is no Grafana."""
 
 DEFAULT_CLUSTER, DEFAULT_WORKERS = "drillbox-default", 2
 DEFAULT_BASE = "python:3.12-slim"
@@ -46,6 +48,7 @@ class Settings:
         prometheus: `debian` or `host`.
         cluster: its name.
         workers: number of its nodes beside the control plane.
+        grafana: image of Grafana; empty for none.
     """
 
     node_image: str = ""
@@ -57,6 +60,7 @@ class Settings:
     prometheus: str = "debian"
     cluster: str = DEFAULT_CLUSTER
     workers: int = DEFAULT_WORKERS
+    grafana: str = ""
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -82,6 +86,7 @@ class Settings:
             source,
             text(CLUSTER, DEFAULT_CLUSTER),
             _workers(text(WORKERS, str(DEFAULT_WORKERS))),
+            text(GRAFANA_IMAGE),
         )
 
 

@@ -108,8 +108,8 @@ class _Builder:
         node.start()
         self._ends.callback(node.stop)
         trial = trial_of(str(self._envoy.listen.requests), load_data(progress), scenario.world)
-        monitoring = alerting.url or alerting.used
-        write_where(places.folder, scenario.id, str(self._envoy.listen.requests), monitoring, trial)
+        gateway = str(self._envoy.listen.requests)
+        write_where(places.folder, scenario.id, gateway, alerting.url, alerting.used, trial)
         return Drill(service, node, faults, alerting, lambda: replicas(service), self._ends)
 
     def _service(

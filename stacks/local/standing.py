@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ...sandbox.model.housekeeping import Address, Part, Standing, Trial
 from ..deploy.envoy.names import POOLS
-from .files import put
+from ..real.where import Where
 from .processes import LOGS
 from .records import Identity, Record, group, resident, stat
 
-WHERE = "where.json"
 _LISTENS = "0A"  # of proc_net_tcp's states
 _STATES = {"T": "stopped", "t": "stopped"}
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def write_where(session: Path, scenario: str, gateway: str, alerting: str, trial: Trial) -> None:
-    """Write down where things are, once they are there. `alerting` is the URL of a Prometheus, or who else evaluates alerts.
+def write_where(session: Path, scenario: str, gateway: str, prometheus: str, alerting: str, trial: Trial) -> None:
+    """Write down where things are, once they are there.
+
+    Args:
+        session: its folder.
+        scenario: id of what is played.
+        gateway: host:port.
+        prometheus: URL of the Prometheus of the drill; empty if it has none.
+        alerting: who evaluates alerts, in words.
+        trial: a prediction to ask for.
 
     Raises:
         UsageError: the folder cannot be written.
     """
-    addresses = (Address("gateway", f"http://{gateway}"), Address("alerts", alerting), Address("logs", str(session / LOGS)))
-    found = {"scenario": scenario, "addresses": [asdict(one) for one in addresses], "trial": asdict(trial)}
-    put(session / WHERE, json.dumps(found), durable=False)
+    watching = Address("prometheus", prometheus) if prometheus else Address("alerts", alerting)
+    addresses = (Address("gateway", f"http://{gateway}"), watching, Address("logs", str(session / LOGS)))
+    Where(scenario, addresses, trial).write(session)
 
 
 def standing_of(session: Path, host: Identity | None, records: Iterable[Record]) -> Standing:
@@ -43,17 +48,9 @@ def standing_of(session: Path, host: Identity | None, records: Iterable[Record])
     parts = [_part(name, identity, groups[identity.pid], listening) for name, identity in living]
     if host is not None:
         parts.insert(0, _part("host", host, [host.pid], {}))
-    scenario, addresses, trial = _where(session)
+    where = Where.of(session)
     since = min((part.since for part in parts if part.since is not None), default=None)
-    return Standing(session.name, host.pid if host else None, scenario, since, tuple(parts), addresses, trial)
-
-
-def _where(session: Path) -> tuple[str, tuple[Address, ...], Trial | None]:
-    """What the host has written down; nothing while it is bringing things up."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        found = json.loads((session / WHERE).read_text(encoding="utf-8"))
-        return found["scenario"], tuple(Address(**one) for one in found["addresses"]), Trial(**found["trial"])
-    return "", (), None
+    return Standing(session.name, host.pid if host else None, where.scenario, since, tuple(parts), where.addresses, where.trial)
 
 
 def _part(name: str, identity: Identity, pids: list[int], listening: Mapping[int, set[int]]) -> Part:

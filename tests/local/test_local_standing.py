@@ -80,7 +80,7 @@ def test_where_things_are_is_known_once_it_was_written_down(keeper: LocalHouseke
     supervisor = Supervisor(folder, "drill")
     try:
         trial = Trial("http://127.0.0.1:7/v2/models/flights/infer", "{}")
-        write_where(folder, "monday-rush", "127.0.0.1:7", "the built-in monitor", trial)
+        write_where(folder, "monday-rush", "127.0.0.1:7", "", "the built-in monitor", trial)
         found = stands(keeper)
         assert (found.scenario, found.trial) == ("monday-rush", trial)
         assert found.addresses == (
@@ -88,6 +88,8 @@ def test_where_things_are_is_known_once_it_was_written_down(keeper: LocalHouseke
             Address("alerts", "the built-in monitor"),
             Address("logs", str(folder / "logs")),
         )
+        write_where(folder, "monday-rush", "127.0.0.1:7", "http://127.0.0.1:9", "Prometheus 3", trial)
+        assert stands(keeper).addresses[1] == Address("prometheus", "http://127.0.0.1:9")
         for damaged in ("", "{", "[]", '{"scenario": "x"}'):
             (folder / "where.json").write_text(damaged)
             assert (stands(keeper).addresses, stands(keeper).trial) == ((), None)
