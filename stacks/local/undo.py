@@ -32,6 +32,8 @@ FILE, KEPT = "undo.jsonl", "undo"
 """The log, and the folder of what was kept of files, in a session's folder."""
 Way = tuple[str, dict[str, Any]]
 """A kind of entry, and its data."""
+Back = Callable[[Mapping[str, Any]], None]
+"""Undoes entries of a kind, given their data."""
 _PATIENCE = 2.0
 
 
@@ -45,11 +47,17 @@ class Entry:
 
 
 class UndoLog:
-    """The undo log of a session."""
+    """The undo log of a session.
 
-    def __init__(self, session: Path) -> None:
+    Args:
+        session: its folder.
+        kinds: how each kind of entry is undone; `KINDS` if not given.
+    """
+
+    def __init__(self, session: Path, kinds: Mapping[str, Back] | None = None) -> None:
         self.path = session / FILE
         self._session = session
+        self._kinds = KINDS if kinds is None else kinds
 
     def note(self, key: str, kind: str, data: Mapping[str, Any]) -> None:
         """Put down how to undo a change that is about to be made; on the disk when this returns. Keys may repeat.
@@ -58,8 +66,8 @@ class UndoLog:
             UsageError: it cannot be written: then the change must not be made.
             StackError: there is no such kind.
         """
-        if kind not in KINDS:
-            raise StackError(f"undo log: unknown kind {kind!r}; choose one of {', '.join(KINDS)}")
+        if kind not in self._kinds:
+            raise StackError(f"undo log: unknown kind {kind!r}; choose one of {', '.join(self._kinds)}")
         self._append({"key": key, "kind": kind, "data": dict(data)})
 
     def done(self, key: str) -> None:
@@ -112,7 +120,7 @@ class UndoLog:
         for entry in reversed(pending):
             try:
                 if services or entry.kind != "request":
-                    undo(entry)
+                    undo(entry, self._kinds)
             except (OSError, DrillboxError, KeyError, TypeError, ValueError) as error:
                 trouble[entry.key] = f"{entry.key} ({entry.kind}): {error}"
         with contextlib.suppress(UsageError):  # a full disk: it is undone once more
@@ -167,16 +175,17 @@ def cancel(url: str, token: str) -> Way:
     return "request", {"method": "DELETE", "url": url, "token": token}
 
 
-def undo(entry: Entry) -> None:
-    """Take one change back; nothing if that was done before.
+def undo(entry: Entry, kinds: Mapping[str, Back] | None = None) -> None:
+    """Take one change back, as `kinds` have it; nothing if that was done before.
 
     Raises:
         StackError: it cannot be; the message says why.
         OSError: likewise.
     """
-    if entry.kind not in KINDS:
+    ways = KINDS if kinds is None else kinds
+    if entry.kind not in ways:
         raise StackError(f"this version of drillbox does not know how to undo {entry.kind!r}")
-    KINDS[entry.kind](entry.data)
+    ways[entry.kind](entry.data)
 
 
 def _continue(data: Mapping[str, Any]) -> None:
@@ -221,7 +230,7 @@ def _request(data: Mapping[str, Any]) -> None:
         raise StackError(f"{data['url']} answers {answer.status_code}")
 
 
-KINDS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+KINDS: Mapping[str, Back] = {
     "continue": _continue,
     "cgroup": _cgroup,
     "delete": _delete,
