@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help play test drills lint format bench fidelity mutations coverage clean
+.PHONY: help play test drills cluster soak lint format bench fidelity mutations coverage clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,14 @@ test: lint ## set everything up, run the linters, the type checker and all tests
 drills: $(VENV)/.installed-dev ## play whole incidents on real processes, in real time; wants the machine for itself
 	@echo "drillbox: whole drills in real time"
 	@$(BIN)/pytest -q -m real -o faulthandler_timeout=900
+
+cluster: $(VENV)/.installed-dev ## tests on a real container engine and a real Kubernetes cluster, where there are some; wants the machine for itself
+	@echo "drillbox: tests on a real cluster"
+	@$(BIN)/pytest -q -m "(cluster or engine) and not soak" -o faulthandler_timeout=1500 --durations=0 --durations-min=5 tests/cluster
+
+soak: $(VENV)/.installed-dev ## the tests on a real cluster that take too long for every change
+	@echo "drillbox: long tests on a real cluster"
+	@$(BIN)/pytest -q -m soak -o faulthandler_timeout=3600 --durations=0 --durations-min=5 tests/cluster
 
 lint: $(VENV)/.installed-dev ## linters and types only
 	@echo "drillbox: ruff check"

@@ -1,10 +1,11 @@
-"""A real container engine and a real kind: those of the fixture beside the project if it is there, else this machine's own."""
+"""A real container engine, a real kind, and a cluster that tests share; without an engine they are skipped, and say why."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
-import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,20 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from drillbox.sandbox.model.errors import StackError
-from drillbox.stacks.kind.engine import CLUSTER, OWNER, Engine, connect
-from drillbox.stacks.kind.programs import DOCKER, KIND, KUBECTL, find
+sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages; this one has a module of its own
+from cluster_fixture import NoClusterError, prepare
+from cluster_kit import Standing
 
-FIXTURE = Path(__file__).parents[2].parent / "shared" / "kindlab"
-"""Prepares engine, kind, kubectl, a node image and a base image where no registry can be reached; see its README."""
-PREPARATION = 3000.0
-"""Wall seconds that it may take from nothing."""
-_IMAGES = {
-    "DRILLBOX_KIND_IMAGE": "kindest/node:v1.20.2",
-    "DRILLBOX_KIND_BASE": "drillbox-base:bookworm",
-    "DRILLBOX_KIND_BUILD_NETWORK": "host",
-    "DRILLBOX_KIND_PROMETHEUS": "host",
-}
+from drillbox.stacks.kind import settings
+from drillbox.stacks.kind.cluster import Clusters, Wanted
+from drillbox.stacks.kind.engine import CLUSTER, OWNER, Engine, connect
+from drillbox.stacks.kind.images import Builder
 
 
 @dataclass(frozen=True)
@@ -40,26 +35,13 @@ class Things:
 @pytest.fixture(scope="session")
 def kind_environment() -> Iterator[None]:
     """Engine, programs and images, for the whole session; without them the tests are skipped, and say why."""
+    try:
+        wanted = prepare()
+    except NoClusterError as error:
+        pytest.skip(str(error))
     with pytest.MonkeyPatch.context() as patch:
-        if (FIXTURE / "prepare").is_file() and os.geteuid() == 0:
-            for step in ("prepare", "base-image"):
-                done = subprocess.run(
-                    ["/bin/bash", FIXTURE / step], capture_output=True, text=True, timeout=PREPARATION, check=False
-                )
-                if done.returncode:
-                    pytest.skip(f"no container engine: {FIXTURE / step} failed: {(done.stdout + done.stderr).strip()[-300:]}")
-            path = subprocess.run(
-                ["/bin/sh", "-c", f". {FIXTURE / 'env'}; echo $PATH"], capture_output=True, text=True, check=True
-            )
-            patch.setenv("PATH", path.stdout.strip())
-            for name, value in _IMAGES.items():
-                patch.setenv(name, os.environ.get(name, value))
-        try:
-            connect().close()
-            for tool in (DOCKER, KIND, KUBECTL):
-                find(tool)
-        except StackError as error:
-            pytest.skip(f"no container engine, or no kind: {error}")
+        for name, value in wanted.items():
+            patch.setenv(name, value)
         yield
 
 
@@ -69,6 +51,27 @@ def alone() -> Iterator[None]:
     with (Path(tempfile.gettempdir()) / f"drillbox-cluster-tests-{os.getuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@pytest.fixture(scope="session")
+def standing(kind_environment: None, session_home: Path) -> Iterator[Standing]:
+    """A cluster with two workers, made when it is first wanted, and removed at the end."""
+    name = f"drillbox-tests-{os.getpid()}"
+    with pytest.MonkeyPatch.context() as patch, contextlib.closing(connect()) as engine:
+        patch.setenv(settings.CLUSTER, name)
+        found = settings.Settings.read()
+        image = Builder(engine, found).ensure(silent)
+        clusters = Clusters(session_home / "kind", engine)
+        try:
+            made = clusters.ensure(Wanted(name, found.workers, found.node_image, found.api_port), silent)
+            Builder(engine, found).load(image, name, silent)
+            yield Standing(name, session_home, made.kubeconfig, image.reference)
+        finally:
+            clusters.remove(name, silent)
+
+
+def silent(_step: str, _done: float) -> None:
+    """Nobody is watching."""
 
 
 @pytest.fixture

@@ -1,20 +1,16 @@
-"""A drill on a real cluster: it comes up from nothing, kubectl's changes are changes of the drill, and nothing is left of it."""
+"""A drill on a real cluster: it comes up, kubectl's changes are changes of the drill, and nothing is left of it."""
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
+from cluster_kit import Standing
 
 from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.service import Change
 from drillbox.sandbox.model.telemetry import Telemetry
-from drillbox.stacks.kind.cluster import DEFAULT
-from drillbox.stacks.kind.engine import Engine
-from drillbox.stacks.kind.programs import KUBECTL, find
 from drillbox.stacks.kind.service import KindService
 from drillbox.stacks.kind.stack import KindStack
 
@@ -26,9 +22,9 @@ PATIENCE = 180.0
 class Played:
     """A drill that is up, and what it has told so far."""
 
-    def __init__(self, base: Path) -> None:
-        self.base = base
-        self.stack = KindStack(base)
+    def __init__(self, standing: Standing) -> None:
+        self.standing, self.base = standing, standing.home / "kind"
+        self.stack = KindStack(self.base)
         self.steps: list[str] = []
         self.changes: list[Change] = []
         self.last: Telemetry | None = None
@@ -44,9 +40,7 @@ class Played:
         return service
 
     def kubectl(self, *arguments: str) -> str:
-        place = self.service.place
-        command = [find(KUBECTL).path, f"--kubeconfig={place.kubeconfig}", f"--namespace={place.namespace}", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
+        return self.standing.kubectl(*arguments, namespace=self.service.place.namespace)
 
     def until(self, holds: Callable[[Telemetry], bool]) -> Telemetry:
         deadline = time.monotonic() + PATIENCE
@@ -62,17 +56,17 @@ class Played:
 
 
 @pytest.fixture
-def played(engine: Engine, tmp_path: Path) -> Iterator[Played]:
-    assert engine is not None
-    one = Played(tmp_path / "kind")
+def played(standing: Standing) -> Iterator[Played]:
+    one = Played(standing)
     yield one
     one.stack.down()
 
 
-def test_a_drill_from_nothing_to_nothing(played: Played, things: Callable[[str], object]) -> None:
-    before = things(DEFAULT)
+def test_a_drill_comes_takes_changes_of_kubectl_and_goes(played: Played, things: Callable[[str], object]) -> None:
+    before = things(played.standing.name)
     played.up()
-    assert {"application image", "objects", "models", "monitoring"} <= set(played.steps)
+    namespace = played.service.place.namespace
+    assert {"objects", "models", "monitoring"} <= set(played.steps)
     begun = played.until(lambda told: told.ledger.ok > 0)
     names = begun.replicas
     assert len(names) == 3
@@ -89,5 +83,6 @@ def test_a_drill_from_nothing_to_nothing(played: Played, things: Callable[[str],
     assert played.service.spec.gateway.timeout == 2.0
 
     played.stack.down()
-    assert things(DEFAULT) == before
+    assert things(played.standing.name) == before
+    assert f"namespace/{namespace}" not in played.standing.kubectl("get", "namespaces", "--output=name").split()
     assert not list((played.base / "drills").iterdir())
