@@ -56,7 +56,8 @@ from .watching import Watch
 SILENT = 30.0
 """Seconds that the cluster's API may be silent before the drill is given up."""
 WORKLOADS = {"champion": CHAMPION, "candidate": CANDIDATE, "shadow": SHADOW}
-_ROLLED = {"features.restarted": FEATURES, "retraining.restarted": PIPELINE, "monitoring.restarted": PROMETHEUS}
+_ROLLED = {"features.restarted": FEATURES, "monitoring.restarted": PROMETHEUS}
+"""What restarts as a whole. The scheduler is a part of the pipeline, which is told of its restart with the desired state."""
 _ESSENTIAL = (LOAD, PIPELINE)
 """Whose memory is lost with their container, and the drill with that."""
 
@@ -163,8 +164,8 @@ class KindService(RealService):
     def _follow(self, change: Change, *, ours: bool) -> None:
         """What a change means beside what the cluster itself makes of it."""
         part, _, name = change.field.partition(".")
-        if name == "restarted" and ours:
-            self._restart(WORKLOADS.get(part, "") or _ROLLED[change.field], str(change.after))
+        if name == "restarted" and ours and (deployment := WORKLOADS.get(part, "") or _ROLLED.get(change.field, "")):
+            self._restart(deployment, str(change.after))
         if change.field == "features.feed":
             self.controls.post(f"{self.urls.features}/control/settings", {name: change.after})
 
