@@ -45,11 +45,30 @@ HANG = Fault(
     "The process of a replica stops without an end: connections to it hang, until it goes on or is killed and starts again.",
     (Param("count", Kind.COUNT, "so many of the champion's ready replicas", default=1, minimum=1, maximum=64),),
 )
+PAUSE, STOP, DISCONNECT = "pause", "stop", "disconnect"
 NODE_LOSS = Fault(
     "nodes.loss",
     "nodes",
     "A node is gone with all replicas on it: it answers nobody until it is back.",
-    (Param("node", Kind.CHOICE, "which node", choices=NODES, default=NODES[0]),),
+    (
+        Param("node", Kind.CHOICE, "which node", choices=NODES, default=NODES[0]),
+        Param(
+            "how",
+            Kind.CHOICE,
+            "frozen, without power, or cut off from the network; to all others it looks the same",
+            choices=(PAUSE, STOP, DISCONNECT),
+            default=PAUSE,
+        ),
+    ),
+)
+NODE_CPU = Fault(
+    "nodes.cpu_limit",
+    "nodes",
+    "A node has less CPU than before, as from a neighbour that takes it: all replicas on it share what is left.",
+    (
+        Param("node", Kind.CHOICE, "which node", choices=NODES, default=NODES[0]),
+        Param("cores", Kind.FACTOR, "cores that all on the node share", minimum=0.05, maximum=64.0),
+    ),
 )
 ARTIFACTS_REFUSING = Fault(
     "artifacts.refusing",
@@ -127,7 +146,7 @@ COST_RUNAWAY = Fault(
 )
 
 PLATFORM_FAULTS = (
-    CRASH_LOOP, MEMORY_LEAK, CPU_THROTTLING, GREY_SLOW, KILL, HANG, NODE_LOSS, ARTIFACTS_REFUSING, CONFIG_PUSH, GATEWAY_DELAY,
-    GATEWAY_ABORT, BLACKOUT, CARDINALITY, EMPTY_AS_ZERO, LARGE_INPUTS, COST_RUNAWAY,
+    CRASH_LOOP, MEMORY_LEAK, CPU_THROTTLING, GREY_SLOW, KILL, HANG, NODE_LOSS, NODE_CPU, ARTIFACTS_REFUSING, CONFIG_PUSH,
+    GATEWAY_DELAY, GATEWAY_ABORT, BLACKOUT, CARDINALITY, EMPTY_AS_ZERO, LARGE_INPUTS, COST_RUNAWAY,
 )  # fmt: skip
 """In the order of the catalogue."""

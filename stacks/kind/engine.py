@@ -99,7 +99,7 @@ class Engine:
         Raises:
             StackError: it does not answer any more.
         """
-        with self._call("asking the engine"):
+        with self.call("asking the engine"):
             told: Mapping[str, Any] = self.client.info()
         cgroup = str(told.get("CgroupVersion") or "")
         root = Path(told.get("DockerRootDir") or "/var/lib/docker")
@@ -120,7 +120,7 @@ class Engine:
         Raises:
             StackError: the engine does not answer.
         """
-        with self._call(f"listing the nodes of {cluster}"):
+        with self.call(f"listing the nodes of {cluster}"):
             found = self.client.api.containers(all=True, filters={"label": f"{CLUSTER}={cluster}"})
         return sorted((_node(one) for one in found), key=lambda node: node.name)
 
@@ -130,7 +130,7 @@ class Engine:
         Raises:
             StackError: the engine does not answer.
         """
-        with self._call("listing networks"):
+        with self.call("listing networks"):
             found = self.client.api.networks(filters={"label": label} if label else None)
         networks = [Network(one["Id"], one["Name"], one.get("Labels") or {}) for one in found]
         return [one for one in networks if name in ("", one.name)]  # the engine's own filter takes parts of names
@@ -142,7 +142,7 @@ class Engine:
             StackError: it cannot be made, for example because no addresses are left.
         """
         options = {_MASQUERADE: "true"}
-        with self._call(f"making the network {name}"):
+        with self.call(f"making the network {name}"):
             own = self.client.api.networks(names=[_BRIDGE])
             if own and (size := (own[0].get("Options") or {}).get(_MTU)):
                 options[_MTU] = size
@@ -155,7 +155,7 @@ class Engine:
         Raises:
             StackError: it stays.
         """
-        with self._call(f"removing the container {container[:12]}", gone=True):
+        with self.call(f"removing the container {container[:12]}", gone=True):
             self.client.api.remove_container(container, v=True, force=True)
 
     def remove_network(self, network: str) -> None:
@@ -164,7 +164,7 @@ class Engine:
         Raises:
             StackError: it stays.
         """
-        with self._call(f"removing the network {network[:12]}", gone=True):
+        with self.call(f"removing the network {network[:12]}", gone=True):
             self.client.api.remove_network(network)
 
     def remove_volume(self, name: str) -> None:
@@ -173,7 +173,7 @@ class Engine:
         Raises:
             StackError: it stays.
         """
-        with self._call(f"removing the volume {name[:12]}", gone=True):
+        with self.call(f"removing the volume {name[:12]}", gone=True):
             self.client.api.remove_volume(name, force=True)
 
     def volumes(self) -> set[str]:
@@ -182,7 +182,7 @@ class Engine:
         Raises:
             StackError: the engine does not answer.
         """
-        with self._call("listing volumes"):
+        with self.call("listing volumes"):
             found = self.client.api.volumes()
         return {one["Name"] for one in found.get("Volumes") or ()}
 
@@ -192,7 +192,7 @@ class Engine:
         Raises:
             StackError: it does not.
         """
-        with self._call(f"starting the node {node.name}"):
+        with self.call(f"starting the node {node.name}"):
             if node.state == "paused":
                 self.client.api.unpause(node.id)
             elif node.state != "running":
@@ -207,7 +207,7 @@ class Engine:
         import docker.errors
 
         try:
-            with self._call(f"looking for the image {name}"):
+            with self.call(f"looking for the image {name}"):
                 found: Mapping[str, Any] = self.client.images.get(name).attrs
         except docker.errors.NotFound:
             return None
@@ -219,7 +219,7 @@ class Engine:
         Raises:
             StackError: the engine does not answer.
         """
-        with self._call(f"listing the images {repository}"):
+        with self.call(f"listing the images {repository}"):
             found = self.client.api.images(repository)
         newest = sorted(found, key=lambda one: int(one.get("Created") or 0), reverse=True)
         return [tag for one in newest for tag in one.get("RepoTags") or ()]
@@ -230,7 +230,7 @@ class Engine:
         Raises:
             StackError: it stays, for example as a container uses it.
         """
-        with self._call(f"removing the image {tag}", gone=True):
+        with self.call(f"removing the image {tag}", gone=True):
             self.client.api.remove_image(tag)
 
     def pull(self, name: str) -> Iterator[Mapping[str, Any]]:
@@ -239,7 +239,7 @@ class Engine:
         Raises:
             StackError: it cannot be had.
         """
-        with self._call(f"pulling {name}"):
+        with self.call(f"pulling {name}"):
             repository, _, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "latest")
             yield from self.client.api.pull(repository, tag=tag, stream=True, decode=True)
 
@@ -251,7 +251,7 @@ class Engine:
         Raises:
             StackError: it does not build at all, or says nothing for `patience` seconds.
         """
-        with self._call("building the image"):
+        with self.call("building the image"):
             yield from self.client.api.build(
                 fileobj=io.BytesIO(tar),
                 custom_context=True,
@@ -269,7 +269,7 @@ class Engine:
         self.client.close()
 
     @contextlib.contextmanager
-    def _call(self, doing: str, *, gone: bool = False) -> Iterator[None]:
+    def call(self, doing: str, *, gone: bool = False) -> Iterator[None]:
         """Errors of the SDK as messages. `gone`: that the thing is not there is none."""
         import docker.errors
         import requests

@@ -5,12 +5,13 @@ grows with every answer. A container at its limit is killed by the kernel (OOM) 
 
 CPU: a busy slot wants one core. Above the limit the CFS quota gives the slots what is there, so that work takes busy over limit
 times as long, and the periods of 100 ms in which the quota ran out count as throttled (Linux kernel, "CFS Bandwidth Control").
+The limit of a node counts for all replicas on it together.
 Limits are changed in place (Kubernetes documentation, "Resize CPU and Memory Resources assigned to Containers").
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import simpy
@@ -37,6 +38,7 @@ class Trouble:
 
     leaks: dict[str, float] = field(default_factory=dict)  # MiB per answer
     deadly: dict[str, tuple[float, float]] = field(default_factory=dict)  # by settings: seconds that a process lives, since when
+    short: dict[str, tuple[str, float]] = field(default_factory=dict)  # a node, and the cores that are left to it
 
 
 class Containers:
@@ -73,10 +75,15 @@ class Containers:
         limits, leak = self._limits(), sum(self.trouble.leaks.values())
         if not self._is_strained(limits):
             return
-        for pod in self._fleet.pods():
-            if pod.frozen or pod.state not in (PodState.READY, PodState.DRAINING):
-                continue
-            self._account(pod, limits.cpu, leak)
+        working = [
+            (pod, self._account(pod, leak))
+            for pod in self._fleet.pods()
+            if not pod.frozen and pod.state in (PodState.READY, PodState.DRAINING)
+        ]
+        crowded = self._crowded(working)
+        for pod, wanted in working:
+            if wanted is not None:
+                self._throttle(pod, wanted, limits.cpu, crowded.get(pod.node, 1.0))
             if self.memory(pod) >= limits.memory:
                 pod.usage.kills += 1
                 self._fleet.crash(pod, f"OOMKilled: {self.memory(pod):.0f} MiB of {limits.memory:g} MiB")
@@ -93,7 +100,7 @@ class Containers:
     def _is_strained(self, limits: Servers) -> bool:
         """Whether anything can happen to a container: in most drills never, and a look costs time per pod."""
         self._leaked |= bool(self.trouble.leaks)
-        self._limited |= limits.cpu > 0.0
+        self._limited |= limits.cpu > 0.0 or bool(self.trouble.short)
         if self._leaked or self._limited or limits.settings in self.trouble.deadly:
             return True
         room = self._plane.state.r[:, [lay.R_CONCURRENCY, lay.R_QUEUE]].sum(axis=1).max()
@@ -125,21 +132,34 @@ class Containers:
             pod.grey = 1.0
             self._fleet.pace(pod)
 
-    def _account(self, pod: Pod, limit: float, leak: float) -> None:
-        """What was used since the look before, and how far the CPU quota goes from now on."""
+    def _account(self, pod: Pod, leak: float) -> float | None:
+        """The cores that its slots wanted since the look before, and what leaked; None if nobody looked for a while."""
         usage, busy = pod.usage, self._plane.busy_seconds(pod.slot)
         answers = int(self._plane.state.r[pod.slot, lay.R_SERVED])
         wanted, answered = (busy - usage.busy) / PERIOD, answers - usage.answers
         seen = self._env.now - usage.seen < 1.5 * PERIOD
         usage.busy, usage.answers, usage.seen = busy, answers, self._env.now
-        if not seen:  # nobody looked for a while, or the pod is new: what it used then does not count
-            return
+        if not seen:  # or the pod is new: what it used then does not count
+            return None
         usage.leaked += leak * answered
-        slower = 1.0
+        return wanted
+
+    def _crowded(self, working: Sequence[tuple[Pod, float | None]]) -> Mapping[str, float]:
+        """How many times as long work takes on nodes that are short of CPU: as one limit for all replicas there."""
+        left: dict[str, float] = {}
+        for node, cores in self.trouble.short.values():
+            left[node] = min(cores, left.get(node, cores))
+        return {
+            node: max(1.0, sum(wanted or 0.0 for pod, wanted in working if pod.node == node) / cores)
+            for node, cores in left.items()
+        }
+
+    def _throttle(self, pod: Pod, wanted: float, limit: float, slower: float) -> None:
+        """How far its CPU quota goes from now on; `slower` by what its node lacks."""
         if limit > 0.0:
-            usage.periods += QUOTA_PERIODS * PERIOD
-            usage.throttled += QUOTA_PERIODS * PERIOD if wanted > limit else 0.0
-            slower = max(1.0, wanted / limit)
+            pod.usage.periods += QUOTA_PERIODS * PERIOD
+            pod.usage.throttled += QUOTA_PERIODS * PERIOD if wanted > limit else 0.0
+            slower = max(slower, wanted / limit)
         if slower != pod.throttled:
             pod.throttled = slower
             self._fleet.pace(pod)

@@ -69,6 +69,10 @@ def mechanisms(parts: Parts) -> Mapping[str, Mechanism]:
         "pods.kill": pods.Kill(env, parts.platform.fleet, parts.seed),
         "pods.hang": pods.Hang(env, parts.platform.fleet, parts.seed),
         "nodes.loss": Switch(lambda beat, given: nodes.begin(beat, str(given["node"])), nodes.end),
+        "nodes.cpu_limit": Switch(
+            lambda beat, given: trouble.short.__setitem__(beat, (str(given["node"]), float(given["cores"]))),
+            trouble.short.__delitem__,
+        ),
         "artifacts.refusing": Switch(lambda beat, _given: refusals.add(beat), refusals.discard),
         "gateway": GatewayFaults(plane.inject),
         "monitoring": parts.platform.scraping,

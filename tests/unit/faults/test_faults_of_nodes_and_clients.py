@@ -93,6 +93,31 @@ def test_a_node_that_is_lost_twice_at_once_is_back_when_both_are_over(calm: Scen
     assert len(drill.ready) == 4
 
 
+@pytest.mark.parametrize("how", ["pause", "stop", "disconnect"])
+def test_however_a_node_is_lost_it_is_gone(calm: Scenario, opened: Opened, how: str) -> None:
+    drill = opened(with_fault(calm, "nodes.loss", node="node-2", how=how), 60.0)
+    assert drill.sli("nodes_ready") == 3.0
+
+
+def test_replicas_on_a_node_that_is_short_of_cpu_are_slower_until_it_is_over(calm: Scenario, opened: Opened) -> None:
+    drill = opened(with_fault(calm, "nodes.cpu_limit", lasts=60.0, node="node-2", cores=0.1), 60.0)
+    slow = [pod for pod in drill.pods if pod.throttled > 1.0]
+    assert [pod.node for pod in slow] == ["node-2"]
+    assert drill.sli("latency") < 1.0
+    assert drill.metric("container_cpu_cfs_periods_total", pod=slow[0].name) == 0.0, "its own container has no quota"
+    drill.play(140.0)
+    assert {pod.throttled for pod in drill.pods} == {1.0}
+    assert drill.sli("latency") == 1.0
+
+
+def test_of_two_limits_of_a_node_the_lowest_counts(calm: Scenario, opened: Opened) -> None:
+    alone = opened(with_fault(calm, "nodes.cpu_limit", node="node-2", cores=0.05), 14.0)
+    crowded = with_fault(calm, "nodes.cpu_limit", node="node-2", cores=0.05)
+    again = replace(crowded.timeline[0], id="again", params={"node": "node-2", "cores": 5.0})
+    both = opened(replace(crowded, timeline=(*crowded.timeline, again)), 14.0)
+    assert [pod.throttled for pod in alone.pods] == [pod.throttled for pod in both.pods]
+
+
 # --------------------------------------------------------------------------------------------------------------------- partner
 
 
