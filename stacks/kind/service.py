@@ -126,6 +126,7 @@ class KindService(RealService):
         except StackError as error:
             if not self.watch.answers:
                 raise StackError(f"{error} (the cluster's API does not answer: is the cluster still there?)") from error
+            self._check_lives()
             raise
 
     # ---------------------------------------------------------------------------------------------------------------- changes
@@ -279,11 +280,23 @@ class KindService(RealService):
             self._silent_since = now if self._silent_since is None else self._silent_since
             if now - self._silent_since > SILENT:
                 raise StackError(f"the cluster's API has not answered for {SILENT:g} s: is the cluster still there?")
+        self._check_lives()
+
+    def _check_lives(self) -> None:
+        found: dict[str, set[str]] = {component: set() for component in _ESSENTIAL}
         for pod in self.watch.pods():
             component = str(((pod.metadata and pod.metadata.labels) or {}).get(COMPONENT, ""))
-            for life in _running(pod) if component in _ESSENTIAL else ():
-                if self._lives.setdefault(component, life) != life:
-                    raise StackError(f"{component} began anew in the middle of the drill: the drill cannot go on")
+            if component in found:
+                found[component].update(_running(pod))
+        for component, lives in found.items():
+            known = self._lives.get(component)
+            if known is None and lives:
+                self._lives[component] = min(lives)
+            elif known is not None and known not in lives:
+                raise StackError(
+                    f"{component} ended in the middle of the drill (restarted, or its pod deleted): what it remembered is lost, "
+                    "and the drill cannot go on"
+                )
 
     def _heard(self, pod: str, line: str) -> None:
         component, severity, text = read_line(line, pod)
@@ -312,7 +325,9 @@ class KindService(RealService):
 
 
 def _running(pod: Pod) -> Iterator[str]:
-    """The runs of the pod's containers."""
+    """The runs of the pod's containers; those of a pod that is to end count no more."""
+    if pod.metadata and pod.metadata.deletionTimestamp:
+        return
     for one in (pod.status.containerStatuses if pod.status else None) or ():
         if one.containerID and one.state and one.state.running:
             yield one.containerID

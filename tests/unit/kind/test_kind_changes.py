@@ -12,6 +12,7 @@ import pytest
 from drillbox.sandbox.loading.library import Library
 from drillbox.sandbox.model.errors import StackError
 from drillbox.sandbox.model.service import Change
+from drillbox.stacks.deploy.kubernetes.names import labels_of
 from drillbox.stacks.deploy.kubernetes.objects import document, objects_of
 from drillbox.stacks.kind.place import Place
 from drillbox.stacks.kind.proxy import Way
@@ -159,3 +160,39 @@ def test_an_api_that_is_silent_for_long_ends_the_drill(drill: Drill) -> None:
     drill.api.start()
     drill.by("kubectl-scale", DEPLOYMENTS, CHAMPION, {"spec": {"replicas": 9}})
     drill.wait(lambda: any(one.after == 9 for one in drill.changes))
+
+
+def running(name: str, component: str, life: str) -> dict[str, Any]:
+    label = setup_of(Library.packaged().load(Library.packaged().find("monday-rush"))).label
+    status = {"name": component, "containerID": life, "state": {"running": {}}, "image": "", "imageID": "", "ready": True}
+    return {
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": labels_of(label, component)},
+        "spec": {"containers": [{"name": component}]},
+        "status": {"containerStatuses": [{**status, "restartCount": 0}]},
+    }
+
+
+def test_the_scheduler_is_restarted_within_the_pipeline(drill: Drill) -> None:
+    drill.service.change([Change("retraining.restarted", "", "all#1", "alice")])
+    pipeline = drill.api.objects[DEPLOYMENTS, "pipeline"]
+    assert pipeline["metadata"]["annotations"]["drillbox.dev/restarted"] == "all#1"
+    assert "drillbox.dev/restarted" not in pipeline["spec"]["template"]["metadata"].get("annotations", {})
+    told = drill.services.orders[-1][1]
+    assert isinstance(told, dict)
+    assert told["retraining.restarted"] == "all#1"
+    drill.service.change([Change("monitoring.restarted", "", "all#2", "alice")])
+    template = drill.api.objects[DEPLOYMENTS, "prometheus"]["spec"]["template"]
+    assert template["metadata"]["annotations"]["drillbox.dev/restarted"] == "all#2"
+
+
+@pytest.mark.parametrize("how", ["container", "pod"])
+def test_a_pipeline_that_began_anew_ends_the_drill_with_its_reason(drill: Drill, how: str) -> None:
+    drill.api.put("pods", running("pipeline-1", "pipeline", "containerd://1"))
+    drill.wait(lambda: "pipeline" in drill.service._lives)
+    if how == "container":
+        drill.api.put("pods", running("pipeline-1", "pipeline", "containerd://2"))
+    else:
+        drill.api.delete("pods", "pipeline-1")
+    with pytest.raises(StackError, match="pipeline ended in the middle of the drill"):
+        drill.wait(lambda: False)
