@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import yaml
 from ...sandbox.model.errors import StackError, UsageError
 from ...sandbox.model.stack import Progress
 from ..local.ports import HOST, check_port
+from .drills import heirs
 from .engine import HOME, OWNER, Engine, NodeContainer
 from .programs import KIND, ProgramError, find, run, with_docker
 from .readiness import Nodes, wait_for_nodes
@@ -52,12 +53,14 @@ class Wanted:
         workers: number of nodes beside the control plane; without any, all runs on that one.
         image: of the nodes; empty for kind's own.
         port: of the API on loopback; 0 for a free one.
+        session: the drill that it is made for, if it has to be made, and with which it goes; empty: it stays.
     """
 
     name: str = DEFAULT
     workers: int = DEFAULT_WORKERS
     image: str = ""
     port: int = 0
+    session: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -168,6 +171,33 @@ class Clusters:
         if left:
             raise StackError(f"cluster {name}: what could not be removed: {', '.join(left)}")
 
+    def release(self, name: str, label: str, progress: Progress) -> bool:
+        """A drill leaves a cluster: one that was made for it goes, unless another drill is on it, with which it goes then.
+
+        Returns:
+            Whether it is gone.
+
+        Raises:
+            StackError: something of it stays; the message names it.
+        """
+        folder = self.folder(name)
+        with folder.lock():
+            record = folder.read()
+            if record is None:
+                folder.discard()
+                return True
+            if record.session != label:
+                return False
+            others = heirs(self._base, name, {label})
+            if others:
+                folder.write(record.model_copy(update={"session": others[0]}))
+                return False
+            left = self._remove(folder, progress)
+            folder.discard()
+        if left:
+            raise StackError(f"cluster {name}: what could not be removed: {', '.join(left)}")
+        return True
+
     def _have(self, folder: ClusterFolder, wanted: Wanted, progress: Progress) -> Cluster:
         record = folder.read()
         if record is not None and record.ready:
@@ -177,6 +207,8 @@ class Clusters:
                 return found
         if record is not None:
             self._remove(folder, progress)
+            if record.ready and not record.session:  # whoever wanted it to stay still does
+                wanted = replace(wanted, session="")
         try:
             return self._create(folder, wanted, progress)
         except SlowError:
@@ -209,7 +241,7 @@ class Clusters:
         if wanted.port:
             check_port(wanted.port, f"API of cluster {wanted.name}")
         self._refuse_others(wanted.name)
-        record = Record.new(wanted.name, wanted.workers, wanted.image, wanted.port)
+        record = Record.new(wanted.name, wanted.workers, wanted.image, wanted.port, wanted.session)
         folder.write(record)
         try:
             labels = {OWNER: record.token, HOME: str(self._base)}

@@ -36,6 +36,7 @@ class Record(BaseModel):
         creator: the process of kind that makes it; None before and afterwards.
         host: the process of drillbox that made it.
         since: when, with a time zone.
+        session: the drill that it was made for, and goes with; empty if it stays until somebody removes it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -51,9 +52,10 @@ class Record(BaseModel):
     creator: Identity | None = None
     host: Identity | None = None
     since: datetime | None = None
+    session: str = ""
 
     @classmethod
-    def new(cls, name: str, workers: int, image: str, port: int) -> Record:
+    def new(cls, name: str, workers: int, image: str, port: int, session: str = "") -> Record:
         """Of a cluster that is about to be made."""
         return cls(
             name=name,
@@ -63,6 +65,7 @@ class Record(BaseModel):
             port=port,
             host=identity(os.getpid()),
             since=datetime.now(UTC),
+            session=session,
         )
 
 

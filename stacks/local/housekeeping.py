@@ -78,7 +78,13 @@ def _is_session(path: Path) -> bool:
 
 
 class Remains:
-    """What there is of one session."""
+    """What there is of one session.
+
+    Attributes:
+        patience: wall seconds that its host has to end the drill.
+    """
+
+    patience = PATIENCE
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -91,10 +97,23 @@ class Remains:
         things = [f"host {describe(host.pid)}"] if host and living else []
         things += [f"process {describe(one.pid)}" for one in self._processes()]
         things += [f"cgroup {path}" for path in self._cgroups()]
-        things += [f"undo of {entry.key} ({entry.kind})" for entry in UndoLog(self.folder).pending()]
+        things += [f"undo of {entry.key} ({entry.kind})" for entry in self.log().pending()]
+        things += self.elsewhere()
         if self.folder.is_dir() and (not any(self.folder.iterdir()) or self._files()):
             things.append(f"folder {self.folder}")
         return Leftover(self.folder.name, host.pid if host and living else None, tuple(things))
+
+    def log(self) -> UndoLog:
+        """How to take back what faults changed."""
+        return UndoLog(self.folder)
+
+    def elsewhere(self) -> Sequence[str]:
+        """What there is beside processes and files of this machine, for people."""
+        return ()
+
+    def clear_elsewhere(self, tell: Tell) -> bool:  # noqa: ARG002 -- for stacks that have anything there
+        """Remove that; whether nothing is left of it."""
+        return True
 
     def stands(self) -> Standing:
         """What runs of it."""
@@ -115,7 +134,7 @@ class Remains:
         try:
             self._kill(tell)
             self._remove_cgroups(tell)
-            if self._undo(tell) and not self._processes() and not self._cgroups():
+            if self._undo(tell) and self.clear_elsewhere(tell) and not self._processes() and not self._cgroups():
                 self._remove_files(tell)
         finally:
             if lock >= 0:
@@ -134,7 +153,7 @@ class Remains:
             process = describe(host.pid) if host else ""
             if host is not None and host.signal(number):  # else somebody else clears up at this moment
                 tell(f"{self.folder.name}: its host, {process}, lives: {does}")
-            lock = _within(PATIENCE, lambda: take(self.folder), lambda found: found is not None)
+            lock = _within(self.patience, lambda: take(self.folder), lambda found: found is not None)
         return lock
 
     def _kill(self, tell: Tell) -> None:
@@ -164,7 +183,7 @@ class Remains:
 
     def _undo(self, tell: Tell) -> bool:
         """Take back what faults changed; whether that was possible."""
-        log = UndoLog(self.folder)
+        log = self.log()
         for entry in log.pending():
             tell(f"{self.folder.name}: undoes {entry.key} ({entry.kind})")
         trouble = log.undo_all(services=False)
