@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from .completion import SESSIONS
 from .console import alerts, status
 from .output import has_screen, say
 from .play import printer, show_end
+from .reaching import CHOSEN
 from .terminal import console_progress
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ class _Screen:
 
 
 def _choose(name: str) -> SessionInfo:
-    """The session of a name; without one the only one, or the only one whose drill is not over.
+    """The session of a name; without one the only one, the only one whose drill is not over, or the environment's choice.
 
     Raises:
         UsageError: there is none, or several.
@@ -98,8 +100,9 @@ def _choose(name: str) -> SessionInfo:
     from ..api.folders import find, sessions
 
     found = [] if name else [info for info in sessions() if not _is_over(info)]
-    if len(found) == 1:
-        return found[0]
+    chosen = [info for info in found if info.name == os.environ.get(CHOSEN)]
+    if len(found) == 1 or chosen:
+        return (chosen or found)[0]
     try:
         return find(name)
     except UsageError as error:

@@ -31,6 +31,8 @@ COMMANDS = {
     "attach": "attach:attach_command",
     "up": "up:up_command",
     "status": "status:status_command",
+    "open": "open:open_command",
+    "env": "env:env_command",
     "down": "down:down_command",
     "doctor": "doctor:doctor_command",
     "host": "host:host_command",
