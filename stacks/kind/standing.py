@@ -79,14 +79,14 @@ def standing_of(folder: Path, host: int | None, scenario: str, since: datetime |
     Args:
         folder: of the drill.
         host: the number of the process that plays it; None if that is dead.
-        scenario: id of what is played.
+        scenario: id of what is played; empty if only its host knows.
         since: when it began, with a time zone.
     """
     where = Where.of(folder)
     parts = [Part("host", "running", since, number=host)] if host is not None else []
     kubeconfig = where.environment.get("KUBECONFIG", "")
     parts += pods(Path(kubeconfig)) if kubeconfig else []
-    return Standing(folder.name, host, scenario, since, tuple(parts), where.addresses, where.trial, where.environment)
+    return Standing(folder.name, host, scenario or where.scenario, since, tuple(parts), where.addresses, where.trial, where.environment)
 
 
 def pods(kubeconfig: Path) -> list[Part]:
