@@ -14,10 +14,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help play test drills cluster soak lint format bench fidelity mutations coverage clean
+.PHONY: help play test drills cluster soak lint format bench fidelity fidelity-kind mutations coverage clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 play: $(VENV)/.installed ## set everything up and play the first incident
 	@$(BIN)/drillbox play $(SCENARIO)
@@ -57,6 +57,9 @@ bench: $(VENV)/.installed-dev ## run the benchmarks, one table
 
 fidelity: $(VENV)/.installed-dev ## play every incident on the local stack, in real time, and hold it against the simulation (hours)
 	@$(BIN)/python docs/make_fidelity.py --stack $(STACK)
+
+fidelity-kind: $(VENV)/.installed-dev ## the same on a real cluster (five hours)
+	@$(BIN)/python docs/make_fidelity.py --stack kind
 
 mutations: $(VENV)/.installed-dev ## break the engine on purpose, again and again: some test must notice
 	@$(BIN)/python tests/mutations.py

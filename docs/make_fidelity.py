@@ -5,21 +5,24 @@
     python docs/make_fidelity.py --stack kind
     python docs/make_fidelity.py monday-rush --times 1 --no-write
     python docs/make_fidelity.py --lanes 3             # three drills at a time
+    python docs/make_fidelity.py --stack kind --kept --results A --results B    # play nothing: write what A and B hold together
 
 What is done is kept in the state folder and not repeated, so that it can be interrupted and gone on with; --fresh begins anew.
+Each stack has a part of the page and a file of results of its own: to write one part leaves the others as they are.
 Exits with 0 if each drill came to the expected verdict and kept every band.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import os
 import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from drillbox.sandbox.cli.comparing import Reduced, check_stack, held_against, simulated
@@ -28,9 +31,9 @@ from drillbox.sandbox.cli.playing import Request, find, whole_library
 from drillbox.sandbox.cli.terminal import ConsoleProgress, console_progress
 from drillbox.sandbox.cli.wiring import SessionMaker
 from drillbox.sandbox.fidelity.bands import Comparison
-from drillbox.sandbox.fidelity.matrix import Cell, Results, cells_of, fill, rows_of
+from drillbox.sandbox.fidelity.matrix import Cell, Results, Source, cells_of, fill, rows_of
 from drillbox.sandbox.fidelity.page import measured, with_measured
-from drillbox.sandbox.model.errors import DrillboxError, Exit
+from drillbox.sandbox.model.errors import DrillboxError, Exit, UsageError
 from drillbox.sandbox.paths import home
 from drillbox.sandbox.provenance import cpu_model, versions
 from drillbox.wiring import Wiring
@@ -50,12 +53,18 @@ def commit() -> str:
     return f"{name}+" if changed else name
 
 
-def about(asked: argparse.Namespace) -> str:
-    """Machine, versions and date."""
+def how(asked: argparse.Namespace) -> str:
+    """What is played, and how often."""
+    runs = f"{asked.times} run{'' if asked.times == 1 else 's'} each"
+    lanes = f", {asked.lanes} drills at a time" if asked.lanes > 1 else ""
+    return f"profile `{asked.profile}`, seed {asked.seed}, {runs}{lanes}"
+
+
+def source() -> Source:
+    """This code, on this machine, today."""
     named = ", ".join(f"{name} {version}" for name, version in versions().items())
-    machine = f"{cpu_model()}, {os.cpu_count()} cores, {platform.system()}"
-    runs = f"{asked.times} runs each" + (f", {asked.lanes} drills at a time" if asked.lanes > 1 else "")
-    return f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}; profile `{asked.profile}`, seed {asked.seed}, {runs}; {machine}; {named}."
+    machine = f"{cpu_model()}, {os.cpu_count()} cores, {platform.system()}; {named}"
+    return Source(commit(), f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}", machine)
 
 
 class Player:
@@ -112,6 +121,46 @@ def play_in_lanes(results: Results, names: Sequence[str], asked: argparse.Namesp
             path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def standing(stack: str) -> Iterator[None]:
+    """A cluster for all drills, if they need one: else each would make its own, and remove it."""
+    if stack != "kind":
+        yield
+        return
+    from drillbox.stacks.kind.cluster import Clusters, Wanted
+    from drillbox.stacks.kind.engine import connect
+    from drillbox.stacks.kind.settings import Settings
+
+    found, progress = Settings.read(), console_progress()
+    with contextlib.closing(connect()) as engine:
+        clusters = Clusters(home() / "kind", engine)
+        made = clusters.ensure(Wanted(found.cluster, found.workers, found.node_image, found.api_port), progress).made
+        progress.close()
+        try:
+            yield
+        finally:
+            if made:
+                clusters.remove(found.cluster, progress)
+                progress.close()
+
+
+def file_of(path: Path, asked: argparse.Namespace) -> Path:
+    """A file of results; that of a state folder if a folder is named."""
+    name = f"matrix-{asked.stack}-{asked.profile}-{asked.seed}.json"
+    return path / "fidelity" / name if path.is_dir() or path == home() else path
+
+
+def there(path: Path) -> Results:
+    """Results to merge in.
+
+    Raises:
+        UsageError: there are none, or they are damaged.
+    """
+    if not path.is_file():
+        raise UsageError(f"there are no results to merge in at {path}")
+    return Results.read(path)
+
+
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -123,9 +172,18 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--fresh", action="store_true", help="play again what was done before")
     parser.add_argument("--no-write", action="store_true", help=f"leave {PAGE.name} as it is")
     parser.add_argument("--lanes", type=int, default=1, help="drills at a time (default: 1)")
-    parser.add_argument("--results", type=Path, help="file that keeps what is done (default: one in the state folder)")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        action="append",
+        default=[],
+        help="file that keeps what is done, or a state folder with one (default: the state folder); given again: merged in",
+    )
+    parser.add_argument("--kept", action="store_true", help="play nothing; write what is kept")
     parser.add_argument("--quiet", action="store_true", help="no progress but a line for each drill")
     asked = parser.parse_args()
+    if asked.kept and (asked.fresh or asked.no_write):
+        parser.error("--kept writes what is kept: it goes neither with --fresh nor with --no-write")
     for name in ("times", "lanes"):
         if getattr(asked, name) < 1:
             parser.error(f"--{name} must be at least 1")
@@ -141,18 +199,24 @@ def main(wiring: SessionMaker) -> int:
     cells = cells_of(chosen, asked.times)
     if not asked.no_write:
         with_measured(PAGE.read_text(encoding="utf-8"), asked.stack, "")  # before the drills, not after them
-    path = asked.results or home() / "fidelity" / f"matrix-{asked.stack}-{asked.profile}-{asked.seed}.json"
+    path, *others = [file_of(one, asked) for one in asked.results or [home()]]
     results = Results(path) if asked.fresh else Results.read(path)
+    for other in others:
+        results.take(there(other))
     player = Player(wiring, asked.stack, asked.profile, asked.seed, quiet=asked.quiet)
     try:
-        if asked.lanes > 1:
+        if asked.lanes > 1 and not asked.kept:
+            if asked.stack == "kind":
+                raise UsageError("--lanes: one drill at a time on a cluster: its nodes share this machine")
             play_in_lanes(results, [one.id for one in chosen], asked)
-        fill(results, cells, player, commit(), tell)
+        if not asked.kept:
+            with standing(asked.stack):
+                fill(results, cells, player, source(), tell)
     except KeyboardInterrupt:
         tell(f"interrupted; what was finished is in {path}, and the same command goes on from there")
         return int(Exit.INTERRUPTED)
     rows = list(rows_of(results, cells))
-    text = measured(list(rows_of(results, cells_of(library, asked.times))), about(asked))
+    text = measured(list(rows_of(results, cells_of(library, asked.times))), how(asked))
     say(text)
     if not asked.no_write:
         PAGE.write_text(with_measured(PAGE.read_text(encoding="utf-8"), asked.stack, text), encoding="utf-8")

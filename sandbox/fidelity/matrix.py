@@ -40,19 +40,33 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of a cell: the two drills, or why there are none. `digest` is the scenario's, `commit` that of the code."""
+    """What became of a cell: the two drills, or why there are none. `digest` is the scenario's, `commit` that of the code.
+
+    `day` (as 2026-11-21) and `machine` are empty in files of older versions.
+    """
 
     digest: str
     commit: str
     sim: Outcome | None = None
     other: Outcome | None = None
     error: str = ""
+    day: str = ""
+    machine: str = ""
 
     def comparison(self) -> Comparison | None:
         """The two side by side, by the bands of today."""
         if self.sim is None or self.other is None:
             return None
         return compare(self.sim, self.other, bands_of(self.other.stack))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What plays: the commit of the code, the day, and the machine with the versions of what is on it."""
+
+    commit: str
+    day: str = ""
+    machine: str = ""
 
 
 Play = Callable[[Cell], Comparison]
@@ -120,7 +134,7 @@ def cells_of(scenarios: Iterable[Scenario], times: int) -> list[Cell]:
     return [Cell(one, name, number) for one in scenarios for name in OPERATORS for number in range(1, times + 1)]
 
 
-def fill(results: Results, cells: Sequence[Cell], play: Play, commit: str, tell: Tell) -> None:
+def fill(results: Results, cells: Sequence[Cell], play: Play, source: Source, tell: Tell) -> None:
     """Play what is not done yet. A drill that breaks is noted, tried again the next time, and stops none of the others.
 
     Raises:
@@ -132,14 +146,14 @@ def fill(results: Results, cells: Sequence[Cell], play: Play, commit: str, tell:
         if known is not None and not known.error:
             tell(f"{place}/{len(cells)} {cell.key}: done before")
             continue
-        digest = cell.scenario.digest
+        blank = Entry(cell.scenario.digest, source.commit, day=source.day, machine=source.machine)
         try:
             found = play(cell)
         except DrillboxError as error:
-            results.put(cell, Entry(digest, commit, error=str(error)))
+            results.put(cell, dataclasses.replace(blank, error=str(error)))
             tell(f"{place}/{len(cells)} {cell.key}: {error}")
             continue
-        results.put(cell, Entry(digest, commit, found.sim, found.other))
+        results.put(cell, dataclasses.replace(blank, sim=found.sim, other=found.other))
         bands = "every band met" if found.met else f"not met: {', '.join(line.what for line in found.missed)}"
         tell(f"{place}/{len(cells)} {cell.key}: {found.other.verdict}, {bands}")
 
@@ -155,6 +169,8 @@ class Row:
     errors: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
     commits: tuple[str, ...]
+    days: tuple[str, ...] = ()
+    machines: tuple[str, ...] = ()
 
     @property
     def as_expected(self) -> bool:
@@ -181,13 +197,17 @@ def rows_of(results: Results, cells: Sequence[Cell]) -> Iterator[Row]:
             len(group),
             tuple(entry.error for entry in entries if entry.error),
             tuple(found for entry in entries if (found := entry.comparison()) is not None),
-            tuple(dict.fromkeys(entry.commit for entry in entries if not entry.error)),
+            *(
+                tuple(dict.fromkeys(getattr(entry, name) for entry in entries if not entry.error))
+                for name in ("commit", "day", "machine")
+            ),
         )
 
 
 def _entry(data: Mapping[str, object]) -> Entry:
     sim, other = (_outcome(data[name]) for name in ("sim", "other"))
-    return Entry(str(data["digest"]), str(data["commit"]), sim, other, str(data["error"]))
+    day, machine = (str(data.get(name, "")) for name in ("day", "machine"))
+    return Entry(str(data["digest"]), str(data["commit"]), sim, other, str(data["error"]), day, machine)
 
 
 def _outcome(data: object) -> Outcome | None:

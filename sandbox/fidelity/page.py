@@ -27,19 +27,17 @@ def with_measured(page: str, stack: str, text: str) -> str:
     return f"{head}{begin}\n\n{text.strip()}\n\n{end}{tail}"
 
 
-def measured(rows: Sequence[Row], about: str) -> str:
-    """The measured part: a table, and below it what is not met.
+def measured(rows: Sequence[Row], how: str) -> str:
+    """The measured part: when and where, a table, and below it what is not met.
 
     Args:
         rows: of the matrix.
-        about: machine, versions and date.
+        how: profile, seed, number of runs.
     """
-    commits = list(dict.fromkeys(commit for row in rows for commit in row.commits))
-    source = f"Commit {commits[0]}" if len(commits) == 1 else f"Commits {', '.join(commits)}" if commits else "No run yet"
     figures = [band.figure for band in BANDS.figures]
     heading = ["scenario", "operator", "runs", "verdicts", "expected", "pages", *figures, "bands"]
     lines = [
-        f"{source}; {about}",
+        f"{_source(rows, how)}.",
         "",
         "For each figure: the worst difference of the runs, as its band counts it.",
         "",
@@ -54,6 +52,16 @@ def measured(rows: Sequence[Row], about: str) -> str:
     if problems:
         lines += ["", "Not met:", "", *(f"- {problem}" for problem in problems)]
     return "\n".join(lines)
+
+
+def _source(rows: Sequence[Row], how: str) -> str:
+    """Commits, days, machines: each that is known, once."""
+    commits = list(dict.fromkeys(commit for row in rows for commit in row.commits))
+    source = f"Commit {commits[0]}" if len(commits) == 1 else f"Commits {', '.join(commits)}" if commits else "No run yet"
+    days = sorted({day for row in rows for day in row.days if day})
+    when = days[:1] if len(days) < 2 else [f"{days[0]} to {days[-1]}"]
+    machines = dict.fromkeys(one for row in rows for one in row.machines if one)
+    return "; ".join([source, *when, how, *machines])
 
 
 def _cells(row: Row, figures: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from drillbox.sandbox.fidelity.bands import Comparison, compare
 from drillbox.sandbox.fidelity.figures import WHOLE, Figures, Outcome
-from drillbox.sandbox.fidelity.matrix import Cell, Entry, Results, cells_of, fill, rows_of
+from drillbox.sandbox.fidelity.matrix import Cell, Entry, Results, Source, cells_of, fill, rows_of
 from drillbox.sandbox.fidelity.page import BEGIN, END, measured, with_measured
 from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import StackError, UsageError
@@ -76,9 +76,9 @@ def test_an_interrupted_matrix_goes_on_where_it_was(rush: Scenario, tmp_path: Pa
         return good(cell)
 
     with pytest.raises(KeyboardInterrupt):
-        fill(Results(path), cells, play, "abc", quiet)
+        fill(Results(path), cells, play, Source("abc"), quiet)
     again: list[str] = []
-    fill(Results.read(path), cells, lambda cell: again.append(cell.key) or good(cell), "def", quiet)
+    fill(Results.read(path), cells, lambda cell: again.append(cell.key) or good(cell), Source("def"), quiet)
     assert played + again == [cell.key for cell in cells]
     first, second = rows_of(Results.read(path), cells)
     assert (first.met, second.met, first.as_expected) == (True, True, True)
@@ -95,7 +95,7 @@ def test_a_drill_that_breaks_is_noted_and_tried_again(rush: Scenario, tmp_path: 
             raise StackError("the port 9 is taken")
         return good(cell)
 
-    fill(results, cells, play, "abc", told.append)
+    fill(results, cells, play, Source("abc"), told.append)
     assert told == [
         "1/2 monday-rush/reference/1: passed, every band met",
         "2/2 monday-rush/idle/1: the port 9 is taken",
@@ -103,13 +103,13 @@ def test_a_drill_that_breaks_is_noted_and_tried_again(rush: Scenario, tmp_path: 
     row = list(rows_of(results, cells))[1]
     assert (row.met, row.as_expected, row.errors) == (False, False, ("the port 9 is taken",))
     assert "could not be played: the port 9 is taken" in measured([row], "here")
-    fill(Results.read(results.path), cells, good, "abc", told.append)
+    fill(Results.read(results.path), cells, good, Source("abc"), told.append)
     assert told[2:] == ["1/2 monday-rush/reference/1: done before", "2/2 monday-rush/idle/1: failed, every band met"]
 
 
 def test_a_changed_scenario_is_played_again(rush: Scenario, tmp_path: Path) -> None:
     results = Results(tmp_path / "matrix.json")
-    fill(results, cells_of([rush], 1), good, "abc", quiet)
+    fill(results, cells_of([rush], 1), good, Source("abc"), quiet)
     changed = cells_of([dataclasses.replace(rush, digest="another")], 1)
     assert [results.of(cell) for cell in changed] == [None, None]
     assert not any(row.met for row in rows_of(results, changed))
@@ -125,8 +125,8 @@ def test_the_page_tells_the_worst_of_all_runs_and_why(rush: Scenario, tmp_path: 
             other = outcome(cell, "local", verdict="passed", pages=(("A", 30.0),), crowd=4.56)
         return compare(outcome(cell, "sim"), other)
 
-    fill(results, cells, play, "abc", quiet)
-    text = measured(list(rows_of(results, cells)), "here; today.")
+    fill(results, cells, play, Source("abc"), quiet)
+    text = measured(list(rows_of(results, cells)), "here")
     assert row_of(text, operator="reference") == [
         "monday-rush", "reference", "3 of 3", "3 passed", "yes", "same", "+0.0%", "+0.0%", "+0.00 points", "+0.000", "met",
     ]  # fmt: skip
@@ -136,7 +136,7 @@ def test_the_page_tells_the_worst_of_all_runs_and_why(rush: Scenario, tmp_path: 
     assert "`monday-rush`, idle, run 2: p95: 200 ms against 300 ms, +50.0% where 25% is allowed; auc: no data on local" in text
     assert "`monday-rush`, idle, run 3: verdict: failed against passed (why); pages:" in text
     assert text.count("the machine was crowded: 4.6 processes per core wanted to run at a time") == 1
-    assert text.startswith("Commit abc; here; today.")
+    assert text.startswith("Commit abc; here.")
     assert "1 of 2 rows came to the expected verdict each time; 1 kept every band each time." in text
 
 
@@ -251,3 +251,38 @@ def test_a_drill_that_broke_in_a_lane_replaces_none_that_was_played(tmp_path: Pa
     results.put(cell, played)
     results.take(lane)
     assert Results.read(tmp_path / "a.json").of(cell) == played
+
+
+def test_the_page_says_when_and_where_each_run_was_played(rush: Scenario, tmp_path: Path) -> None:
+    results, cells = Results(tmp_path / "matrix.json"), cells_of([rush], 2)
+    sources = [Source("abc", "2026-11-22", "a small machine"), Source("def", "2026-11-21", "a large one")]
+    for cell, source in zip(cells, [*sources, *sources], strict=True):
+        fill(results, [cell], good, source, quiet)
+    rows = list(rows_of(Results.read(results.path), cells))
+    assert measured(rows, "here").startswith("Commits abc, def; 2026-11-21 to 2026-11-22; here; a small machine; a large one.")
+    assert measured(rows[:0], "here").startswith("No run yet; here.")
+    data = json.loads(results.path.read_bytes())
+    for entry in data["entries"].values():
+        del entry["day"], entry["machine"]  # as older versions wrote it
+    results.path.write_text(json.dumps(data), encoding="utf-8")
+    assert measured(list(rows_of(Results.read(results.path), cells)), "here").startswith("Commits abc, def; here.")
+
+
+def test_the_script_writes_what_several_folders_hold_and_plays_nothing(
+    script, drillbox_home: Path, tmp_path: Path, rush: Scenario
+) -> None:
+    cells = cells_of([rush], 1)
+    for name, cell in zip(("one", "two"), cells, strict=True):
+        (tmp_path / name).mkdir()
+        results = Results(tmp_path / name / "fidelity" / "matrix-twin-short-1.json")
+        results.put(cell, Entry(rush.digest, "abc", outcome(cell, "sim"), outcome(cell, "twin"), day="2026-11-21"))
+    given = [word for name in ("one", "two") for word in ("--results", str(tmp_path / name))]
+    code, page = script("monday-rush", "--stack", "twin", "--times", "1", "--kept", *given)
+    assert code == 0
+    text = page.read_text(encoding="utf-8")
+    assert text.splitlines()[3].startswith("Commit abc; 2026-11-21; profile `short`, seed 1, 1 run each.")
+    assert row_of(text, operator="reference")[2] == row_of(text, operator="idle")[2] == "1 of 1"
+    assert "`slow-afternoon`, idle: 1 of 1 runs are still to be played" in text
+    assert not (drillbox_home / "fidelity").exists()
+    with pytest.raises(UsageError, match="no results to merge in at .*three"):
+        script("--stack", "twin", "--kept", *given, "--results", str(tmp_path / "three"))
