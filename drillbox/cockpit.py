@@ -33,8 +33,12 @@ LOG, LOG_SIZE = "ui.log", 1_000_000
 NEEDS = {
     "sim": "about 0.4 GB of memory and 10 MB of disk; the first time it reads the data and trains the model, some seconds",
     "local": "about 1.2 GB of memory, two cores and 200 MB of disk; ten seconds to start; drill time is wall time",
+    "kind": "a container engine with kind and kubectl, about 3 GB of memory and 4 GB of disk; a minute or two to start, more the "
+    "first time, when the images are made; drill time is wall time",
 }
 """What a stack takes."""
+BESIDE = {"kind": 'eval "$(drillbox env {name})"'}
+"""What makes a second terminal reach a session of a stack."""
 
 
 def open_cockpit(wiring: SessionMaker, request: Request | None, speed: float, metrics_port: int | None, attach: str = "") -> int:
@@ -228,7 +232,8 @@ def _drill(info: SessionInfo, wanted: Wanted) -> Drill:
     from .sandbox.api.client import RemoteSession
 
     session = RemoteSession(info)
-    return Drill(info.name, wanted, Path(info.journal), session, session.close)
+    beside = BESIDE.get(info.stack, "").format(name=info.name)
+    return Drill(info.name, wanted, Path(info.journal), session, session.close, beside)
 
 
 def _summed(scores: Iterable[Score]) -> Iterator[tuple[tuple[str, str], Attempts]]:

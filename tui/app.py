@@ -117,7 +117,7 @@ class DrillboxApp(App[int]):
             return
         from .cockpit.screen import CockpitScreen, How
 
-        self._cockpit = cockpit = CockpitScreen(drill.session)
+        self._cockpit = cockpit = CockpitScreen(drill.session, drill.beside)
         self.way_back = _way_back(drill.name)
         try:
             leaving = self.push_screen(cockpit, wait_for_dismiss=True)

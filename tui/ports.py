@@ -93,13 +93,23 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """A drill in its host: its session, which can be closed without ending the drill, and where its journal is."""
+    """A drill in its host.
+
+    Attributes:
+        name: of the session.
+        wanted: what was asked for.
+        journal: where it is.
+        session: can be closed without ending the drill.
+        close: closes it.
+        beside: what to type into a second terminal so that its tools reach the drill; empty where there are none to use.
+    """
 
     name: str
     wanted: Wanted
     journal: Path
     session: Session
     close: Callable[[], None]
+    beside: str = ""
 
 
 Points = tuple[tuple[float, float | None], ...]

@@ -27,12 +27,16 @@ from .playing import How, Leave, Playing
 
 __all__ = ["CockpitScreen", "How", "Leave"]
 
+BESIDE_SHOWN = 20.0
+"""Wall seconds for which it is shown how a second terminal reaches the drill."""
+
 
 class CockpitScreen(Playing):
     """Plays one session; it is dismissed with a `Leave`.
 
     Args:
         session: in this process or in another; it is never called on the thread of the user interface.
+        beside: what to type into a second terminal so that its tools reach the session; empty where there are none to use.
     """
 
     COMMANDS: ClassVar[set[type[CockpitCommands]]] = {CockpitCommands}  # type: ignore[assignment]  # narrower than Textual's
@@ -66,6 +70,7 @@ class CockpitScreen(Playing):
                     tooltip=f"To the panel {panel}")
             for index, panel in enumerate(PANELS)
         ),
+        Binding("e", "beside", "kubectl", id="cockpit.beside", tooltip="How kubectl in a second terminal reaches the drill"),
         Binding("q", "leave", "Leave", id="cockpit.leave", tooltip="Leave: keep the drill running, or give up"),
     ]  # fmt: skip
     DEFAULT_CSS = """
@@ -82,8 +87,9 @@ class CockpitScreen(Playing):
     """
     AUTO_FOCUS = "#alerts"
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, beside: str = "") -> None:
         super().__init__(session)
+        self._beside = beside
         self.filter = LogFilter()
         self.metrics: tuple[str, ...] = ()
 
@@ -110,6 +116,9 @@ class CockpitScreen(Playing):
         """Begin to look."""
         self.run_worker(self._look, thread=True, exit_on_error=False, group="feed")
         self.ask(self.session.catalogue, self._know)
+        if self._beside:
+            self.query_one("#service", ListPanel).border_subtitle = "e kubectl in a second terminal"
+            self.action_beside()
 
     def _look(self) -> None:
         """Runs in a thread: an app that ends while its screen is still coming up cancels it, and unmounts nothing."""
@@ -156,6 +165,15 @@ class CockpitScreen(Playing):
             self.query_one("#pages", Static).update(state.pages(self.query_one(Board).view), layout=False)
 
     # ---------------------------------------------------------------------------------------------------- where one looks
+
+    def action_beside(self) -> None:
+        """Tell how a second terminal reaches the drill, for as long as it takes to type it."""
+        text = f"In a second terminal:\n{self._beside}\nkubectl get pods\nWhat you change there is seen under 8 Changes."
+        self.notify(text, title="kubectl beside the cockpit", timeout=BESIDE_SHOWN, markup=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Where no tools reach the drill there is nothing to tell."""
+        return bool(self._beside) if action == "beside" else super().check_action(action, parameters)
 
     def action_panel(self, panel: str) -> None:
         """Show a panel and go there."""
