@@ -14,9 +14,8 @@ from ...sandbox.model.errors import StackError
 from ...sandbox.model.params import Params
 from ...sandbox.model.platform import NODES
 from ...sandbox.model.scenario import Scenario
-from ..local.undo import UndoLog
 from ..services.controller.pods import CONTROL_PLANE
-from .node_hands import Hands
+from .node_hands import Reach
 from .settings import WORKERS
 
 Named = Callable[[], Mapping[str, Node]]
@@ -61,13 +60,12 @@ class NodeLoss:
     """A node is paused, stopped or cut off, until the last fault that hit it is over.
 
     Args:
-        hands: do it.
-        undo: log of the drill.
+        nodes: the reach to them.
         named: gives the nodes.
     """
 
-    def __init__(self, hands: Hands, undo: UndoLog, named: Named) -> None:
-        self._hands, self._undo, self._named = hands, undo, named
+    def __init__(self, nodes: Reach, named: Named) -> None:
+        self._hands, self._undo, self._named = nodes.hands, nodes.undo, named
         self._lost: dict[str, str] = {}  # container by beat
         self._before: dict[str, Mapping[str, object]] = {}  # how it was, by container
 
@@ -94,13 +92,12 @@ class NodeCpu:
     """A node may use only so much CPU; of several limits at once the lowest is in force.
 
     Args:
-        hands: do it.
-        undo: log of the drill.
+        nodes: the reach to them.
         named: gives the nodes.
     """
 
-    def __init__(self, hands: Hands, undo: UndoLog, named: Named) -> None:
-        self._hands, self._undo, self._named = hands, undo, named
+    def __init__(self, nodes: Reach, named: Named) -> None:
+        self._hands, self._undo, self._named = nodes.hands, nodes.undo, named
         self._limits: dict[str, tuple[str, float]] = {}  # container and cores by beat
         self._before: dict[str, Mapping[str, object]] = {}
 

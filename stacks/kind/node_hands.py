@@ -1,10 +1,10 @@
 """What is done to the containers of a cluster's nodes, through the container engine, and how it is taken back.
 
-    undo = UndoLog(folder, kinds(engine))
-    undo.note(beat, *nodes.as_it_is(node))       # on the disk when this returns
-    nodes.lose(node, "pause")
+    nodes = Reach.of(engine, folder)
+    nodes.undo.note(node, *nodes.hands.as_it_is(node))   # on the disk when this returns
+    nodes.hands.lose(node, PAUSE)
     ...
-    nodes.restore(*...)                          # or undo.undo_all(), by whoever clears up
+    nodes.take_back()                                    # at the end, or whoever clears up
 
 A container that is gone went with all that was done to it.
 """
@@ -149,14 +149,32 @@ def kinds(engine: Engine) -> Mapping[str, Back]:
 
 
 def undo_log(folder: Path, engine: Engine) -> UndoLog:
-    """The undo log of the drill in a folder."""
+    """The undo log of the drill in a folder, whose cluster runs on an engine."""
     return UndoLog(folder, kinds(engine))
 
 
-def take_back(folder: Path, engine: Engine) -> list[str]:
-    """Undo whatever the drill in a folder did to nodes and has not undone; by whoever clears up, also in a new process.
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a drill can do to nodes, and the log of how that is undone.
 
-    Returns:
-        What could not be undone, and why.
+    Attributes:
+        hands: do it.
+        undo: log in the drill's folder.
     """
-    return undo_log(folder, engine).undo_all()
+
+    hands: Hands
+    undo: UndoLog
+
+    @classmethod
+    def of(cls, engine: Engine, folder: Path) -> Reach:
+        """Of the drill in a folder, whose cluster runs on an engine."""
+        return cls(Hands(engine), undo_log(folder, engine))
+
+    def take_back(self) -> None:
+        """Undo whatever was done to nodes and is not undone: at the end, or by whoever clears up, also in a new process.
+
+        Raises:
+            StackError: some of it cannot be undone; the message says what, and why.
+        """
+        if trouble := self.undo.undo_all():
+            raise StackError(f"nodes are not as they were: {'; '.join(trouble)}")

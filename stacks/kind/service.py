@@ -149,11 +149,16 @@ class KindService(RealService):
         """Bring fields into the cluster."""
         try:
             for one in patches(fields, self.watch.seen()):
-                self._patch(one)
+                self.patch(one)
         except ValueError as error:
             raise StackError(f"cluster: {error}") from error
 
-    def _patch(self, one: Patch) -> None:
+    def patch(self, one: Patch) -> None:
+        """Change an object of the drill.
+
+        Raises:
+            StackError: the cluster refuses that.
+        """
         try:
             done = self.client.patch(one.kind, one.name, dict(one.body), patch_type=PatchType.STRATEGIC)
         except ApiError as error:
@@ -182,7 +187,7 @@ class KindService(RealService):
                 raise StackError(f"the cluster's API does not answer: {error}") from error
             return
         template = {"metadata": {"annotations": {RESTARTED: asked}}}
-        self._patch(Patch(Deployment, deployment, {"spec": {"template": template}}))
+        self.patch(Patch(Deployment, deployment, {"spec": {"template": template}}))
 
     # ----------------------------------------------------------------------------------------------------------------- rounds
 
@@ -218,7 +223,7 @@ class KindService(RealService):
 
     def known(self, version: Known) -> None:
         """The catalogue of versions leads model servers to its model."""
-        self._patch(catalogued(self.watch.seen(), version.version.version, version.artifact))
+        self.patch(catalogued(self.watch.seen(), version.version.version, version.artifact))
 
     def replicas(self) -> Table:
         """The view of that name."""

@@ -11,15 +11,11 @@ from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.stack import Capabilities, Progress
 from ..real.stack import Drill, RealStack
 
-FAULTS_DONE = frozenset(
-    name
-    for name in FAULTS
-    if name.partition(".")[0] in {"features", "gateway", "labels", "release", "retraining", "traffic"}
-    or name in {"clients.retry_storm", "config.push", "autoscaler.empty_as_zero", "cost.runaway"}
-    or name in {"pods.grey_slow", "pods.kill", "pods.cpu_throttling"}
-) - {"release.bad_artifact"}
+FAULTS_NOT_DONE = frozenset(("clients.large_inputs", "monitoring.blackout", "monitoring.cardinality"))
+"""Faults of what the cluster does not have yet: a partner, and labels without bound."""
+FAULTS_DONE = frozenset(FAULTS) - FAULTS_NOT_DONE
 """Faults that a cluster can have."""
-ACTIONS_NOT_DONE = frozenset(("drain", "set-quota", "drop-label", "pin-artifacts"))
+ACTIONS_NOT_DONE = frozenset(("drain", "set-quota", "drop-label"))
 """Actions that the cluster does not do yet."""
 CAPABILITIES = Capabilities(faults=FAULTS_DONE, actions=frozenset(ACTIONS) - ACTIONS_NOT_DONE, paced=True)
 MISSING = "the kind stack needs the Kubernetes and Docker clients: pip install 'drillbox[kind]'"

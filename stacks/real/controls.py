@@ -31,6 +31,7 @@ class Controls:
     """
 
     def __init__(self, token: str, transport: httpx.BaseTransport | None = None) -> None:
+        self.token = token
         headers = {"Authorization": f"Bearer {token}"} if transport is None else {TOKEN_HEADER: token}
         self._client = httpx.Client(headers=headers, timeout=PATIENCE, trust_env=False, transport=transport)
 

@@ -144,8 +144,10 @@ class World:
     def ask(self) -> int:
         return self.client.post(f"http://{self.requests}{INFER}", content=b"{}").status_code
 
-    def order(self, method: str, body: dict[str, object] | None = None, token: str = TOKEN) -> httpx.Response:
-        url = f"http://127.0.0.1:{self.own.port}/control/injected"
+    def order(
+        self, method: str, body: dict[str, object] | None = None, token: str = TOKEN, what: str = "injected"
+    ) -> httpx.Response:
+        url = f"http://127.0.0.1:{self.own.port}/control/{what}"
         return self.client.request(method, url, json=body, headers={"Authorization": f"Bearer {token}"})
 
     def wait(self, done: Callable[[], bool]) -> None:

@@ -86,8 +86,11 @@ def test_a_value_that_cannot_be_is_told_and_the_last_good_one_stays(cluster: Wor
     assert cluster.series()['controller_config_rejected_total{config="gateway",key="shed"}'] == 1.0
 
 
+HARMLESS = {"memory": 0.0, "leak": 0.0, "effort": 0.0, "revision": "usual", "exit_after": 0.0}
+
+
 def test_settings_reach_all_servers_and_new_ones_before_their_first_request(cluster: World) -> None:
-    usual = {"fallback": "off", "quarantined": "", "lookup_timeout": 0.05, "threshold": 0.0}
+    usual = {"fallback": "off", "quarantined": "", "lookup_timeout": 0.05, "threshold": 0.0, **HARMLESS}
     assert all(cluster.replicas[name].told[0] == usual for name in "ab")
     cluster.api.put("configmaps", config_map("ml", fallback="always", features__quarantined="temp,visib"))
     changed = {**usual, "fallback": "always", "quarantined": "temp,visib"}
@@ -107,6 +110,25 @@ def test_the_gateway_is_disturbed_as_ordered_with_the_token(cluster: World) -> N
     cluster.wait(lambda: cluster.ask() == 200)
     assert cluster.order("PUT", {"aborted": 1.0}, token="other").status_code == 401  # noqa: S106
     assert "aborted" in cluster.order("PUT", {"aborted": 2.0}).json()["error"]
+
+
+def test_model_servers_suffer_as_ordered_and_so_do_new_ones(cluster: World) -> None:
+    ordered = {"large": True, "leak": 0.5, "deadly": {"revision-2": 20.0}}
+    assert cluster.order("PUT", ordered, what="suffering").status_code == 204
+    cluster.wait(lambda: all(cluster.replicas[name].told[-1]["leak"] == 0.5 for name in "ab"))
+    assert cluster.replicas["a"].told[-1]["memory"] == 300.0
+    assert cluster.replicas["a"].told[-1]["exit_after"] == 0.0
+    cluster.api.put("configmaps", config_map("ml", servers__settings="revision-2"))
+    cluster.wait(lambda: all(cluster.replicas[name].told[-1]["revision"] == "revision-2" for name in "ab"))
+    lives = [cluster.replicas[name].told[-1]["exit_after"] for name in "ab"]
+    assert all(16.0 <= one <= 24.0 for one in lives)
+    assert lives[0] != lives[1]
+    new = cluster.serve("c", "127.0.0.3")
+    cluster.wait(lambda: bool(new.told))
+    assert (new.told[0]["leak"], new.told[0]["revision"]) == (0.5, "revision-2")
+    assert cluster.order("PUT", {"deadly": {"revision-2": -1.0}}, what="suffering").status_code == 422
+    assert cluster.order("PUT", {}, what="suffering").status_code == 204
+    cluster.wait(lambda: new.told[-1]["exit_after"] == 0.0)
 
 
 def test_a_restart_of_the_api_is_outlived_and_nothing_is_missed(cluster: World) -> None:

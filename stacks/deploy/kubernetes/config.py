@@ -69,7 +69,7 @@ def of_the_service(scenario: Scenario) -> Scenario:
     )
 
 
-def catalogue(artifacts: Mapping[str, str]) -> str:
+def catalogue(artifacts: Mapping[str, object]) -> str:
     """The model behind each version, as JSON; those that are trained in the drill come to it."""
     return json.dumps(dict(artifacts), separators=(",", ":"))
 
@@ -80,8 +80,21 @@ def catalogued(seen: Seen, version: str, artifact: str) -> Patch:
     Raises:
         MissingError: somebody has deleted the catalogue.
     """
-    known = json.loads((seen.config(VERSIONS_CONFIG).data or {}).get(CATALOGUE, "{}"))
-    return Patch(ConfigMap, VERSIONS_CONFIG, {"data": {CATALOGUE: catalogue(known | {version: artifact})}})
+    known = _catalogue_in(seen)
+    return Patch(ConfigMap, VERSIONS_CONFIG, {"data": {CATALOGUE: catalogue({**known, version: artifact})}})
+
+
+def model_of(seen: Seen, version: str) -> str:
+    """The model behind a version; empty if the catalogue does not have it.
+
+    Raises:
+        MissingError: somebody has deleted the catalogue.
+    """
+    return str(_catalogue_in(seen).get(version, ""))
+
+
+def _catalogue_in(seen: Seen) -> dict[str, object]:
+    return dict(json.loads((seen.config(VERSIONS_CONFIG).data or {}).get(CATALOGUE, "{}")))
 
 
 def secret(setup: Setup) -> Secret:

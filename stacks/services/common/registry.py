@@ -119,9 +119,14 @@ class RegistryClient:
             RegistryError: it does not take it.
             UsageError: there is no such model in the store.
         """
-        if self.has(model):
-            return False
-        content = pack(model)
+        return not self.has(model) and self.add(model, pack(model))
+
+    def add(self, model: str, content: bytes) -> bool:
+        """Let the registry have an archive, unless it has one of that id; whether it had none.
+
+        Raises:
+            RegistryError: it does not take it.
+        """
         answer = self._send("PUT", model, content, {"Content-Type": MEDIA_TYPE, "Content-Digest": digest(content)})
         if answer.status_code == _CONFLICT:  # somebody was faster, and training is the same but for its bytes
             return False

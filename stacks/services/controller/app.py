@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from ...deploy.envoy.names import Address
 from ...deploy.kubernetes.names import MODEL_SERVER
 from ..common.http import DENIED, guard, new_app
-from .disturbing import Disturbance
+from .disturbing import Disturbance, Suffering
 from .metrics import ControllerMetrics
 from .service import Controller
 
@@ -41,5 +41,10 @@ def build(controller: Controller, token: str) -> FastAPI:
     async def inject(wanted: Disturbance) -> None:
         """Disturb the gateway like this, and no longer as before; without fields: not at all."""
         controller.inject(wanted.injected)
+
+    @app.put("/control/suffering", responses=DENIED, dependencies=own, status_code=204)
+    async def suffer(wanted: Suffering) -> None:
+        """Let model servers suffer like this, also those that start later; without fields: not at all."""
+        controller.suffer(wanted)
 
     return app

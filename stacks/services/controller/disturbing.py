@@ -1,18 +1,22 @@
-"""What disturbs the gateway by order, kept in its folder: a controller that starts again goes on with it."""
+"""What disturbs the gateway, and what model servers suffer, by order: kept in a folder, for a controller that starts again."""
 
 from __future__ import annotations
 
 import os
+import zlib
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ....sandbox.model.service import ServiceSpec
 from ...control_plane.gateway_faults import Injected
 from ..common.logs import Log
 from ..common.settings import Finite
 
-_PLACE = "controller/injected.json"  # below the folder: Envoy looks at its files again whenever one is moved beside them
+PROCESS = 300.0
+"""MiB of a process with its model: what the simulation takes for it (`stacks/sim/containers.py`)."""
 
 
 class Disturbance(BaseModel):
@@ -36,21 +40,54 @@ class Disturbance(BaseModel):
         return Injected(**self.model_dump())
 
 
-def recall(folder: Path) -> Injected:
+class Suffering(BaseModel):
+    """What model servers are told beside the desired state."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    large: bool = Field(False, description="whether processes have as much memory as those of the simulation")
+    leak: Finite = Field(0.0, ge=0, le=100, description="MiB that an answer leaves behind")
+    deadly: dict[str, Annotated[Finite, Field(gt=0, le=36_000)]] = Field(
+        default_factory=dict, max_length=100, description="seconds that a process lives once it is ready, by revision of settings"
+    )
+
+    def told(self, spec: ServiceSpec, pod: str) -> dict[str, object]:
+        """Settings of one model server under a desired state: not all processes live just as long with deadly ones."""
+        servers = spec.servers
+        spread = 0.8 + 0.4 * zlib.crc32(pod.encode()) / 2**32
+        large = self.large or self.leak > 0.0 or servers.memory <= PROCESS
+        throttled = 0.0 < servers.cpu < spec.champion.concurrency
+        return {
+            "memory": PROCESS if large else 0.0,
+            "leak": self.leak,
+            "effort": 1.0 if throttled else 0.0,
+            "revision": servers.settings,
+            "exit_after": round(self.deadly.get(servers.settings, 0.0) * spread, 3),
+        }
+
+
+Kept = TypeVar("Kept", bound=BaseModel)
+
+
+def recall(folder: Path, kind: type[Kept]) -> Kept:
     """What was kept; nothing, if there is nothing that could be used."""
     try:
-        return Disturbance.model_validate_json((folder / _PLACE).read_bytes()).injected
+        return kind.model_validate_json((folder / _PLACES[kind]).read_bytes())
     except (OSError, ValidationError):
-        return Injected()
+        return kind()
 
 
-def keep(folder: Path, injected: Injected, log: Log) -> None:
+def keep(folder: Path, ordered: BaseModel, log: Log) -> None:
     """Keep it; what cannot be written is in force all the same."""
-    place = folder / _PLACE
+    place = folder / _PLACES[type(ordered)]
     beside = place.with_suffix(".new")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(Disturbance.of(injected).model_dump_json())
+        beside.write_text(ordered.model_dump_json())
         os.replace(beside, place)  # noqa: PTH105  # as with Envoy's files: there at once, and whole
     except OSError as error:
         log("warning", f"{place} cannot be written: {error.strerror}; a new controller would not know what it says")
+
+
+# Below the folder: Envoy looks at its files again whenever one is moved beside them.
+_PLACES: dict[type[BaseModel], str] = {Disturbance: "controller/injected.json", Suffering: "controller/suffering.json"}

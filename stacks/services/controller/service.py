@@ -19,7 +19,7 @@ from ..common.logs import Log
 from ..common.scenarios import read_scenario
 from .api import Health, Reflector, open_client
 from .desired import CONFIGS, Desired
-from .disturbing import keep, recall
+from .disturbing import Disturbance, Suffering, keep, recall
 from .platform import ClusterPlatform
 from .pods import SERVERS, ServerPod, server_pod
 from .settings import ControllerSettings
@@ -49,9 +49,10 @@ class Controller:
         self._client = open_client(settings.namespace)
         self.health = Health(log)
         self.desired = Desired(log)
-        self.injected = recall(settings.folder)
+        self.injected = recall(settings.folder, Disturbance).injected
+        self.suffering = recall(settings.folder, Suffering)
         self.policy = Policy(self.desired.spec.gateway)
-        self.teller = Teller(settings.token, settings.servers_port, log, self._changed, self._first)
+        self.teller = Teller(settings.token, settings.servers_port, log, self._changed, self._first, self._own)
         self.steering = Steering(Envoy(settings.folder, settings.listen), log)
         self._pods = Reflector(self._client, Pod, "pods", self.health, self._changed, labels=SERVERS)
         self._deployments = Reflector(self._client, Deployment, "deployments", self.health, self._changed, labels=SERVERS)
@@ -119,7 +120,13 @@ class Controller:
     def inject(self, injected: Injected) -> None:
         """Disturb the gateway like this."""
         self.injected = injected
-        keep(self._settings.folder, injected, self._log)
+        keep(self._settings.folder, Disturbance.of(injected), self._log)
+        self._changed()
+
+    def suffer(self, wanted: Suffering) -> None:
+        """Tell model servers of this from now on."""
+        self.suffering = wanted
+        keep(self._settings.folder, wanted, self._log)
         self._changed()
 
     def _watched(self) -> list[Reflector[Pod] | Reflector[Deployment] | Reflector[ConfigMap]]:
@@ -160,6 +167,10 @@ class Controller:
         """By how much the answers of a version are slower, if the scenario says so."""
         known = self._scenario is not None and version in self._scenario.deployable
         return slowness(self._scenario.version(version) if known and self._scenario else Version(version))
+
+    def _own(self, pod: str) -> Settings:
+        """What one model server is told beside what all are."""
+        return self.suffering.told(self.desired.spec, pod)
 
     async def _ask_pipeline(self) -> None:
         """Keep the seconds of training; while the pipeline does not answer they stay."""

@@ -43,12 +43,19 @@ class Teller:
         log: of containers that do not take settings.
         changed: is called when a container may get requests that might not before.
         first: gives what a container of a version is told beside, once in its life.
+        own: gives what a pod is told beside what all are.
     """
 
     def __init__(
-        self, token: str, port: int, log: Log, changed: Callable[[], None], first: Callable[[str], Settings] = lambda _version: {}
+        self,
+        token: str,
+        port: int,
+        log: Log,
+        changed: Callable[[], None],
+        first: Callable[[str], Settings] = lambda _version: {},
+        own: Callable[[str], Settings] = lambda _pod: {},
     ) -> None:
-        self._port, self._log, self._changed, self._first = port, log, changed, first
+        self._port, self._log, self._changed, self._first, self._own = port, log, changed, first, own
         self._off = not token
         self._first_look = True
         self._client = httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=ANSWER, trust_env=False)
@@ -65,12 +72,13 @@ class Teller:
             self._stop(self._lives.pop(name))
         loop = asyncio.get_running_loop()
         for name, pod in running.items():
-            life = self._lives.setdefault(name, _Life(pod.life, settings, trusted=self._first_look and pod.ready))
-            life.wanted = settings
+            wanted = {**settings, **self._own(name)}
+            life = self._lives.setdefault(name, _Life(pod.life, wanted, trusted=self._first_look and pod.ready))
+            life.wanted = wanted
             if pod.ready and life.told is None and not life.trusted and life.waiting is None:
                 life.waiting = loop.time()
                 loop.call_later(PATIENCE + 0.01, self._expire, pod, life)
-            if life.told != settings and (life.task is None or life.task.done()):
+            if life.told != wanted and (life.task is None or life.task.done()):
                 life.task = loop.create_task(self._deliver(pod, life))
         self._first_look = False
 

@@ -22,6 +22,8 @@ from .pods import ServerPod, quantity
 
 PERIOD = 5.0
 """Seconds between two questions."""
+ANSWER = 8.0
+"""Seconds that a kubelet has to answer."""
 STALE = 45.0
 """Seconds after which a measurement no longer counts."""
 SOON, LATER = 10.0, 60.0
@@ -75,7 +77,7 @@ class Meter:
         for name in self._found.keys() - pods.keys():
             del self._found[name]
         nodes = sorted({pod.node for pod in pods.values() if pod.node})
-        told = await asyncio.gather(*(self._kubelet(node) for node in nodes))
+        told = await asyncio.gather(*(self._kubelet(node) for node in nodes))  # each notes its own answer at once
         deaf = {node for node, ok in zip(nodes, told, strict=True) if not ok}
         if any(pod.node in deaf for pod in pods.values()):
             await self._metrics_api({name for name, pod in pods.items() if pod.node in deaf})
@@ -89,7 +91,8 @@ class Meter:
         if not self._worth_asking(who):
             return False
         try:
-            answer = await self._raw.get(f"/api/v1/nodes/{node}/proxy/metrics/cadvisor")
+            async with asyncio.timeout(ANSWER):  # a node that is lost lets everybody wait
+                answer = await self._raw.get(f"/api/v1/nodes/{node}/proxy/metrics/cadvisor")
             answer.raise_for_status()
             found = dict(read_cadvisor(answer.text, self._client.namespace))
         except Exception as error:  # noqa: BLE001 -- without it there is no measurement, and the gateway goes on
