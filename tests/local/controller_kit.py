@@ -80,7 +80,7 @@ class World:
     def reset(self) -> None:
         """As at the beginning, but for what `told` and the logs have."""
         self.api.put("configmaps", config_map("gateway", timeout="5s", retries="0", shed="0%"))
-        self.api.put("configmaps", config_map("ml", fallback="off", features__quarantined=""))
+        self.api.put("configmaps", config_map("ml", fallback="off", features__quarantined="", servers__settings="usual"))
         for kind, name in list(self.api.objects):
             if kind == "pods" and name not in {"a", "b"}:
                 self.api.delete("pods", name)
