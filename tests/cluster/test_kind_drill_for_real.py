@@ -2,57 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from cluster_kit import Standing
+from cluster_kit import Played, Standing
 
 from drillbox.sandbox.loading import Library, load_scenario
-from drillbox.sandbox.model.service import Change
-from drillbox.sandbox.model.telemetry import Telemetry
-from drillbox.stacks.kind.service import KindService
-from drillbox.stacks.kind.stack import KindStack
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
-
-PATIENCE = 180.0
-
-
-class Played:
-    """A drill that is up, and what it has told so far."""
-
-    def __init__(self, standing: Standing) -> None:
-        self.standing, self.base = standing, standing.home / "kind"
-        self.stack = KindStack(self.base)
-        self.steps: list[str] = []
-        self.changes: list[Change] = []
-        self.last: Telemetry | None = None
-
-    def up(self) -> None:
-        scenario = load_scenario(Library.packaged().find("slow-afternoon"), "short")
-        self.stack.up(scenario, 1, lambda step, _done: self.steps.append(step))
-
-    @property
-    def service(self) -> KindService:
-        service = self.stack.drill.service
-        assert isinstance(service, KindService)
-        return service
-
-    def kubectl(self, *arguments: str) -> str:
-        return self.standing.kubectl(*arguments, namespace=self.service.place.namespace)
-
-    def until(self, holds: Callable[[Telemetry], bool]) -> Telemetry:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            told = self.last = self.stack.advance(self.service.clock.now())
-            self.changes += told.changes
-            if holds(told):
-                return told
-            assert time.monotonic() < deadline, "it did not come to hold in time"
-
-    def changed(self, field: str, by: str) -> list[tuple[object, object]]:
-        return [(one.before, one.after) for one in self.changes if (one.field, one.by) == (field, by)]
 
 
 @pytest.fixture
@@ -64,8 +21,8 @@ def played(standing: Standing) -> Iterator[Played]:
 
 def test_a_drill_comes_takes_changes_of_kubectl_and_goes(played: Played, things: Callable[[str], object]) -> None:
     before = things(played.standing.name)
-    played.up()
-    namespace = played.service.place.namespace
+    played.up(load_scenario(Library.packaged().find("slow-afternoon"), "short"))
+    namespace = played.namespace
     assert {"objects", "models", "monitoring"} <= set(played.steps)
     begun = played.until(lambda told: told.ledger.ok > 0)
     names = begun.replicas
