@@ -44,7 +44,9 @@ class Found:
 
     @property
     def kind(self) -> str:
-        """Drill or service; what died is neither."""
+        """Drill or service, or what they stand on; what died is neither."""
+        if self.stands is not None and self.stands.ground:
+            return self.stands.ground
         if self.info is not None:
             return "drill" if self.info.incident else "service"
         return "drill" if self.stands is not None and self.stands.host is not None else "leftover"
@@ -96,11 +98,11 @@ def _find(wiring: SessionMaker, stack: str) -> list[Found]:
         if stack not in names:
             raise UsageError(f"unknown stack {stack!r}; {nearest(stack, names)}")
     standing = [(name, one) for name, keeper in keepers.items() if stack in ("", name) for one in keeper.standing()]
-    by_host = {one.host: one for _, one in standing if one.host is not None}
+    by_host = {one.host: one for _, one in standing if one.host is not None and not one.ground}
     infos = [info for info in sessions() if stack in ("", info.stack)]
     hosts = {info.pid for info in infos}
     found = [Found(info.stack, info, *_look(info), by_host.get(info.pid)) for info in infos]
-    return found + [Found(name, stands=one) for name, one in standing if one.host not in hosts]
+    return found + [Found(name, stands=one) for name, one in standing if one.ground or one.host not in hosts]
 
 
 def _look(info: SessionInfo) -> tuple[Snapshot | None, tuple[str, ...]]:
@@ -120,7 +122,7 @@ def _row(one: Found) -> list[str]:
     info, now = one.info, one.now
     if info is None:
         scenario = one.stands.scenario if one.stands is not None else ""
-        return [one.name, one.kind, scenario or "-", one.stack, "-", "headless" if one.kind == "drill" else "dead", "-", "-"]
+        return [one.name, one.kind, scenario or "-", one.stack, "-", _phase(one), "-", "-"]
     where = [info.name, one.kind, info.scenario, info.stack]
     if now is None:
         return [*where, "-", "silent", "-", info.journal]
@@ -129,17 +131,27 @@ def _row(one: Found) -> list[str]:
     return [*where, time, phase, f"{now.speed:g}x", info.journal]
 
 
+def _phase(one: Found) -> str:
+    """Of what no host tells of."""
+    if one.stands is not None and one.stands.ground:
+        return "up"
+    return "headless" if one.kind == "drill" else "dead"
+
+
 def _details(one: Found, stands: Standing) -> list[str]:
     """What runs for a session of a stack."""
     replicas = [part for part in stands.parts if part.replica]
     memory = sum(part.memory or 0.0 for part in stands.parts)
+    takes = f", {memory:.0f} MiB" if memory else ""
     since = f"since {_clock(stands.since)}, " if stands.since is not None else ""
     known = f", as {stands.session} on the stack {one.stack}" if stands.session != one.name else ""
     fires = f"firing: {', '.join(one.alerts)}" if one.alerts else "no alert is firing"
     if one.kind == "leftover":
         fires = f"its host is dead; clear up with: drillbox down {one.name}"
     count = f"{len(replicas)} replica{'s' if len(replicas) != 1 else ''}"
-    lines = [f"{one.name}{known}: {since}{count}, {memory:.0f} MiB; {fires}"]
+    if stands.ground:
+        count, fires = f"{len(stands.parts)} nodes", f"remove it with: drillbox down {one.name}"
+    lines = [f"{one.name}{known}: {since}{count}{takes}; {fires}"]
     wide = max((len(address.name) for address in stands.addresses), default=0)
     lines += [f"  {address.name:{wide}}  {address.where}" for address in stands.addresses]
     rows = [["NAME", "STATE", "PID", "SINCE", "MIB", "PORTS"], *(_part_row(part) for part in stands.parts)]
@@ -165,7 +177,7 @@ def _clock(moment: datetime) -> str:
 def _data(one: Found) -> dict[str, object]:
     """As JSON data; what a silent host does not tell is null."""
     info, now, stands = one.info, one.now, one.stands
-    silent = "headless" if info is None and one.kind == "drill" else "dead" if info is None else "silent"
+    silent = _phase(one) if info is None else "silent"
     return {
         "session": one.name,
         "kind": one.kind,

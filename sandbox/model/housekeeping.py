@@ -84,6 +84,8 @@ class Standing:
         addresses: where things are, the gateway first; empty while they are not up.
         trial: a prediction to ask for; None while nothing answers yet.
         environment: variables with which the tools of a person reach it, such as `KUBECONFIG`.
+        ground: what it is where it is no session, but what sessions stand on, such as `cluster`; it needs no host. Empty for a
+            session.
     """
 
     session: str
@@ -94,6 +96,7 @@ class Standing:
     addresses: tuple[Address, ...] = ()
     trial: Trial | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    ground: str = ""
 
 
 class State(StrEnum):

@@ -140,7 +140,7 @@ class KindHousekeeping:
             return None
         parts = tuple(Part(node.name, node.state, record.since) for node in nodes)
         reach = (Address("kubectl", f"export KUBECONFIG={folder.kubeconfig}"),) if record.ready else ()
-        return Standing(folder.name, self._host(folder), "", record.since, parts, reach)
+        return Standing(folder.name, self._host(folder), "", record.since, parts, reach, ground="cluster")
 
     def _look(self, folder: ClusterFolder, engine: Engine | None, trouble: str) -> Leftover:
         from .removal import Removal

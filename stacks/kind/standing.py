@@ -13,6 +13,8 @@ from ...sandbox.model.housekeeping import Address, Part, Standing, Trial
 from ..deploy.kubernetes.names import COMPONENT, GRAFANA, GRAFANA_PORT, MODEL_SERVER, PROMETHEUS, PROMETHEUS_PORT
 from ..local.files import put
 from ..local.ports import HOST
+from ..local.records import Identity, Records
+from ..local.standing import standing_of as on_this_machine
 from ..real.where import Where
 from .place import Place
 from .programs import KUBECTL, find, run
@@ -83,10 +85,14 @@ def standing_of(folder: Path, host: int | None, scenario: str, since: datetime |
         since: when it began, with a time zone.
     """
     where = Where.of(folder)
-    parts = [Part("host", "running", since, number=host)] if host is not None else []
+    identity = Identity.of(host) if host is not None else None
+    here = on_this_machine(folder, identity, Records(folder).read())
     kubeconfig = where.environment.get("KUBECONFIG", "")
-    parts += pods(Path(kubeconfig)) if kubeconfig else []
-    return Standing(folder.name, host, scenario or where.scenario, since, tuple(parts), where.addresses, where.trial, where.environment)
+    parts = (*here.parts, *(pods(Path(kubeconfig)) if kubeconfig else ()))
+    begun = since or here.since
+    return Standing(
+        folder.name, host, scenario or where.scenario, begun, parts, where.addresses, where.trial, environment=where.environment
+    )
 
 
 def pods(kubeconfig: Path) -> list[Part]:
