@@ -1,0 +1,157 @@
+"""Nodes of a cluster are lost, limited and given back: by the end of the fault, at the end, or by a new process after a crash."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.core_v1 import Node
+
+from drillbox.sandbox.loading import Library, load_scenario
+from drillbox.sandbox.model.errors import StackError
+from drillbox.sandbox.model.faults import FAULTS
+from drillbox.sandbox.model.params import Params, Value, parse_params
+from drillbox.sandbox.model.scenario import Beat
+from drillbox.stacks.kind.node_faults import NodeCpu, NodeLoss, check_workers
+from drillbox.stacks.kind.node_hands import Reach
+
+sys.path.insert(0, str(Path(__file__).parent))
+from docker_kit import NETWORK, FakeDocker
+
+WORKER, OTHER = "drillbox-x-worker", "drillbox-x-worker2"
+
+
+def given(name: str, **params: Value) -> Params:
+    return parse_params(FAULTS[name].params, params, base_units=True)
+
+
+def node(name: str, *, control_plane: bool = False) -> Node:
+    return Node(metadata=ObjectMeta(name=name, labels={"node-role.kubernetes.io/control-plane": ""} if control_plane else {}))
+
+
+NODES = {"node-1": node(WORKER), "node-2": node(OTHER), "node-3": node("drillbox-x-control-plane", control_plane=True)}
+
+
+@pytest.fixture
+def docker() -> FakeDocker:
+    return FakeDocker(WORKER, OTHER)
+
+
+@pytest.fixture
+def reach(docker: FakeDocker, tmp_path: Path) -> Reach:
+    return Reach.of(docker.engine, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("how", "done"),
+    [
+        ("pause", [("pause", WORKER), ("unpause", WORKER)]),
+        ("stop", [("kill", WORKER), ("start", WORKER)]),
+        ("disconnect", [("disconnect", WORKER, NETWORK), ("connect", WORKER, NETWORK), ("restart", WORKER)]),
+    ],
+)
+def test_a_node_is_lost_and_comes_back(docker: FakeDocker, reach: Reach, how: str, done: list[tuple[str, ...]]) -> None:
+    loss = NodeLoss(reach, lambda: NODES)
+    loss.begin("beat", "nodes.loss", given("nodes.loss", node="node-1", how=how))
+    assert docker.done == done[:1]
+    assert [entry.kind for entry in reach.undo.pending()] == ["node"]
+    loss.end("beat")
+    assert docker.done == done  # with another address than before the node has to start anew
+    assert reach.undo.pending() == []
+
+
+@pytest.mark.parametrize("how", ["pause", "stop", "disconnect"])
+def test_a_new_process_gives_a_node_back(docker: FakeDocker, reach: Reach, tmp_path: Path, how: str) -> None:
+    NodeLoss(reach, lambda: NODES).begin("beat", "nodes.loss", given("nodes.loss", node="node-1", how=how))
+    NodeCpu(reach, lambda: NODES).begin("more", "nodes.cpu_limit", given("nodes.cpu_limit", node="node-2", cores=0.5))
+    Reach.of(docker.engine, tmp_path).take_back()
+    found = docker.containers[WORKER]
+    assert (found["State"], set(found["NetworkSettings"]["Networks"])) == ({"Running": True, "Paused": False}, {NETWORK})
+    assert docker.containers[OTHER]["HostConfig"]["CpuQuota"] == -1
+    again = len(docker.done)
+    Reach.of(docker.engine, tmp_path).take_back()
+    assert len(docker.done) == again  # twice does nothing
+
+
+def test_what_is_undone_is_known_before_it_is_done(docker: FakeDocker, reach: Reach) -> None:
+    loss = NodeLoss(reach, lambda: NODES)
+    docker.pause = None  # type: ignore[method-assign,assignment]  # the host dies in the middle
+    with pytest.raises(TypeError):
+        loss.begin("beat", "nodes.loss", given("nodes.loss", node="node-1"))
+    assert [entry.data["name"] for entry in reach.undo.pending()] == [WORKER]
+    reach.take_back()
+    assert docker.done == []  # it ran all the time
+
+
+def test_a_node_lost_twice_is_back_when_both_are_over(docker: FakeDocker, reach: Reach) -> None:
+    loss = NodeLoss(reach, lambda: NODES)
+    loss.begin("one", "nodes.loss", given("nodes.loss", node="node-1"))
+    loss.begin("two", "nodes.loss", given("nodes.loss", node="node-1", how="stop"))
+    loss.begin("three", "nodes.loss", given("nodes.loss", node="node-2"))
+    loss.end("one")
+    assert docker.containers[WORKER]["State"]["Paused"]
+    loss.end("two")
+    assert not docker.containers[WORKER]["State"]["Paused"]
+    assert docker.containers[OTHER]["State"]["Paused"]
+    assert [entry.data["name"] for entry in reach.undo.pending()] == [OTHER]
+
+
+def test_the_lowest_limit_of_a_node_is_in_force(docker: FakeDocker, reach: Reach) -> None:
+    cpu = NodeCpu(reach, lambda: NODES)
+    docker.containers[WORKER]["HostConfig"] = {"CpuQuota": 0, "CpuPeriod": 0, "NanoCpus": 1_500_000_000}
+    cpu.begin("one", "nodes.cpu_limit", given("nodes.cpu_limit", node="node-1", cores=0.5))
+    cpu.begin("two", "nodes.cpu_limit", given("nodes.cpu_limit", node="node-1", cores=0.2))
+    cpu.end("two")
+    cpu.end("one")
+    assert [quota for *_, quota, _ in docker.done] == [50_000, 20_000, 50_000, 150_000]
+    assert reach.undo.pending() == []
+
+
+def test_a_node_that_is_gone_needs_no_undoing(docker: FakeDocker, reach: Reach) -> None:
+    NodeLoss(reach, lambda: NODES).begin("beat", "nodes.loss", given("nodes.loss", node="node-1"))
+    NodeCpu(reach, lambda: NODES).begin("more", "nodes.cpu_limit", given("nodes.cpu_limit", node="node-1", cores=0.5))
+    docker.containers.clear()
+    reach.take_back()
+    assert reach.undo.pending() == []
+
+
+def test_an_engine_that_does_not_answer_is_told_and_asked_again(docker: FakeDocker, reach: Reach) -> None:
+    NodeLoss(reach, lambda: NODES).begin("beat", "nodes.loss", given("nodes.loss", node="node-1"))
+    docker.silent = True
+    with pytest.raises(StackError, match=r"nodes are not as they were: drillbox-x-worker \(node\): .*no container engine answers"):
+        reach.take_back()
+    docker.silent = False
+    reach.take_back()
+    assert docker.done[-1] == ("unpause", WORKER)
+
+
+def test_nodes_that_cannot_be_hit_are_refused(docker: FakeDocker, reach: Reach) -> None:
+    loss = NodeLoss(reach, lambda: NODES)
+    with pytest.raises(StackError, match="there is no node node-4 in this cluster; it has node-1, node-2, node-3"):
+        loss.begin("beat", "nodes.loss", given("nodes.loss", node="node-4"))
+    with pytest.raises(StackError, match="node-3 is the control plane's node"):
+        loss.begin("beat", "nodes.loss", given("nodes.loss", node="node-3"))
+    assert docker.done == []
+
+
+def test_a_scenario_says_how_many_workers_it_needs() -> None:
+    plain = load_scenario(Library.packaged().find("slow-afternoon"), "short")
+    check_workers(plain, 0)
+    lossy = replace(plain, timeline=(Beat("beat", "nodes.loss", given("nodes.loss", node="node-3"), at=1.0),))
+    check_workers(lossy, 3)
+    with pytest.raises(StackError, match=r"3 worker nodes or more, and the cluster has 2: .*DRILLBOX_KIND_WORKERS=3"):
+        check_workers(lossy, 2)
+
+
+def test_a_process_is_stopped_in_its_container_and_goes_on(docker: FakeDocker, reach: Reach) -> None:
+    docker.processes["abc123"] = "running"
+    assert reach.hands.stop_process(WORKER, "containerd://abc123")
+    assert docker.processes == {"abc123": "stopped"}
+    assert not reach.hands.stop_process(WORKER, "containerd://fff000")
+    with pytest.raises(StackError, match="is no id of a container"):
+        reach.hands.stop_process(WORKER, "containerd://$(reboot)")
+    reach.hands.carry_on({"node": WORKER, "container": "containerd://abc123"})
+    assert docker.processes == {"abc123": "running"}
