@@ -165,7 +165,8 @@ class _Builder:
         wait_until_ready(service.watch.seen, service.watch.pods, progress)
         self._wait_for_answers(service)
         port = free_port()
-        ways.open(Program("gateway-port", forwarding(kubectl.path, place, GATEWAY, PORT, port)))
+        ways.pods = service.watch.pods
+        ways.open(Program("gateway-port", forwarding(kubectl.path, place, GATEWAY, PORT, port)), GATEWAY)
         drill = self._begin(service)
         service.chores.append(ways.look)
         trial = trial_of(f"{HOST}:{port}", load_data(progress), scenario.world)
