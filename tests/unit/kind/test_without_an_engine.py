@@ -1,0 +1,40 @@
+"""Where no container engine can be had the tests on a real cluster are skipped, and say why."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+CLUSTER = ROOT / "tests" / "cluster"
+NOWHERE = {"PATH": "/nowhere", "KINDLAB": "/nowhere", "DOCKER_HOST": "unix:///nowhere.sock"}
+DEADLINE = 300.0
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | NOWHERE
+    return subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, check=False, timeout=DEADLINE, env=environment, cwd=ROOT
+    )
+
+
+def test_what_continuous_integration_is_told() -> None:
+    done = run(CLUSTER / "cluster_fixture.py")
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.splitlines()[-1].startswith(
+        "no container engine, or no kind: no container engine answers at unix:///nowhere.sock"
+    )
+
+
+@pytest.mark.slow
+def test_what_make_cluster_is_told() -> None:
+    done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "(cluster or engine) and not soak", CLUSTER)
+    assert done.returncode == 0, done.stdout + done.stderr
+    *_, last = done.stdout.splitlines()
+    assert "skipped" in last
+    assert not {"passed", "failed", "error"} & set(last.split())
+    assert "no container engine answers at unix:///nowhere.sock: start it" in done.stdout
