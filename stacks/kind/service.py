@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import httpx2
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
-from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 from lightkube.types import PatchType
 
@@ -24,8 +23,6 @@ from ...sandbox.model.service import Change, fields_of, with_fields
 from ...sandbox.model.views import Table
 from ..deploy.kubernetes.config import catalogued
 from ..deploy.kubernetes.names import (
-    CANDIDATE,
-    CHAMPION,
     COMPONENT,
     CONTROLLER_PORT,
     FEATURES,
@@ -33,12 +30,9 @@ from ..deploy.kubernetes.names import (
     LOAD,
     METRICS_PORT,
     PIPELINE,
-    PROMETHEUS,
     REGISTRY,
-    RESTARTED,
-    SHADOW,
 )
-from ..deploy.kubernetes.seen import Patch, Seen
+from ..deploy.kubernetes.seen import Patch, Seen, merged
 from ..deploy.kubernetes.table import fields_in, followed, patches
 from ..monitoring.targets import Target
 from ..real.controls import Controls
@@ -49,15 +43,13 @@ from ..real.service import RealService
 from ..services.common.times import DrillClock
 from ..services.controller.pods import ServerPod, server_pod
 from .authors import author
+from .following import Following
 from .place import Place
 from .proxy import Way
 from .watching import Watch
 
 SILENT = 30.0
 """Seconds that the cluster's API may be silent before the drill is given up."""
-WORKLOADS = {"champion": CHAMPION, "candidate": CANDIDATE, "shadow": SHADOW}
-_ROLLED = {"features.restarted": FEATURES, "monitoring.restarted": PROMETHEUS}
-"""What restarts as a whole. The scheduler is a part of the pipeline, which is told of its restart with the desired state."""
 _ESSENTIAL = (LOAD, PIPELINE)
 """Whose memory is lost with their container, and the drill with that."""
 
@@ -102,6 +94,7 @@ class KindService(RealService):
         super().__init__(scenario, clock, controls, urls.pipeline, urls.load)
         self.client: Client = place.client()
         self.watch = Watch(place, self.log, self._heard, frozenset({LOAD}))
+        self._following = Following(self)
         self._paid = 0.0
         self._paid_at: float | None = None
         self._version = -1  # of the watch, that was looked at last
@@ -142,16 +135,27 @@ class KindService(RealService):
             self.spec = with_fields(self.spec, {change.field: change.after for change in wanted})
             self._write({change.field: change.after for change in wanted})
             for change in wanted:
-                self._follow(change, ours=True)
+                self._following.follow(change, ours=True)
             self.pipeline.tell_spec(self.spec)
 
     def _write(self, fields: Mapping[str, Value]) -> None:
-        """Bring fields into the cluster."""
+        """Bring fields into the cluster; what it cannot have is told, and stays as it is there."""
+        seen = self.watch.seen()
         try:
-            for one in patches(fields, self.watch.seen()):
-                self.patch(one)
-        except ValueError as error:
-            raise StackError(f"cluster: {error}") from error
+            wanted = patches(fields, seen)
+        except ValueError:
+            wanted = merged(self._possible(fields, seen))
+            self._version = -1  # look what it has
+        for one in wanted:
+            self.patch(one)
+
+    def _possible(self, fields: Mapping[str, Value], seen: Seen) -> Iterator[Patch]:
+        """The patches of those fields that this cluster can have."""
+        for path, value in fields.items():
+            try:
+                yield from patches({path: value}, seen)
+            except ValueError as error:
+                self.log("cluster", "warning", str(error))
 
     def patch(self, one: Patch) -> None:
         """Change an object of the drill.
@@ -166,28 +170,6 @@ class KindService(RealService):
         except (httpx2.HTTPError, OSError) as error:
             raise StackError(f"the cluster's API does not answer: {error}") from error
         self.watch.note(done)
-
-    def _follow(self, change: Change, *, ours: bool) -> None:
-        """What a change means beside what the cluster itself makes of it."""
-        part, _, name = change.field.partition(".")
-        if name == "restarted" and ours and (deployment := WORKLOADS.get(part, "") or _ROLLED.get(change.field, "")):
-            self._restart(deployment, str(change.after))
-        if change.field == "features.feed":
-            self.controls.post(f"{self.urls.features}/control/settings", {name: change.after})
-
-    def _restart(self, deployment: str, asked: str) -> None:
-        """One replica by deleting its pod, all of them by a rollout."""
-        subject = asked.partition("#")[0]
-        if subject != "all":
-            try:
-                self.client.delete(Pod, subject)
-            except ApiError as error:
-                self.log(subject, "warning", f"cannot be deleted: {error}")
-            except (httpx2.HTTPError, OSError) as error:
-                raise StackError(f"the cluster's API does not answer: {error}") from error
-            return
-        template = {"metadata": {"annotations": {RESTARTED: asked}}}
-        self.patch(Patch(Deployment, deployment, {"spec": {"template": template}}))
 
     # ----------------------------------------------------------------------------------------------------------------- rounds
 
@@ -275,7 +257,7 @@ class KindService(RealService):
         self.spec = with_fields(self.spec, changed)
         for change in changes:
             self.log("cluster", "info", f"{change.field}: {change.before} -> {change.after} ({change.by})")
-            self._follow(change, ours=False)
+            self._following.follow(change, ours=False)
         self.pipeline.tell_spec(self.spec)
 
     def _check(self, now: float) -> None:

@@ -15,9 +15,7 @@ FAULTS_NOT_DONE = frozenset(("clients.large_inputs", "monitoring.blackout", "mon
 """Faults of what the cluster does not have yet: a partner, and labels without bound."""
 FAULTS_DONE = frozenset(FAULTS) - FAULTS_NOT_DONE
 """Faults that a cluster can have."""
-ACTIONS_NOT_DONE = frozenset(("drain", "set-quota", "drop-label"))
-"""Actions that the cluster does not do yet."""
-CAPABILITIES = Capabilities(faults=FAULTS_DONE, actions=frozenset(ACTIONS) - ACTIONS_NOT_DONE, paced=True)
+CAPABILITIES = Capabilities(faults=FAULTS_DONE, actions=frozenset(ACTIONS), paced=True)
 MISSING = "the kind stack needs the Kubernetes and Docker clients: pip install 'drillbox[kind]'"
 
 

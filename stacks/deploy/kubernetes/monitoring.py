@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from typing import Any
 
+import yaml
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap
 
@@ -99,6 +102,7 @@ def prometheus(setup: Setup) -> Deployment:
             f"--config.file={FOLDER}/{CONFIG_FILE}",
             f"--storage.tsdb.path={DATA}",
             f"--web.listen-address=:{PROMETHEUS_PORT}",
+            "--web.enable-lifecycle",
             "--log.level=warn",
             "--log.format=json",
         ],
@@ -112,6 +116,49 @@ def prometheus(setup: Setup) -> Deployment:
     )
     volumes = [pods.mounted_config("config", PROMETHEUS_CONFIG), pods.scratch("data", "1Gi")]
     return deployment(setup, PROMETHEUS, PROMETHEUS, [container], volumes, account=PROMETHEUS if images.prometheus else "")
+
+
+def with_dropped(text: str, labels: Iterable[str]) -> str:
+    """A configuration with which these labels are dropped, and those that always are.
+
+    Raises:
+        ValueError: it is none of ours any more.
+    """
+    config = _read(text)
+    _labeldrop(config)["regex"] = "|".join((*_ALWAYS, *labels))
+    return json.dumps(config, indent=1) + "\n"
+
+
+def drops(text: str) -> tuple[str, ...]:
+    """The labels that a configuration drops beside those that always are.
+
+    Raises:
+        ValueError: it is none of ours any more.
+    """
+    return tuple(name for name in str(_labeldrop(_read(text))["regex"]).split("|") if name not in _ALWAYS)
+
+
+_ALWAYS = ("job", "instance")
+
+
+def _read(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{CONFIG_FILE} is no YAML: {error}") from None
+
+
+def _labeldrop(config: Any) -> dict[str, object]:
+    """The rule of the drill's targets that drops labels."""
+    try:
+        for job in config["scrape_configs"]:
+            for rule in job.get("metric_relabel_configs", ()):
+                if job["job_name"] == "drill" and rule.get("action") == "labeldrop":
+                    found: dict[str, object] = rule
+                    return found
+    except (KeyError, TypeError, AttributeError):
+        pass
+    raise ValueError(f"{CONFIG_FILE} has no rule that drops labels of the job drill")
 
 
 def _dropped(setup: Setup) -> list[str]:
