@@ -138,6 +138,8 @@ class FakeKubernetes:
         app.get("/api/v1/{plural}")(self._answer)
         app.patch("/api/v1/namespaces/{namespace}/{plural}/{name}")(self._patched)
         app.patch("/apis/{group}/{version}/namespaces/{namespace}/{plural}/{name}")(self._patched)
+        app.patch("/api/{version}/{plural}/{name}")(self._patched)
+        app.delete("/api/{version}/namespaces/{namespace}/{plural}/{name}")(self._deleted)
         app.get("/{path:path}")(self._text)
         config = uvicorn.Config(app, "127.0.0.1", self._port, log_config=None, access_log=False, lifespan="off")
         self._server = uvicorn.Server(config)
@@ -170,6 +172,13 @@ class FakeKubernetes:
         if (plural, name) not in self.objects:
             return _status(404, "NotFound", f'{plural} "{name}" not found')
         return JSONResponse(self.patch(plural, name, await request.json(), request.query_params["fieldManager"]))
+
+    async def _deleted(self, plural: str, name: str) -> Any:
+        self.requests.append(f"delete {plural} {name}")
+        if (plural, name) not in self.objects:
+            return _status(404, "NotFound", f'{plural} "{name}" not found')
+        self.delete(plural, name)
+        return JSONResponse({"kind": "Status", "status": "Success"})
 
     async def _answer(self, request: Request, plural: str) -> Any:
         given = request.query_params

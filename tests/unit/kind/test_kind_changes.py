@@ -13,6 +13,7 @@ from drillbox.sandbox.loading.library import Library
 from drillbox.sandbox.model.errors import StackError
 from drillbox.sandbox.model.service import Change
 from drillbox.stacks.deploy.kubernetes.names import labels_of
+from drillbox.stacks.deploy.kubernetes.monitoring import drops
 from drillbox.stacks.deploy.kubernetes.objects import document, objects_of
 from drillbox.stacks.kind.place import Place
 from drillbox.stacks.kind.proxy import Way
@@ -35,9 +36,14 @@ class Services:
 
     def __init__(self) -> None:
         self.orders: list[tuple[str, object]] = []
+        self.yaml = ""  # of Prometheus
+
+    @property
+    def reloads(self) -> int:
+        return sum(url.endswith("/-/reload") for url, _ in self.orders)
 
     def get(self, _url: str, **_params: object) -> Mapping[str, object]:
-        return {"items": [], "training_seconds": 0.0}
+        return {"items": [], "training_seconds": 0.0, "data": {"yaml": self.yaml}}
 
     def put(self, url: str, body: object = None, _patience: float = 1.0) -> None:
         self.orders.append((url, body))
@@ -196,3 +202,62 @@ def test_a_pipeline_that_began_anew_ends_the_drill_with_its_reason(drill: Drill,
         drill.api.delete("pods", "pipeline-1")
     with pytest.raises(StackError, match="pipeline ended in the middle of the drill"):
         drill.wait(lambda: False)
+
+
+def server(name: str, node: str, *, ready: bool = True) -> dict[str, Any]:
+    """A champion on a node."""
+    one = running(name, "model-server", f"containerd://{name}")
+    one["metadata"]["labels"]["drillbox.dev/pool"] = CHAMPION
+    one["spec"]["nodeName"] = node
+    one["status"]["conditions"] = [{"type": "Ready", "status": "True" if ready else "False"}]
+    return one
+
+
+def deleted(drill: Drill) -> list[str]:
+    return sorted(line.rpartition(" ")[2] for line in drill.api.requests if line.startswith("delete pods"))
+
+
+def test_a_drain_deletes_the_replicas_of_a_node_and_a_node_that_is_not_there_is_told(drill: Drill) -> None:
+    nodes = list(WORKERS.values())
+    for name, node in (("a", nodes[0]), ("b", nodes[1]), ("c", nodes[0])):
+        drill.api.put("pods", server(name, node))
+    drill.wait(lambda: len(drill.service.pods()) == 3)
+    drill.service.change(
+        [Change("platform.cordoned", "", "node-1", "alice"), Change("platform.drained", "", "node-1#1", "alice")]
+    )
+    assert deleted(drill) == ["a", "c"]
+    assert drill.api.objects["nodes", nodes[0]]["spec"]["unschedulable"] is True
+    drill.look()
+    assert drill.changes == []
+    drill.service.change([Change("platform.cordoned", "node-1", "node-1,node-9", "alice")])
+    drill.wait(lambda: any("there is no node node-9 to cordon" in line for line in drill.logs))
+    assert [(one.field, one.after) for one in drill.changes] == [("platform.cordoned", "node-1")]
+
+
+def test_models_from_elsewhere_are_for_replicas_that_wait_for_theirs(drill: Drill) -> None:
+    node = next(iter(WORKERS.values()))
+    drill.api.put("pods", server("a", node))
+    drill.api.put("pods", server("b", node, ready=False))
+    drill.wait(lambda: len(drill.service.pods()) == 2)
+    drill.service.change([Change("servers.artifacts", "origin", "mirror", "alice")])
+    assert deleted(drill) == ["b"]
+    assert drill.api.objects[MAPS, "ml"]["data"]["servers.artifacts"] == "mirror"
+
+
+def test_a_label_is_dropped_once_prometheus_has_its_new_configuration(drill: Drill) -> None:
+    before = drill.api.objects[MAPS, "prometheus"]["data"]["prometheus.yml"]
+    drill.services.yaml = before
+    drill.service.change([Change("monitoring.dropped", "", "request_id", "alice")])
+    text = drill.api.objects[MAPS, "prometheus"]["data"]["prometheus.yml"]
+    assert drops(text) == ("request_id",)
+    drill.service.round(1.0)
+    drill.service.round(1.1)
+    assert drill.services.reloads == 1, "not in every round"
+    drill.services.yaml = text
+    drill.service.round(3.5)
+    drill.service.round(9.0)
+    assert drill.services.reloads == 2, "it has it"
+    assert any("drops the labels request_id" in line.text for line in drill.service.take().logs)
+    drill.service.change([Change("monitoring.dropped", "request_id", "", "alice")])
+    drill.service.round(200.0)
+    assert any("its labels are as before" in line.text for line in drill.service.take().logs)

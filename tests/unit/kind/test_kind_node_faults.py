@@ -121,7 +121,9 @@ def test_a_node_that_is_gone_needs_no_undoing(docker: FakeDocker, reach: Reach) 
 def test_an_engine_that_does_not_answer_is_told_and_asked_again(docker: FakeDocker, reach: Reach) -> None:
     NodeLoss(reach, lambda: NODES).begin("beat", "nodes.loss", given("nodes.loss", node="node-1"))
     docker.silent = True
-    with pytest.raises(StackError, match=r"nodes are not as they were: drillbox-x-worker \(node\): .*no container engine answers"):
+    with pytest.raises(
+        StackError, match=r"nodes are not as they were: drillbox-x-worker \(node\): .*no container engine answers"
+    ):
         reach.take_back()
     docker.silent = False
     reach.take_back()
