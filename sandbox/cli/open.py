@@ -30,6 +30,8 @@ PATIENCE = 30.0
 """Wall seconds that a way has to open."""
 GRACE = 5.0
 """Wall seconds that its program has to end."""
+CHECK = 5.0
+"""Wall seconds from one look whether a way still leads somewhere to the next."""
 PAUSE = 1.0
 """Wall seconds until a way that was lost is opened again."""
 _LOOK = 0.05
@@ -134,13 +136,29 @@ def _lead(wiring: SessionMaker, found: Reached, address: Address, port: int, *, 
                 if not opened:
                     _show(f"http://{HOST}:{port}", only_print=only_print)
                 opened = True
-                process.wait()
+                _stay(process, port)
         except StackError:
             if not opened or _lives(wiring, found):
                 raise
         tell(f"note: the way to {address.name} was lost")
         clock.sleep(PAUSE)
     tell(f"note: {found.name} is over")
+
+
+def _stay(process: subprocess.Popen[bytes], port: int) -> None:
+    """Wait until the way is lost: older versions of kubectl stay when the pod that they lead to goes, and lead nowhere."""
+    import httpx
+
+    while True:
+        try:
+            process.wait(CHECK)
+            return
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            httpx.head(f"http://{HOST}:{port}/", timeout=PATIENCE, trust_env=False)
+        except httpx.TransportError:
+            return
 
 
 def _lives(wiring: SessionMaker, found: Reached) -> bool:

@@ -48,14 +48,14 @@ class Tmux:
         """What is on it."""
         return self._tmux("capture-pane", "-p")
 
-    def until(self, *texts: str) -> str:
-        """Wait until all of them are on the screen."""
+    def until(self, *texts: str, patience: float = PATIENCE) -> str:
+        """Wait until all of them are on the screen, for `patience` wall seconds at most."""
         began = time.monotonic()
         while True:
             shown = self.screen()
             if all(text in shown for text in texts):
                 return shown
-            assert time.monotonic() - began < PATIENCE, f"waited for {texts}:\n{shown}"
+            assert time.monotonic() - began < patience, f"waited for {texts}:\n{shown}"
             time.sleep(_LOOK)
 
     def resize(self, columns: int, rows: int) -> None:

@@ -25,6 +25,13 @@ with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server:
     server.accept()
 """
 """Listens, and ends when somebody has been there: as a way whose pod goes."""
+HANGS_UP = """
+import socket, sys
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server:
+    while True:
+        server.accept()[0].close()
+"""
+"""Takes connections and closes them: as kubectl does when the pod has gone."""
 GATEWAY = "http://127.0.0.1:7"
 
 
@@ -113,6 +120,18 @@ def test_a_way_is_opened_again_when_it_is_lost_and_ends_with_the_session(
     assert (ran.code, [f"{url}\n" for url in browsed]) == (0, [ran.out]), ran.err
     leads, lost = "leads to prometheus of drill until Ctrl-C\n", "note: the way to prometheus was lost\n"
     assert ran.err == f"{leads}{lost}{leads}{lost}note: drill is over\n\n{ran.out.strip()} is closed\n"
+
+
+def test_a_way_that_leads_nowhere_any_more_is_lost(
+    command: Command, keeper: Keeper, browsed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper.there = [stands("drill", way=(sys.executable, "-c", HANGS_UP, "{port}"))]
+    monkeypatch.setattr(opening, "CHECK", 0.01)
+    monkeypatch.setattr(opening, "PAUSE", 0.0)
+    monkeypatch.setattr(opening, "_lives", lambda *_: False)
+    ran = command("open", "prometheus")
+    assert (ran.code, len(browsed)) == (0, 1)
+    assert "note: the way to prometheus was lost\nnote: drill is over\n" in ran.err
 
 
 def test_ctrl_c_ends_the_program_that_leads_there(
