@@ -90,4 +90,4 @@ class FakeDocker:
         return b""
 
     def exec_inspect(self, given: str) -> dict[str, int]:
-        return {"ExitCode": 0 if given.split()[0] in self.processes else 1}
+        return {"ExitCode": 0 if given.split(maxsplit=1)[0] in self.processes else 1}

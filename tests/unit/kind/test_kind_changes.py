@@ -12,8 +12,8 @@ import pytest
 from drillbox.sandbox.loading.library import Library
 from drillbox.sandbox.model.errors import StackError
 from drillbox.sandbox.model.service import Change
-from drillbox.stacks.deploy.kubernetes.names import labels_of
 from drillbox.stacks.deploy.kubernetes.monitoring import drops
+from drillbox.stacks.deploy.kubernetes.names import labels_of
 from drillbox.stacks.deploy.kubernetes.objects import document, objects_of
 from drillbox.stacks.kind.place import Place
 from drillbox.stacks.kind.proxy import Way
