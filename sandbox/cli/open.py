@@ -150,11 +150,8 @@ def _stay(process: subprocess.Popen[bytes], port: int) -> None:
     import httpx
 
     while True:
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(CHECK)
-            return
-        except subprocess.TimeoutExpired:
-            pass
         try:
             httpx.head(f"http://{HOST}:{port}/", timeout=PATIENCE, trust_env=False)
         except httpx.TransportError:
