@@ -1,0 +1,127 @@
+"""Every command of docs/first-incident-on-kubernetes.md, in its order, in two terminals, against a real cluster."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from cluster_kit import Standing
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+PAGE = Path(__file__).parents[2] / "docs" / "first-incident-on-kubernetes.md"
+PATIENCE = 400.0
+"""Wall seconds for one command: the first brings a drill up."""
+_LOOK = 0.1
+_DONE = "::done::"
+
+
+def lines() -> list[str]:
+    """Those of the page that are typed (`1$ `, `2$ `), or that the first terminal has to say before one goes on (`[00:35] `)."""
+    blocks = re.findall(r"^```console\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+class First:
+    """The first terminal: what is begun there goes on."""
+
+    def __init__(self, told: Path) -> None:
+        self.told = told
+        self.running: subprocess.Popen[str] | None = None
+
+    def type(self, line: str) -> None:
+        """A drill is begun, and is up when it has told its first observation; all else is waited for."""
+        with self.told.open("a", encoding="utf-8") as file:
+            process = subprocess.Popen(
+                shlex.split(line), stdin=subprocess.PIPE, stdout=file, stderr=file, text=True, start_new_session=True
+            )
+        if line.startswith("drillbox play"):
+            self.running = process
+            self.until("answered")
+        else:
+            assert process.wait(PATIENCE) == 0, self.told.read_text(encoding="utf-8")
+
+    def until(self, text: str) -> None:
+        """Wait until it has told something."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in (told := self.told.read_text(encoding="utf-8")):
+            assert self.running is not None
+            assert self.running.poll() is None, told
+            assert time.monotonic() < deadline, f"waited for {text!r}:\n{told}"
+            time.sleep(_LOOK)
+
+    def end(self) -> None:
+        """Its drill has come to an end, or does now."""
+        if self.running is not None:
+            with suppress(ProcessLookupError):
+                self.running.send_signal(signal.SIGINT)
+            self.running.communicate(timeout=PATIENCE)
+
+
+class Second:
+    """The second terminal: a shell."""
+
+    def __init__(self) -> None:
+        self._shell = subprocess.Popen(
+            ["/bin/bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+        )
+
+    def type(self, line: str) -> str:
+        """What a command says; it must succeed."""
+        assert self._shell.stdin is not None
+        assert self._shell.stdout is not None
+        self._shell.stdin.write(f"{line}\necho {_DONE} $?\n")
+        told = []
+        for said in self._shell.stdout:
+            text, done, code = said.partition(_DONE)
+            told.append(text)
+            if done:
+                assert int(code) == 0, f"{line}: {''.join(told)}"
+                return "".join(told)
+        raise AssertionError(f"{line}: the shell ended: {''.join(told)}")
+
+    def end(self) -> None:
+        """No more is typed."""
+        self._shell.communicate(timeout=PATIENCE)
+
+
+@pytest.fixture
+def terminals(standing: Standing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[First, Second]]:
+    """Both, with the command on their PATH."""
+    command = tmp_path / "bin" / "drillbox"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m drillbox "$@"\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("SHELL", "/bin/bash")
+    first, second = First(tmp_path / "first.log"), Second()
+    yield first, second
+    first.end()
+    second.end()
+
+
+def test_every_command_of_the_page(terminals: tuple[First, Second], standing: Standing) -> None:
+    first, second = terminals
+    said: dict[str, str] = {}
+    for line in lines():
+        if line.startswith("1$ "):
+            first.type(line[3:])
+        elif line.startswith("2$ "):
+            said[line[3:]] = second.type(line[3:])
+        else:
+            first.until(line.partition("] ")[2])
+    pods = next(text for line, text in said.items() if "get pods" in line)
+    assert pods.count("model-champion-") == 3
+    assert next(text for line, text in said.items() if "jsonpath" in line).strip() == "v8"
+    assert "rolled out" in next(text for line, text in said.items() if "rollout status" in line)
+    *_, last = said.values()
+    assert last.endswith("Nothing is left.\n")
+    assert "drill-slow-afternoon" not in standing.kubectl("get", "namespaces", "--output=name")
