@@ -45,6 +45,12 @@ HANG = Fault(
     "The process of a replica stops without an end: connections to it hang, until it goes on or is killed and starts again.",
     (Param("count", Kind.COUNT, "so many of the champion's ready replicas", default=1, minimum=1, maximum=64),),
 )
+UNREADY = Fault(
+    "pods.unready",
+    "model-server",
+    "Replicas say that they are not ready, and get no requests; they work, and pass the probe that would restart them.",
+    (Param("count", Kind.COUNT, "so many of the champion's ready replicas", default=1, minimum=1, maximum=64),),
+)
 PAUSE, STOP, DISCONNECT = "pause", "stop", "disconnect"
 NODE_LOSS = Fault(
     "nodes.loss",
@@ -146,7 +152,7 @@ COST_RUNAWAY = Fault(
 )
 
 PLATFORM_FAULTS = (
-    CRASH_LOOP, MEMORY_LEAK, CPU_THROTTLING, GREY_SLOW, KILL, HANG, NODE_LOSS, NODE_CPU, ARTIFACTS_REFUSING, CONFIG_PUSH,
-    GATEWAY_DELAY, GATEWAY_ABORT, BLACKOUT, CARDINALITY, EMPTY_AS_ZERO, LARGE_INPUTS, COST_RUNAWAY,
+    CRASH_LOOP, MEMORY_LEAK, CPU_THROTTLING, GREY_SLOW, KILL, HANG, UNREADY, NODE_LOSS, NODE_CPU, ARTIFACTS_REFUSING,
+    CONFIG_PUSH, GATEWAY_DELAY, GATEWAY_ABORT, BLACKOUT, CARDINALITY, EMPTY_AS_ZERO, LARGE_INPUTS, COST_RUNAWAY,
 )  # fmt: skip
 """In the order of the catalogue."""

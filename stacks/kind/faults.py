@@ -17,7 +17,7 @@ from ..control_plane.gateway_faults import GatewayFaults, Injected
 from ..deploy.kubernetes.config import catalogued, model_of
 from ..deploy.kubernetes.names import CHAMPION
 from ..real.orders import Order
-from ..real.pod_faults import Grey, Kill, Throttling
+from ..real.pod_faults import Grey, Kill, Throttling, Unready
 from ..services.common.environment import hold
 from ..services.common.registry import RegistryClient
 from ..services.controller.disturbing import Disturbance
@@ -71,12 +71,11 @@ def _of_replicas(service: KindService, seed: int, nodes: Reach | None) -> dict[s
     def ready() -> list[ServerPod]:
         return [one for one in service.pods() if one.pool == CHAMPION and one.ready]
 
-    def pace(one: ServerPod, factor: float) -> None:
+    def tell(one: ServerPod, settings: Mapping[str, object]) -> None:
         if one.name not in service.names():
             return
         try:
-            url = f"{service.way.pod(one.name)}/control/settings"
-            service.controls.post(url, hold(service.scenario.runtime, factor))
+            service.controls.post(f"{service.way.pod(one.name)}/control/settings", settings)
         except StackError as error:  # it hangs, or its node is lost: then it does not matter
             if service.watch.answers:
                 service.log(one.name, "warning", f"does not take settings: {error}")
@@ -88,8 +87,9 @@ def _of_replicas(service: KindService, seed: int, nodes: Reach | None) -> dict[s
             service.client.delete(Pod, one.name, grace_period=0)  # the Deployment makes another
 
     found: dict[str, Mechanism] = {
-        "pods.grey_slow": Grey(seed, ready, pace),
+        "pods.grey_slow": Grey(seed, ready, lambda one, factor: tell(one, hold(service.scenario.runtime, factor))),
         "pods.kill": Kill(service, seed, ready, kill),
+        "pods.unready": Unready(service, seed, ready, lambda one, unfit: tell(one, {"unfit": unfit})),
     }
     if nodes is not None:
         found["pods.hang"] = Hang(nodes, seed, ready)

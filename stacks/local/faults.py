@@ -12,7 +12,7 @@ from ..real.pod_faults import Throttling
 from .artifact_faults import BadArtifact
 from .gateway_faults import Disturbance
 from .limits import Leak
-from .pod_faults import CrashLoop, Hang, grey, kill
+from .pod_faults import CrashLoop, Hang, grey, kill, unready
 from .service import Service
 from .undo import UndoLog, cancel
 
@@ -60,6 +60,7 @@ def mechanisms(service: Service, undo: UndoLog, seed: int) -> Mapping[str, Mecha
         "pods.grey_slow": grey(service, seed),
         "pods.kill": kill(service, seed),
         "pods.hang": Hang(service, undo, seed),
+        "pods.unready": unready(service, seed),
         "pods.memory_leak": Leak(service),
         "pods.cpu_throttling": Throttling(service),
     }

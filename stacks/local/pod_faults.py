@@ -11,7 +11,7 @@ import signal
 from ...sandbox.model.params import Params
 from ..control_plane.faults import CONFIG
 from ..control_plane.luck import Draw
-from ..real.pod_faults import Grey, Kill
+from ..real.pod_faults import Grey, Kill, Unready
 from .records import Identity
 from .replicas import Replica
 from .service import Service
@@ -39,6 +39,15 @@ def kill(service: Service, seed: int) -> Kill[Replica]:
             one.process.kill()
 
     return Kill(service, seed, lambda: service.fleet.ready(CHAMPION), end)
+
+
+def unready(service: Service, seed: int) -> Unready[Replica]:
+    """Replicas say that they are not ready: the gateway's probes leave them out, and the liveness probe passes."""
+
+    def tell(one: Replica, unfit: bool) -> None:
+        service.fleet.tell_one(one, {"unfit": unfit})
+
+    return Unready(service, seed, lambda: service.fleet.ready(CHAMPION), tell)
 
 
 class Hang:

@@ -87,6 +87,40 @@ class Kill(Generic[T]):
             self._kill_one(one)
 
 
+class Unready(Generic[T]):
+    """Some of the champion's ready replicas say that they are not, until the end, or until they start again.
+
+    Args:
+        service: whose replicas they are.
+        seed: of the drill.
+        ready: gives the champion's ready replicas.
+        tell: lets a replica say that it is not ready, or again what is true.
+    """
+
+    def __init__(
+        self, service: RealService, seed: int, ready: Callable[[], Sequence[T]], tell: Callable[[T, bool], None]
+    ) -> None:
+        self._service, self._ready, self._tell = service, ready, tell
+        self._draw = Draw(seed, "faults/unready")
+        self._live: dict[str, list[T]] = {}
+
+    def begin(self, beat: str, _fault: str, params: Params) -> None:
+        """As `Mechanism`."""
+        with self._service.still():
+            self._live[beat] = self._draw.of(self._ready(), int(params["count"]))
+            for one in self._live[beat]:
+                self._tell(one, True)
+
+    def end(self, beat: str) -> None:
+        """As `Mechanism`: who is unfit by another fault as well stays so."""
+        with self._service.still():
+            over = self._live.pop(beat)
+            still = [one for others in self._live.values() for one in others]
+            for one in over:
+                if one not in still:
+                    self._tell(one, False)
+
+
 class Throttling:
     """A push of configuration lowers the CPU limit; it stays until somebody takes it back."""
 

@@ -68,6 +68,7 @@ def mechanisms(parts: Parts) -> Mapping[str, Mechanism]:
         "pods.grey_slow": Switch(lambda beat, given: containers.begin_grey(beat, float(given["factor"])), containers.end_grey),
         "pods.kill": pods.Kill(env, parts.platform.fleet, parts.seed),
         "pods.hang": pods.Hang(env, parts.platform.fleet, parts.seed),
+        "pods.unready": pods.Unready(env, parts.platform.fleet, parts.seed),
         "nodes.loss": Switch(lambda beat, given: nodes.begin(beat, str(given["node"])), nodes.end),
         "nodes.cpu_limit": Switch(
             lambda beat, given: trouble.short.__setitem__(beat, (str(given["node"]), float(given["cores"]))),

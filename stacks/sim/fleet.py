@@ -145,6 +145,7 @@ class Fleet:
         """The pod's process dies; the container restarts after its back-off."""
         self._plane.kill_replica(pod.slot)
         pod.stopped_by.clear()
+        pod.unfit_by.clear()
         pod.condemned = False
         delay = self._died(pod, reason)
         pod.state = PodState.BACKING_OFF if delay else PodState.STARTING
@@ -183,7 +184,7 @@ class Fleet:
 
     def reachable(self, pod: Pod) -> None:
         """The gateway's health checks of a pod that did not answer pass again."""
-        if not pod.frozen and pod.state is PodState.UNREACHABLE:
+        if not pod.frozen and not pod.unfit_by and pod.state is PodState.UNREACHABLE:
             pod.state = PodState.READY
             self._plane.set_ready(pod.slot, True)
             self._log(pod.name, "info", "health checks pass again: ready")
@@ -194,6 +195,20 @@ class Fleet:
             self._log(pod.name, "error", "health checks fail: no answer")
             self._plane.set_ready(pod.slot, False)
             pod.state = PodState.UNREACHABLE
+
+    def unfit(self, pod: Pod, beat: str) -> None:
+        """It says that it is not ready: it gets no more requests, and finishes what it has."""
+        pod.unfit_by.add(beat)
+        if pod.state is PodState.READY:
+            self._log(pod.name, "warning", "readiness probe fails: 503")
+            self._plane.set_ready(pod.slot, False)
+            pod.state = PodState.UNREACHABLE
+
+    def fit(self, pod: Pod, beat: str) -> None:
+        """It says so no longer, for this beat."""
+        if beat in pod.unfit_by and pod.state is not PodState.GONE:
+            pod.unfit_by.discard(beat)
+            self.reachable(pod)
 
     def thaw(self, pod: Pod, reason: str) -> None:
         """Its node is back: the container starts, unless the pod was to go."""

@@ -52,7 +52,7 @@ _PLATFORM = (
     Series("prometheus_tsdb_head_series"),
 )
 """Series of the cluster, the price list and the monitoring itself, which no fault takes away."""
-_RUNNING = frozenset((PodState.READY, PodState.DRAINING, PodState.LOADING))
+_RUNNING = frozenset((PodState.READY, PodState.UNREACHABLE, PodState.DRAINING, PodState.LOADING))
 _TARGET = ("up", "scrape_duration_seconds", "scrape_samples_scraped")
 """What the scrapers themselves know of each target."""
 _MIB = 1024.0 * 1024.0

@@ -1,4 +1,4 @@
-"""Processes of simulated replicas that are killed, and that hang.
+"""Processes of simulated replicas that are killed, that hang, and that say they are not ready.
 
 A process that hangs is one that was stopped (SIGSTOP): it has its connections and its place in memory, and answers nobody. The
 gateway finds out by its probes, and sends it nothing more; then the kubelet does by its own, asks it to end, which it does not
@@ -22,6 +22,8 @@ ANSWERS = 0.5
 """Seconds until the next probe, of a process that goes on."""
 LIVENESS = 30.0
 """Seconds until three liveness probes in a row had no answer: 10 s apart, 5 s each (`stacks/deploy/kubernetes/pods.py`)."""
+UNFIT = 5.0
+"""Seconds until three readiness probes in a row have failed: 2 s apart, the first 1 s after the change on the average."""
 GRACE = 10.0
 """Seconds from there until it is killed."""
 
@@ -98,6 +100,35 @@ class Hang:
             return
         yield self._env.timeout(ANSWERS)
         self._fleet.reachable(pod)
+
+
+class Unready:
+    """Some of the champion's ready replicas say that they are not, until the end, or until they start again.
+
+    The probe is asked every other second, and three failures in a row count.
+    """
+
+    def __init__(self, env: simpy.Environment, fleet: Fleet, seed: int) -> None:
+        self._env = env
+        self._fleet = fleet
+        self._draw = Draw(seed, "faults/unready")
+        self._live: dict[str, list[Pod]] = {}
+
+    def begin(self, beat: str, _fault: str, params: Params) -> None:
+        """As `Mechanism`."""
+        self._live[beat] = self._draw.of(self._fleet.ready(CHAMPION), int(params["count"]))
+        self._env.process(self._notice(beat))
+
+    def end(self, beat: str) -> None:
+        """As `Mechanism`."""
+        for pod in self._live.pop(beat):
+            self._fleet.fit(pod, beat)
+
+    def _notice(self, beat: str) -> Generator[simpy.Event, None, None]:
+        yield self._env.timeout(UNFIT)
+        for pod in self._live.get(beat, ()):
+            if pod.state is PodState.READY:
+                self._fleet.unfit(pod, beat)
 
 
 def _hangs(pod: Pod, beat: str) -> bool:

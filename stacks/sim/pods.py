@@ -42,7 +42,7 @@ class Pod:
     """One replica. `ordinal` counts creations, `slot` is its place in the data plane; `restarts` are those of its container.
 
     `grey` and `throttled` are how many times as long its work takes, for two reasons. `lost`: its node is gone; `stopped_by`: the
-    beats that have stopped its process. `condemned`: that was asked to end.
+    beats that have stopped its process, `unfit_by` those for which it says it is not ready. `condemned`: that was asked to end.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Pod:
     throttled: float = 1.0
     lost: bool = False
     stopped_by: set[str] = field(default_factory=set)
+    unfit_by: set[str] = field(default_factory=set)
     condemned: bool = False
     usage: Usage = field(default_factory=Usage)
 

@@ -57,6 +57,7 @@ class Changes(BaseModel):
     threshold: Finite | None = Field(None, ge=0, le=1)
     revision: str | None = Field(None, pattern=REVISION)
     exit_after: Finite | None = Field(None, ge=0, le=36_000)
+    unfit: bool | None = None
 
 
 def build(server: Server) -> ASGIApp:

@@ -23,6 +23,8 @@ from .threads import Threads
 from .watch import watch
 
 _TERMINATING = "the server is terminating"
+UNFIT = "warm-up is not complete"
+"""Why a server that its settings make unfit says that it is not ready."""
 
 
 class Server:
@@ -51,7 +53,7 @@ class Server:
 
     def why_not_ready(self) -> str:
         """Why it does not serve; empty if it does."""
-        return self._why
+        return self._why or (UNFIT if self.live.unfit else "")
 
     async def begin(self) -> None:
         """Load the model in a thread; meanwhile the server is alive, but not ready."""

@@ -93,6 +93,7 @@ class ModelSettings(Settings):
     exit_after: Finite = Field(
         0.0, alias="MODEL_EXIT_AFTER", ge=0, le=36_000, description="seconds that it lives once it is ready; 0: until it is ended"
     )
+    unfit: bool = Field(False, alias="MODEL_UNFIT", description="whether it says that it is not ready, though it works")
     slow_bound: Finite = Field(
         0.0, alias="MODEL_SLOW_BOUND", ge=0, le=600, description="seconds from which an answer counts as slow"
     )
@@ -138,3 +139,4 @@ class Live(BaseModel):
     threshold: Finite = Field(0.0, ge=0, le=1)
     revision: str = Field(USUAL_SETTINGS, pattern=REVISION)
     exit_after: Finite = Field(0.0, ge=0, le=36_000)
+    unfit: bool = False

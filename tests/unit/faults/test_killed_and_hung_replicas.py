@@ -10,6 +10,7 @@ from fault_kit import Drill, with_fault
 from drillbox.sandbox.model.events import Logged
 from drillbox.sandbox.model.scenario import Scenario
 from drillbox.stacks.control_plane.luck import Draw
+from drillbox.stacks.sim import layout as lay
 from drillbox.stacks.sim.fleet import PodState
 
 Opened = Callable[..., Drill]
@@ -146,3 +147,37 @@ def test_a_draw_takes_each_once_and_the_next_is_the_same_whatever_there_was() ->
         assert set(found) <= set(there)
         nexts.append(draw.of(list("pqrst"), 2))
     assert nexts[0] == nexts[1] == nexts[2]
+
+
+def test_an_unready_replica_gets_no_requests_and_is_not_restarted(calm: Scenario, opened: Opened) -> None:
+    drill = opened(with_fault(calm, "pods.unready", lasts=60.0, count=2), 13.0)
+    assert len(drill.ready) == 4, "the probe has to fail three times"
+    drill.play(20.0)
+    unfit = [pod for pod in drill.pods if pod.state is not PodState.READY]
+    assert len(unfit) == 2
+    assert drill.logged("readiness probe fails: 503", unfit[0].name)
+    served = [drill.stack._plane.state.r[pod.slot, lay.R_SERVED] for pod in unfit]
+    drill.play(65.0)
+    assert [drill.stack._plane.state.r[pod.slot, lay.R_SERVED] for pod in unfit] == served
+    assert [pod.restarts for pod in unfit] == [0, 0]
+    assert drill.sli("targets_down") == 0.0, "they are scraped as ever"
+    assert drill.harm()[0] == 0.0
+    drill.play(80.0)
+    assert len(drill.ready) == 4
+
+
+def test_a_restart_cures_an_unready_replica(calm: Scenario, opened: Opened) -> None:
+    drill = opened(with_fault(calm, "pods.unready"), 20.0)
+    [unfit] = [pod for pod in drill.pods if pod.state is not PodState.READY]
+    drill.do("restart", replica=unfit.name)
+    drill.play(50.0)
+    assert len(drill.ready) == 4
+
+
+def test_a_replica_that_hangs_meanwhile_goes_on_unready(calm: Scenario, opened: Opened) -> None:
+    unready = with_fault(calm, "pods.unready", lasts=60.0, count=4)
+    hang = replace(with_fault(calm, "pods.hang", at=11.0, lasts=15.0, count=4).timeline[0], id="hang")
+    drill = opened(replace(unready, timeline=(*unready.timeline, hang)), 40.0)
+    assert drill.ready == []
+    drill.play(75.0)
+    assert len(drill.ready) == 4
