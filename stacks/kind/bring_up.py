@@ -36,12 +36,12 @@ from ..real.stack import Drill
 from ..real.trial import trial_of
 from ..services.common.registry import RegistryClient
 from ..services.common.times import DrillClock
-from .cluster import Cluster, Clusters, Wanted
-from .deploying import PATIENCE, asking, deploy, name_nodes, remove, wait_until_ready
-from .engine import connect
+from .deploying import PATIENCE, asking, deploy, name_nodes, wait_until_ready
+from .drills import folder_of, write
 from .faults import mechanisms
-from .images import Builder
-from .place import Place
+from .ground import ground_of
+from .node_faults import check_workers
+from .node_hands import Reach
 from .programs import KUBECTL, find
 from .proxy import Way, socket_of
 from .service import KindService
@@ -128,29 +128,40 @@ class _Builder:
         self._scenario, self._seed, self._base, self._progress, self._ends = scenario, seed, base, progress, ends
         self._settings = Settings.read()
         self._token = secrets.token_urlsafe(24)
+        self._ground = ground_of(base, label_of(scenario.id, seed), self._settings)
+        self._ends.callback(self._ground.close)
+        self._stays = False
 
     def build(self) -> Drill:
         """All of them."""
         scenario, progress = self._scenario, self._progress
         kubectl = find(KUBECTL)
+        ground = self._ground
+        if ground.own:
+            check_workers(scenario, self._settings.workers)
         models = models_of(scenario, progress)
-        cluster, image = self._cluster()
-        label = label_of(scenario.id, self._seed)
-        images = Images(image, grafana=self._settings.grafana)
-        setup = Setup(label, scenario, self._seed, self._token, images, {name: model.id for name, model in models.items()})
-        place = Place(cluster.kubeconfig, setup.where, label)
-        folder = self._base / "drills" / label
+        label, place = ground.place.label, ground.place
+        folder = folder_of(self._base, label)
         supervisor = Supervisor(folder, label)
-        self._ends.callback(shutil.rmtree, folder, ignore_errors=True)
-        self._ends.callback(supervisor.down, GRACE)
-        self._ends.callback(remove, place, progress)
-        with place.client() as client:
-            name_nodes(client)
-            deploy(client, setup, progress)
+        self._ends.callback(self._end, supervisor)
         socket = socket_of(folder, label)
-        if socket.parent != supervisor.folder:
-            socket.parent.mkdir(mode=0o700)  # nobody else's: the drill's label is in its name
-            self._ends.callback(shutil.rmtree, socket.parent, ignore_errors=True)
+        far = socket.parent if socket.parent != supervisor.folder else None
+        write(folder, ground.record(scenario.id, far))
+        self._ends.callback(self._leave)
+        image = ground.prepare(progress)
+        images = Images(image, grafana=self._settings.grafana)
+        versions = {name: model.id for name, model in models.items()}
+        setup = Setup(label, scenario, self._seed, self._token, images, versions, ground.namespace, ground.own)
+        nodes = Reach.of(ground.engine, folder) if ground.engine is not None else None
+        if nodes is not None:
+            self._ends.callback(nodes.take_back)
+        with place.client() as client:
+            if ground.own:
+                name_nodes(client)
+            deploy(client, setup, progress)
+        if far is not None:
+            far.mkdir(mode=0o700)  # nobody else's: the drill's label is in its name
+            self._ends.callback(shutil.rmtree, far, ignore_errors=True)
         way = Way(socket, setup.where)
         ways = Ways(supervisor)
         proxy = ways.open(way.program(kubectl.path, place))
@@ -167,24 +178,23 @@ class _Builder:
         port = free_port()
         ways.pods = service.watch.pods
         ways.open(Program("gateway-port", forwarding(kubectl.path, place, GATEWAY, PORT, port)), GATEWAY)
-        drill = self._begin(service)
+        drill = self._begin(service, nodes)
         service.chores.append(ways.look)
         trial = trial_of(f"{HOST}:{port}", load_data(progress), scenario.world)
         write_where(folder, scenario.id, kubectl.path, place, port, trial, grafana=bool(setup.images.grafana))
         return drill
 
-    def _cluster(self) -> tuple[Cluster, str]:
-        """The cluster, with the application image on its nodes."""
-        progress, settings = self._progress, self._settings
-        engine = connect()
-        self._ends.callback(engine.close)
-        clusters = Clusters(self._base, engine)
-        image = Builder(engine, settings).ensure(progress)
-        cluster = clusters.ensure(Wanted(settings.cluster, settings.workers, settings.node_image, settings.api_port), progress)
-        if cluster.made:
-            self._ends.callback(clusters.remove, cluster.name, progress)
-        Builder(engine, settings).load(image, cluster.name, progress)
-        return cluster, image.reference
+    def _leave(self) -> None:
+        """Take away what is on the cluster, perhaps with that; if it stays, its record stays for `drillbox down`."""
+        self._stays = True
+        self._ground.leave(self._progress)
+        self._stays = False
+
+    def _end(self, supervisor: Supervisor) -> None:
+        """The last that goes: processes, and the drill's folder."""
+        supervisor.down(GRACE)
+        if not self._stays:
+            shutil.rmtree(supervisor.folder, ignore_errors=True)
 
     def _upload(self, service: KindService, models: Iterable[ModelVersion]) -> None:
         """Put the models of the drill into its registry."""
@@ -212,7 +222,7 @@ class _Builder:
                     raise StackError(f"the gateway does not find a model server ready within {PATIENCE:g} s")
                 time.sleep(_POLL)
 
-    def _begin(self, service: KindService) -> Drill:
+    def _begin(self, service: KindService, nodes: Reach | None) -> Drill:
         """Monitoring, and t = 0."""
         scenario, clock = self._scenario, service.clock
         scraper = Scraper(service.targets, wanted_metrics() | OF_REPLICAS, transport=service.way.transport())
@@ -230,7 +240,7 @@ class _Builder:
         node = Node(clock, service, scraper, service.scraped, -scenario.warmup)
         node.start()
         self._ends.callback(node.stop)
-        return Drill(service, node, Faults(mechanisms(service, self._seed)), alerting, service.replicas, self._ends)
+        return Drill(service, node, Faults(mechanisms(service, self._seed, nodes)), alerting, service.replicas, self._ends)
 
     def _tell(self, service: KindService, origin: float) -> None:
         """All services count drill time from the same moment: those that run now by a control, later ones by a ConfigMap."""

@@ -16,6 +16,7 @@ from ...sandbox.model.errors import StackError
 
 if TYPE_CHECKING:
     import docker
+    import requests
 
 PATIENCE = 60.0
 """Wall seconds that the engine has to answer; to stop a container under load takes it a while."""
@@ -88,7 +89,9 @@ class Network:
 
 
 class Engine:
-    """A container engine that answers."""
+    """A container engine that answers. For one thread, but for `cancel`."""
+
+    _building: requests.Response | None = None
 
     def __init__(self, client: docker.DockerClient, address: str) -> None:
         self.client, self.address = client, address
@@ -251,7 +254,12 @@ class Engine:
         Raises:
             StackError: it does not build at all, or says nothing for `patience` seconds.
         """
+
+        def hear(response: requests.Response, *_: object, **__: object) -> None:
+            self._building = response
+
         with self.call("building the image"):
+            self.client.api.hooks["response"] = [hear]
             yield from self.client.api.build(
                 fileobj=io.BytesIO(tar),
                 custom_context=True,
@@ -263,6 +271,15 @@ class Engine:
                 decode=True,
                 timeout=int(patience),
             )
+
+    def cancel(self) -> None:
+        """End a build that another thread waits for: the engine stops when nobody listens any more."""
+        from docker.errors import DockerException
+        from docker.types import CancellableStream
+
+        if self._building is not None:
+            with contextlib.suppress(DockerException, OSError, AttributeError):  # it has ended, or goes by SSH
+                CancellableStream(iter(()), self._building).close()
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -7,7 +7,7 @@ asked of the engine: it may not even be installed.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,8 +60,11 @@ class KindHousekeeping:
                 cluster = self._cluster_of(path)
                 whole = cluster in going and not heirs(self._base, cluster, {path.name})
                 self._remains(path, reached, whole=whole).clear(tell, force=force)
-            for folder in (one for one in self._clusters() if one.name in going):
-                self._clear(folder, reached, tell)
+            for folder in self._clusters():
+                if folder.name in going:
+                    self._clear(folder, reached, tell)
+                else:
+                    self._bequeath(folder, {path.name for path in drills})
             left = [self._remains(path, reached).look() for path in self._drills() if path in drills]
             return left + [self._look(one, *reached) for one in self._clusters() if one.name in going]
 
@@ -119,6 +122,13 @@ class KindHousekeeping:
             return None, str(error)
         ends.callback(engine.close)
         return engine, ""
+
+    def _bequeath(self, folder: ClusterFolder, labels: Collection[str]) -> None:
+        """The cluster of a drill that is no more goes with another one that is on it."""
+        record, others = folder.read(), heirs(self._base, folder.name, labels)
+        if record is not None and record.session in labels and others:
+            with suppress(DrillboxError), folder.lock():
+                folder.write(record.model_copy(update={"session": others[0]}))
 
     def _host(self, folder: ClusterFolder) -> int | None:
         """The process that makes or removes a cluster at this moment, or plays the drill that it was made for."""

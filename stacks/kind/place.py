@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from lightkube import Client, KubeConfig
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.core.exceptions import ConfigError
 
-from ...sandbox.model.errors import StackError
+from ...sandbox.model.errors import StackError, UsageError, nearest
 from ..deploy.kubernetes.names import MANAGER
 
 
@@ -52,3 +54,31 @@ class Place:
             StackError: the kubeconfig cannot be used.
         """
         return Client(self.config(), namespace=self.namespace, field_manager=MANAGER, trust_env=False)
+
+
+def kubeconfig_with(context: str, environment: Mapping[str, str] = os.environ) -> Path:
+    """The user's kubeconfig that has a context: of those in `KUBECONFIG`, or the usual one.
+
+    Raises:
+        UsageError: none has it.
+    """
+    known: set[str] = set()
+    files = list(_kubeconfigs(environment))
+    for path in files:
+        try:
+            found = KubeConfig.from_file(path)
+        except (ConfigError, OSError, KeyError, TypeError, ValueError):
+            continue
+        if context in found.contexts:
+            return path
+        known |= set(found.contexts)
+    where = ", ".join(map(str, files))
+    if not known:
+        raise UsageError(f"there is no context {context!r}: no kubeconfig can be read at {where}; set KUBECONFIG")
+    raise UsageError(f"there is no context {context!r} in {where}; {nearest(context, known)}")
+
+
+def _kubeconfigs(environment: Mapping[str, str]) -> Iterator[Path]:
+    """As kubectl looks for them."""
+    named = [part for part in environment.get("KUBECONFIG", "").split(os.pathsep) if part]
+    yield from (Path(part).expanduser() for part in named or ["~/.kube/config"])

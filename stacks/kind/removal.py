@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from ...sandbox.model.errors import StackError
 from .engine import OWNER, Engine, Network, NodeContainer
@@ -102,9 +103,9 @@ class Removal:
             time.sleep(_LOOK)
 
     def _remove(self, record: Record, nodes: list[NodeContainer], tell: Tell) -> None:
-        for node in nodes:
-            self._engine.remove_node(node.id)
-            tell(f"{record.name}: removed the container {node.name}")
+        with ThreadPoolExecutor(max(1, len(nodes))) as pool:  # each takes the engine some seconds
+            for node, _ in zip(nodes, pool.map(self._engine.remove_node, (one.id for one in nodes)), strict=True):
+                tell(f"{record.name}: removed the container {node.name}")
         for network in self._networks(record):
             self._engine.remove_network(network.id)
             tell(f"{record.name}: removed the network {network.name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,9 +30,20 @@ PROMETHEUS = "DRILLBOX_KIND_PROMETHEUS"
 GRAFANA_IMAGE = "DRILLBOX_KIND_GRAFANA"
 """Image of Grafana, which the nodes can pull or have; not set: there is no Grafana."""
 
+CONTEXT = "DRILLBOX_KIND_CONTEXT"
+"""Context of the user's own kubeconfig: a cluster that drillbox did not make. Not set: one that it makes."""
+NAMESPACE = "DRILLBOX_KIND_NAMESPACE"
+"""Namespace there, which has to exist."""
+NO_SANDBOX = "DRILLBOX_KIND_I_KNOW_THIS_IS_NOT_A_SANDBOX"
+"""`yes`: drills may be played there."""
+APP_IMAGE = "DRILLBOX_KIND_APP_IMAGE"
+"""The application image, as such a cluster can pull it."""
+
 DEFAULT_CLUSTER, DEFAULT_WORKERS = "drillbox-default", 2
 DEFAULT_BASE = "python:3.12-slim"
 _SOURCES = ("debian", "host")
+_YES = frozenset(("yes", "true", "1"))
+_NAMESPACE, _LONGEST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"), 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,9 @@ class Settings:
         cluster: its name.
         workers: number of its nodes beside the control plane.
         grafana: image of Grafana; empty for none.
+        context: of a cluster that drillbox did not make; empty for one that it makes.
+        namespace: there.
+        app_image: the application image for such a cluster; empty if none is named.
     """
 
     node_image: str = ""
@@ -61,6 +76,9 @@ class Settings:
     cluster: str = DEFAULT_CLUSTER
     workers: int = DEFAULT_WORKERS
     grafana: str = ""
+    context: str = ""
+    namespace: str = ""
+    app_image: str = ""
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -87,7 +105,29 @@ class Settings:
             text(CLUSTER, DEFAULT_CLUSTER),
             _workers(text(WORKERS, str(DEFAULT_WORKERS))),
             text(GRAFANA_IMAGE),
+            *_elsewhere(text(CONTEXT), text(NAMESPACE), confirmed=text(NO_SANDBOX).lower() in _YES),
+            text(APP_IMAGE),
         )
+
+
+def _elsewhere(context: str, namespace: str, *, confirmed: bool) -> tuple[str, str]:
+    """Context and namespace, if a drill may be played there."""
+    if not context and not namespace:
+        return "", ""
+    if not context:
+        raise UsageError(f"the namespace {namespace}: name the context of its cluster, too (--context, or {CONTEXT})")
+    if not namespace:
+        raise UsageError(f"the context {context}: name a namespace of its cluster that is there (--namespace, or {NAMESPACE})")
+    if not confirmed:
+        raise UsageError(
+            f"drillbox did not make the cluster of the context {context}: a drill there takes CPU and memory from whatever else "
+            f"runs, and breaks its own service in the namespace {namespace} on purpose. If that is meant, say so with "
+            f"--i-know-this-is-not-a-sandbox (or {NO_SANDBOX}=yes): its objects are made in that namespace, and "
+            "removed at the end; the namespace stays, and nodes are not touched. Without --context drillbox makes its own cluster"
+        )
+    if len(namespace) > _LONGEST or not _NAMESPACE.fullmatch(namespace):
+        raise UsageError(f"the namespace {namespace!r}: a name is made of at most 63 small letters, digits and dashes")
+    return context, namespace
 
 
 def _port(text: str) -> int:

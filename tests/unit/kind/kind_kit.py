@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -48,15 +49,17 @@ if mode == "slow" and not state.with_suffix(".tried").exists():
 if mode == "vanish":
     change(lambda found: (found["containers"].clear(), found["volumes"].clear()))
 print(" ✓ Preparing nodes \\U0001f4e6 \\U0001f4e6", file=sys.stderr)
-pathlib.Path(told[told.index("--kubeconfig") + 1]).write_text(config)
+pathlib.Path(told[told.index("--kubeconfig") + 1]).write_text(pathlib.Path({api!r}).read_text() if {api!r} else config)
 """
 
 
 class FakeEngine(Engine):
-    """What a test says is there. `gone`: it does not answer."""
+    """What a test says is there. `gone`: it does not answer; in any process while the file `off` is there."""
 
     def __init__(self, state: Path, *, gone: bool = False) -> None:
         self.path, self.address, self.gone = state, "unix:///fake.sock", gone
+        self.one_at_a_time = threading.Lock()
+        self.off = state.with_suffix(".off")
         self.stuck: set[str] = set()
         self.told: list[Mapping[str, Any]] = []
         self.built: list[Mapping[str, Any]] = []
@@ -65,7 +68,7 @@ class FakeEngine(Engine):
 
     def state(self) -> dict[str, Any]:
         """What there is."""
-        if self.gone:
+        if self.gone or self.off.exists():
             raise StackError("no container engine answers at unix:///fake.sock: start it")
         found: dict[str, Any] = json.loads(self.path.read_text())
         return found
@@ -103,6 +106,10 @@ class FakeEngine(Engine):
         return f"{name}-network"
 
     def remove_node(self, container: str) -> None:
+        with self.one_at_a_time:
+            self._remove_node(container)
+
+    def _remove_node(self, container: str) -> None:
         if container in self.stuck:
             raise StackError(f"removing the container {container}: it is stuck")
         state = self.state()
@@ -164,15 +171,29 @@ class FakeEngine(Engine):
         """Nothing is open."""
 
 
-def programs(folder: Path, state: Path, mode: str = "", version: str = "0.33.0") -> dict[str, str]:
-    """An environment in whose PATH `kind` and `docker` are."""
+KUBECTL = """#!{python} -IS
+import socket, sys, time
+told = dict(part.partition("=")[::2] for part in sys.argv[1:])
+if "proxy" not in told:
+    print('{{"clientVersion": {{"gitVersion": "v1.34.1"}}}}'); sys.exit(0)
+at = socket.socket(socket.AF_UNIX); at.bind(told["--unix-socket"]); at.listen()
+while True:
+    one, _ = at.accept(); one.recv(65536); one.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: 0\\r\\nconnection: close\\r\\n\\r\\n"); one.close()
+"""
+"""It says yes to whatever is asked by way of its proxy."""
+
+
+def programs(folder: Path, state: Path, mode: str = "", version: str = "0.33.0", api: Path | None = None) -> dict[str, str]:
+    """An environment in whose PATH `kind`, `docker` and `kubectl` are; clusters have the kubeconfig `api`, if that is given."""
     folder.mkdir(exist_ok=True)
     kind = folder / "kind"
-    kind.write_text(KIND.format(python=sys.executable, state=str(state), mode=mode, version=version), encoding="utf-8")
+    kind.write_text(
+        KIND.format(python=sys.executable, state=str(state), mode=mode, version=version, api=str(api or "")), encoding="utf-8"
+    )
     docker = folder / "docker"
     docker.write_text("#!/bin/sh\necho Docker version 28.1.0, build x\n", encoding="utf-8")
     kubectl = folder / "kubectl"
-    kubectl.write_text("""#!/bin/sh\necho '{"clientVersion": {"gitVersion": "v1.34.1"}}'\n""", encoding="utf-8")
+    kubectl.write_text(KUBECTL.format(python=sys.executable), encoding="utf-8")
     for path in (kind, docker, kubectl):
         path.chmod(0o755)
     return {"PATH": f"{folder}:{os.environ['PATH']}"}
