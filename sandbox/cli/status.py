@@ -60,8 +60,8 @@ def status_command(wiring: SessionMaker, stack: str, as_json: bool) -> int:
     """Show what is up: drills, services, and what runs for them.
 
     What hosts that died have left in memory of their sessions is removed; their journals stay. The phase is new while a stack is
-    brought up; a drill that has ended stays for half a minute, so that others can see its last state. On a stack with
-    processes it shows those, too: since when, memory, ports, and where to find gateway, alerts and logs.
+    brought up; a drill that has ended stays for half a minute, so that others can see its last state. On stacks with
+    processes and pods it shows those, too: since when, memory, ports, and where to find gateway, alerts and logs; and clusters.
 
     \b
     Examples:
