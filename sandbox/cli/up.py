@@ -48,8 +48,8 @@ def up_command(wiring: SessionMaker, scenario: str, stack: str, seed: int, profi
     """Bring the service of a SCENARIO up, without its incident; monday-rush if none is named.
 
     It returns when the first prediction is answered, and says where things are. The service stays, with steady traffic, until
-    `drillbox down`, for a day at most. `drillbox status` shows what runs, `drillbox open` leads to its gateway and its Prometheus, `drillbox attach` gives the
-    controls.
+    `drillbox down`, for a day at most. `drillbox status` shows what runs, `drillbox open` leads to its gateway and its
+    Prometheus, `drillbox attach` gives the controls.
 
     \b
     Examples:
