@@ -32,6 +32,14 @@ class Things:
     volumes: frozenset[str]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with clusters of their own come first: the machine is to bear one at a time, and `standing` stays once it is there."""
+    ours = [place for place, item in enumerate(items) if item.path.parent == Path(__file__).parent]
+    ordered = sorted((items[place] for place in ours), key=lambda item: "standing" in getattr(item, "fixturenames", ()))
+    for place, item in zip(ours, ordered, strict=True):
+        items[place] = item
+
+
 @pytest.fixture(scope="session")
 def kind_environment() -> Iterator[None]:
     """Engine, programs and images, for the whole session; without them the tests are skipped, and say why."""
