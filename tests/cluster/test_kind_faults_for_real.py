@@ -1,0 +1,140 @@
+"""Faults of nodes and containers on a real cluster: what they do, who notices, how it recovers, and that nothing stays undone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from drillbox.sandbox.loading import Library, load_scenario
+from drillbox.sandbox.model.faults import FAULTS
+from drillbox.sandbox.model.params import Value, parse_params
+from drillbox.sandbox.model.stack import ClearFault, InjectFault
+from drillbox.sandbox.model.telemetry import Telemetry
+from drillbox.stacks.kind.drills import folders
+from drillbox.stacks.kind.engine import Engine
+from drillbox.stacks.kind.node_hands import undo_log
+from drillbox.stacks.kind.programs import KUBECTL, find
+from drillbox.stacks.kind.service import KindService
+from drillbox.stacks.kind.stack import KindStack
+from drillbox.stacks.services.controller.pods import ServerPod, node_ready
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+PATIENCE = 240.0
+"""Wall seconds for anything to come to hold: a lost node takes 40 s to be noticed, 30 s more until its pods are moved."""
+
+
+class Faulty:
+    """A drill that is up, without an incident of its own."""
+
+    def __init__(self, base: Path, engine: Engine) -> None:
+        self.base, self.engine = base, engine
+        self.stack = KindStack(base)
+        self.fired: set[str] = set()
+        self.firing: set[str] = set()
+        self.last: Telemetry | None = None
+
+    def up(self) -> None:
+        scenario = load_scenario(Library.packaged().find("slow-afternoon"), "short")
+        calm = replace(scenario, timeline=(), warmup=20.0, duration=3600.0)
+        self.stack.up(calm, 1, lambda _step, _done: None)
+        self.until(lambda: self.last is not None and self.last.ledger.ok > 100)
+
+    def begin(self, fault: str, **given: Value) -> None:
+        self.stack.apply(InjectFault(fault, fault, parse_params(FAULTS[fault].params, given, base_units=True)))
+
+    def end(self, fault: str) -> None:
+        self.stack.apply(ClearFault(fault))
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            told = self.last = self.stack.advance(self.service.clock.now() + 1.0)
+            self.firing = {one.name for one in told.alerts or () if one.firing}
+            self.fired |= self.firing
+            if holds():
+                return
+            assert time.monotonic() < deadline, f"it did not come to hold: {self.pods()}, firing {self.firing}"
+
+    @property
+    def service(self) -> KindService:
+        service = self.stack.drill.service
+        assert isinstance(service, KindService)
+        return service
+
+    def pods(self) -> list[ServerPod]:
+        return self.service.pods()
+
+    def serve(self, count: int) -> bool:
+        return sum(one.ready for one in self.pods()) == count == len(self.pods())
+
+    def kubectl(self, *arguments: str) -> str:
+        place = self.service.place
+        command = [find(KUBECTL).path, f"--kubeconfig={place.kubeconfig}", f"--namespace={place.namespace}", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
+
+    def pending(self) -> list[str]:
+        return [entry.kind for folder in folders(self.base) for entry in undo_log(folder, self.engine).pending()]
+
+
+@pytest.fixture
+def faulty(engine: Engine, tmp_path: Path) -> Iterator[Faulty]:
+    one = Faulty(tmp_path / "kind", engine)
+    yield one
+    one.stack.down()
+
+
+def test_pods_move_from_a_paused_node_and_the_service_recovers(faulty: Faulty) -> None:
+    faulty.up()
+    node = faulty.service.seen().nodes["node-1"]
+    assert node.metadata is not None
+    lost = node.metadata.name
+    assert any(one.node == lost for one in faulty.pods())
+    faulty.begin("nodes.loss", node="node-1")
+    assert faulty.pending() == ["node"]
+    faulty.until(lambda: not node_ready(faulty.service.seen().nodes["node-1"]))
+    faulty.until(lambda: faulty.serve(3) and all(one.node != lost for one in faulty.pods()))
+    faulty.until(lambda: "NodeNotReady" in faulty.fired)
+    failed = faulty.last.ledger.failed if faulty.last else 0.0
+    faulty.end("nodes.loss")
+    assert faulty.pending() == []
+    faulty.until(lambda: node_ready(faulty.service.seen().nodes["node-1"]))
+    faulty.until(lambda: not faulty.firing)
+    assert faulty.last is not None
+    answered = faulty.last.ledger.ok
+    faulty.until(lambda: faulty.last is not None and faulty.last.ledger.ok > answered + 200)
+    assert faulty.last.ledger.failed - failed < 0.05 * faulty.last.ledger.ok
+
+    faulty.begin("nodes.loss", node="node-1", how="stop")  # the drill ends with a node that is lost
+    faulty.stack.down()
+    assert not folders(faulty.base)
+
+
+def test_containers_hang_leak_and_are_unready_for_real(faulty: Faulty) -> None:
+    faulty.up()
+    faulty.begin("pods.hang", count=1)
+    assert faulty.pending() == ["container-process"]
+    faulty.until(lambda: any(one.restarts == 1 for one in faulty.pods()))
+    faulty.end("pods.hang")
+    faulty.until(lambda: faulty.serve(3))
+
+    faulty.begin("pods.unready", count=1)
+    faulty.until(lambda: sum(one.ready for one in faulty.pods()) == 2)
+    faulty.end("pods.unready")
+    faulty.until(lambda: faulty.serve(3))
+    assert sum(one.restarts for one in faulty.pods()) == 1
+
+    faulty.begin("pods.memory_leak", leak=8.0)
+    faulty.until(lambda: any(one.died for one in faulty.pods()))
+    faulty.end("pods.memory_leak")
+    found = json.loads(faulty.kubectl("get", "pods", "--output=json", "--selector=drillbox.dev/pool"))
+    ends = [one["status"]["containerStatuses"][0] for one in found["items"]]
+    reasons = {(end.get(state) or {}).get("terminated", {}).get("reason") for end in ends for state in ("state", "lastState")}
+    assert "OOMKilled" in reasons
+    faulty.until(lambda: faulty.serve(3))
