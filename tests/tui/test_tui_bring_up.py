@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from textual.pilot import Pilot
-from tui_kit import TestBackend, drive, until, until_screen, until_text
+from tui_kit import SMALL, TestBackend, drive, until, until_screen, until_text
 
 from drillbox.sandbox.session import Phase
 from drillbox.tui.app import DrillboxApp
@@ -74,3 +74,28 @@ def test_cancelling_takes_down_what_comes_up_afterwards() -> None:
         await until(pilot, lambda: bool(backend.drills) and backend.drills[0].session.snapshot().phase is Phase.ENDED)
 
     drive(play, backend, asked=SHORT)
+
+
+def test_of_many_steps_the_first_become_one_where_there_is_no_room() -> None:
+    names = [f"step {number}" for number in range(1, 15)]
+
+    @dataclass
+    class ManySteps(SlowBackend):
+        """As many steps as a cluster takes."""
+
+        def start(self, wanted: Wanted, progress: Told) -> Drill:
+            for name in names:
+                progress(name, 0.0)
+            return super().start(wanted, progress)
+
+    backend = ManySteps()
+
+    async def small(pilot: Pilot[int], _app: DrillboxApp) -> None:
+        await until_text(pilot, "✓ 12 steps", "✓ step 13", "✓ step 14", "▸ training the model")
+        await until_text(pilot, "It takes about")
+        await pilot.resize_terminal(120, 50)
+        await until_text(pilot, *(f"✓ {name} " for name in names))
+        backend.go_on.set()
+        await until_screen(pilot, CockpitScreen)
+
+    drive(small, backend, SMALL, asked=SHORT)

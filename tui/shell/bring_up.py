@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import Event
 from typing import ClassVar
@@ -21,6 +21,8 @@ from ..ports import Drill, Told
 from .base import ShellScreen
 
 Start = Callable[[Told], Drill]
+FEWEST, REST = 4, 22
+"""Steps that are always shown; rows of a screen that all else takes."""
 A_WHILE = 0.3
 """Wall seconds after which what goes on without a step of its own gets a line."""
 FIRST_KEYS = "In the cockpit: d you are on it · a act · h hint · space pause · ? all keys"
@@ -224,7 +226,8 @@ class BringUpScreen(ShellScreen[Drill | None]):
 
     def _paint(self) -> None:
         now = asyncio.get_running_loop().time()
-        rows = [_row(row, now) for row in self.steps] or [Content.styled("◌ starting", "$foreground-muted")]
+        shown = _folded(self.steps, max(FEWEST, self.size.height - REST))
+        rows = [_row(row, now) for row in shown] or [Content.styled("◌ starting", "$foreground-muted")]
         since = max((row.ended for row in self.steps if row.ended is not None), default=now)
         if self.steps and all(row.ended is not None and not row.failed for row in self.steps) and now - since >= A_WHILE:
             rows.append(_row(StepRow("getting ready to play", since), now, share=False))
@@ -237,6 +240,14 @@ def raise_error(error: str) -> None:
     from ...sandbox.model.errors import StackError
 
     raise StackError(error or "the drill ended before it began")
+
+
+def _folded(steps: Sequence[StepRow], room: int) -> list[StepRow]:
+    """What there is room for: the first steps, which are done, become one."""
+    if len(steps) <= room:
+        return list(steps)
+    before, rest = steps[: len(steps) - room + 1], steps[len(steps) - room + 1 :]
+    return [StepRow(f"{len(before)} steps", before[0].began, 1.0, before[-1].ended), *rest]
 
 
 def _row(row: StepRow, now: float, share: bool = True) -> Content:
