@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.params import Value
 from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.model.service import Change, differences, with_fields
@@ -21,6 +24,8 @@ PATIENCE = 180.0
 """Wall seconds within which something has to come about: machines are slow."""
 STEP = 0.25
 """Seconds between two looks."""
+DAYS = 42
+"""What is trained on."""
 
 
 @dataclass(frozen=True)
@@ -101,3 +106,44 @@ class Played:
 
     def changed(self, field: str, by: str) -> list[tuple[object, object]]:
         return [(one.before, one.after) for one in self.changes if (one.field, one.by) == (field, by)]
+
+
+class Jobs:
+    """The training jobs of a drill, by kubectl."""
+
+    def __init__(self, played: Played) -> None:
+        self._played = played
+
+    def all(self) -> list[dict[str, Any]]:
+        return self._items("jobs", "--selector=app.kubernetes.io/component=training")
+
+    def pods(self, job: str) -> list[dict[str, Any]]:
+        return self._items("pods", f"--selector=job-name={job}")
+
+    def newest(self, number: int) -> str:
+        """The name of the job of run `number`, once it is there with a pod that runs."""
+        found: list[str] = []
+
+        def there(_told: object) -> bool:
+            found[:] = [
+                one["metadata"]["name"] for one in self.all() if one["metadata"]["labels"]["drillbox.dev/run"] == str(number)
+            ]
+            return bool(found) and any(one["status"]["phase"] == "Running" for one in self.pods(found[0]))
+
+        self._played.until(there, f"no job of run {number} runs")
+        return found[0]
+
+    def _items(self, *what: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self._played.kubectl("get", *what, "--output=json"))["items"]
+        return found
+
+
+def retrain(played: Played, number: int) -> None:
+    """Ask for a run, as the action does."""
+    played.act(retraining__requested=f"{DAYS}d#{number}")
+
+
+def turned_season() -> Scenario:
+    """A drill with a short warm-up, and as long as a test may take. The season has turned: what is trained now is better."""
+    found = load_scenario(Library.packaged().find("quiet-decay"), "short")
+    return replace(found, warmup=10.0, duration=900.0)

@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages; this one has a module of its own
 from cluster_fixture import NoClusterError, prepare
-from cluster_kit import Standing
+from cluster_kit import Played, Standing
 
 from drillbox.stacks.kind import settings
 from drillbox.stacks.kind.cluster import Clusters, Wanted
@@ -76,6 +76,14 @@ def standing(kind_environment: None, session_home: Path) -> Iterator[Standing]:
             yield Standing(name, session_home, made.kubeconfig, image.reference)
         finally:
             clusters.remove(name, silent)
+
+
+@pytest.fixture
+def played(standing: Standing) -> Iterator[Played]:
+    """A drill on that cluster, to be brought up by the test; it goes with the test."""
+    one = Played(standing)
+    yield one
+    one.stack.down()
 
 
 def silent(_step: str, _done: float) -> None:

@@ -1,27 +1,18 @@
-"""A drill on a real cluster: it comes up, kubectl's changes are changes of the drill, and nothing is left of it."""
+"""A drill on a real cluster: it comes up, kubectl's changes are changes of the drill, a Job trains, and nothing is left of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from cluster_kit import Played, Standing
-
-from drillbox.sandbox.loading import Library, load_scenario
+from cluster_kit import Jobs, Played, retrain, turned_season
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
-@pytest.fixture
-def played(standing: Standing) -> Iterator[Played]:
-    one = Played(standing)
-    yield one
-    one.stack.down()
-
-
-def test_a_drill_comes_takes_changes_of_kubectl_and_goes(played: Played, things: Callable[[str], object]) -> None:
+def test_a_drill_comes_takes_changes_of_kubectl_retrains_and_goes(played: Played, things: Callable[[str], object]) -> None:
     before = things(played.standing.name)
-    played.up(load_scenario(Library.packaged().find("slow-afternoon"), "short"))
+    played.up(turned_season())
     namespace = played.namespace
     assert {"objects", "models", "monitoring"} <= set(played.steps)
     begun = played.until(lambda told: told.ledger.ok > 0)
@@ -38,6 +29,22 @@ def test_a_drill_comes_takes_changes_of_kubectl_and_goes(played: Played, things:
     played.kubectl("patch", "configmap", "gateway", "--type=merge", '--patch={"data":{"timeout":"2s"}}')
     played.until(lambda _told: played.changed("gateway.timeout", "kubectl") != [])
     assert played.service.spec.gateway.timeout == 2.0
+
+    # The first pod of the job is deleted while it trains: the job makes another one, and the run goes on.
+    retrain(played, 1)
+    jobs = Jobs(played)
+    name = jobs.newest(1)
+    (lost,) = jobs.pods(name)
+    played.kubectl("delete", "pod", lost["metadata"]["name"], "--grace-period=0", "--force")
+    played.until(lambda _told: "v3" in played.versions, "no version was registered")
+    (job,) = jobs.all()
+    labels = job["metadata"]["labels"]
+    assert labels["app.kubernetes.io/managed-by"] == "drillbox"
+    assert labels["drillbox.dev/drill"] in namespace
+    assert [one["metadata"]["name"] for one in jobs.pods(name)] != [lost["metadata"]["name"]]
+    assert "trained flights-" in played.kubectl("logs", f"job/{name}")
+    assert any(line.component.startswith(name) and "trained flights-" in line.text for line in played.logs)
+    assert played.logged(f"job {name} succeeded")
 
     played.stack.down()
     assert things(played.standing.name) == before

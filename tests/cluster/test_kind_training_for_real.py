@@ -1,96 +1,27 @@
-"""Retraining on a real cluster: a Job trains, and what befalls it is told; what it makes is served from the registry's volume."""
+"""Retraining on a real cluster: what befalls a Job is told; what it makes is tried out, promoted, and kept on the registry's volume."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from cluster_kit import Played, Standing
+from cluster_kit import Jobs, Played, retrain, turned_season
+from lightkube.resources.batch_v1 import Job
 
-from drillbox.sandbox.loading import Library, load_scenario
-from drillbox.sandbox.model.scenario import Scenario
-from drillbox.stacks.deploy.kubernetes import pods, training
+from drillbox.stacks.deploy.kubernetes import config, pods
+from drillbox.stacks.deploy.kubernetes.setup import Setup
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
-
-DAYS = 42
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.soak]
 
 
-@pytest.fixture(scope="module")
-def scenario() -> Scenario:
-    """The season has turned: whatever is trained now is better than what serves."""
-    found = load_scenario(Library.packaged().find("quiet-decay"), "short")
-    return dataclasses.replace(found, warmup=10.0, duration=900.0)
-
-
-@pytest.fixture
-def played(standing: Standing) -> Iterator[Played]:
-    one = Played(standing)
-    yield one
-    one.stack.down()
-
-
-class Jobs:
-    """The jobs of a drill, by kubectl."""
-
-    def __init__(self, played: Played) -> None:
-        self._played = played
-
-    def all(self) -> list[dict[str, Any]]:
-        return self._items("jobs", "--selector=app.kubernetes.io/component=training")
-
-    def pods(self, job: str) -> list[dict[str, Any]]:
-        return self._items("pods", f"--selector=job-name={job}")
-
-    def newest(self, number: int) -> str:
-        """The name of the job of run `number`, once it is there with a pod that runs."""
-        found: list[str] = []
-
-        def there(_told: object) -> bool:
-            found[:] = [
-                one["metadata"]["name"] for one in self.all() if one["metadata"]["labels"]["drillbox.dev/run"] == str(number)
-            ]
-            return bool(found) and any(one["status"]["phase"] == "Running" for one in self.pods(found[0]))
-
-        self._played.until(there, f"no job of run {number} runs")
-        return found[0]
-
-    def _items(self, *what: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(self._played.kubectl("get", *what, "--output=json"))["items"]
-        return found
-
-
-def retrain(played: Played, number: int) -> None:
-    played.act(retraining__requested=f"{DAYS}d#{number}")
-
-
-def test_jobs_train_whatever_befalls_them(played: Played, scenario: Scenario) -> None:
-    played.up(scenario)
+def test_what_a_job_trains_becomes_the_champion_and_outlives_the_registry(played: Played) -> None:
+    played.up(turned_season())
     jobs = Jobs(played)
     played.until(lambda told: told.at > 0.0)
 
-    # The first pod is deleted while it trains: the job makes another one, and the run goes on.
-    retrain(played, 1)
-    first = jobs.newest(1)
-    (lost,) = jobs.pods(first)
-    played.kubectl("delete", "pod", lost["metadata"]["name"], "--grace-period=0", "--force")
-    played.until(lambda _told: "v3" in played.versions, "no version was registered")
-    (job,) = jobs.all()
-    labels = job["metadata"]["labels"]
-    assert labels["app.kubernetes.io/managed-by"] == "drillbox"
-    assert labels["drillbox.dev/drill"] in played.namespace
-    assert [one["metadata"]["name"] for one in jobs.pods(first)] != [lost["metadata"]["name"]]
-    assert " is in the registry" in played.kubectl("logs", f"job/{first}") or "was in the registry" in played.kubectl(
-        "logs", f"job/{first}"
-    )
-    assert any(line.component.startswith(first) and "trained flights-" in line.text for line in played.logs)
-    assert played.logged(f"job {first} succeeded")
-
     # The candidate takes its model from the registry, is tried out, and becomes the champion.
-    played.until(lambda _told: played.changed("candidate.version", "retraining") != [])
+    retrain(played, 1)
+    played.until(lambda _told: played.changed("candidate.version", "retraining") != [], "nothing was tried out")
     played.until(lambda _told: played.changed("champion.version", "retraining") == [("v2", "v3")], "it was not promoted")
     played.until(lambda _told: {one.version for one in played.service.pods() if one.ready} == {"v3"})
 
@@ -119,15 +50,19 @@ def _pods_of(played: Played, component: str) -> list[str]:
     return played.kubectl("get", "pods", selector, "--output=name").split()
 
 
-@pytest.mark.soak
-def test_a_job_without_memory_is_told(
-    played: Played, scenario: Scenario, monkeypatch: pytest.MonkeyPatch, things: Callable[[str], object]
-) -> None:
+def test_a_job_without_memory_is_told(played: Played, monkeypatch: pytest.MonkeyPatch, things: Callable[[str], object]) -> None:
     before = things(played.standing.name)
-    real = pods.amounts
-    monkeypatch.setattr(training.pods, "amounts", lambda *_of, **more: real("32Mi", "48Mi", **more))
-    played.up(scenario)
-    monkeypatch.undo()
+    made = config.training_job
+
+    def narrow(setup: Setup) -> Job:
+        job = made(setup)
+        assert job.spec is not None
+        assert job.spec.template.spec is not None
+        job.spec.template.spec.containers[0].resources = pods.amounts("32Mi", "48Mi", cpu="100m")
+        return job
+
+    monkeypatch.setattr(config, "training_job", narrow)
+    played.up(turned_season())
     played.until(lambda told: told.at > 0.0)
     retrain(played, 1)
     played.until(lambda _told: played.logged("run-1 failed: "), "nobody told of it")
