@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .sandbox.drill import Result
     from .sandbox.loading import Library
     from .sandbox.model.calibration import Timings
+    from .sandbox.model.grounds import Grounds
     from .sandbox.model.housekeeping import Check, Housekeeping
     from .sandbox.model.scenario import Scenario, WorldConfig
     from .sandbox.model.stack import Capabilities, Progress, Stack
@@ -109,6 +110,13 @@ class Wiring:
             "local": LocalHousekeeping(home() / "local", _local_checks),
             "kind": KindHousekeeping(home() / "kind", _kind_checks),
         }
+
+    def grounds(self) -> Mapping[str, Grounds]:
+        """The clusters of the stacks that have any."""
+        from .sandbox.paths import home
+        from .stacks.kind.grounds import KindGrounds
+
+        return {"kind": KindGrounds(home() / "kind")}
 
     def session(self, scenario: Scenario, seed: int, stack: str, sinks: Iterable[Sink] = ()) -> DrillSession:
         """A session on a new stack, not yet started.

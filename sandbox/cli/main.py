@@ -34,6 +34,7 @@ COMMANDS = {
     "open": "open:open_command",
     "env": "env:env_command",
     "down": "down:down_command",
+    "cluster": "cluster:cluster_group",
     "doctor": "doctor:doctor_command",
     "host": "host:host_command",
     "run": "run:run_command",

@@ -24,6 +24,7 @@ from ..reports.markdown import debrief
 from ..reports.plain import STATUS_EVERY, event_line, result_line, status_line
 from ..session import DrillSession
 from .completion import PROFILES, SCENARIOS, STACKS
+from .grounds import where_options
 from .listing import choose
 from .loop import parse_speed, play_paced
 from .output import has_screen, say, tell
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @click.option("--speed", default="10x", show_default=True, callback=parse_speed, help="Drill time over wall time, 1x to 600x.")
 @click.option("--profile", default="", shell_complete=PROFILES, help="A profile of the scenario, such as short.")
 @click.option("--stack", default="sim", show_default=True, shell_complete=STACKS, help="Where it runs.")
+@where_options
 @click.option("--plain", is_flag=True, help="Plain lines, no terminal UI.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for journal and debrief.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve /metrics on this port of 127.0.0.1, for a Prometheus.")

@@ -14,6 +14,7 @@ from ..model.errors import DrillboxError, Exit
 from ..model.stack import Progress
 from ..reports.plain import result_data, result_line
 from .completion import OPERATORS, PROFILES, SCENARIOS, STACKS
+from .grounds import where_options
 from .output import say, tell_error
 from .playing import Request, nothing, play_headless, whole_library
 from .results import Outputs, Played
@@ -39,6 +40,7 @@ Task = tuple["SessionMaker", Request, bool]
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Seed of the random streams.")
 @click.option("--profile", default="", shell_complete=PROFILES, help="A profile of the scenario, such as short.")
 @click.option("--stack", default="sim", show_default=True, shell_complete=STACKS, help="Where it runs.")
+@where_options
 @click.option("--jobs", "-j", default=1, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), help="Write results as JSON; - is stdout.")
 @click.option("--junit", "junit_file", type=click.Path(path_type=Path, allow_dash=True), help="Write results as JUnit XML.")

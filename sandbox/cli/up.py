@@ -15,6 +15,7 @@ from ..model.traffic import HIGHEST
 from ..paths import home
 from ..standing import RATE
 from .completion import PROFILES, SCENARIOS, STACKS
+from .grounds import where_options
 from .output import say, tell
 from .terminal import console_progress, quiet_option
 
@@ -37,6 +38,7 @@ _JSON = {"content-type": "application/json"}
 @click.command("up")
 @click.argument("scenario", default="", shell_complete=SCENARIOS)
 @click.option("--stack", default="local", show_default=True, shell_complete=STACKS, help="Where it runs.")
+@where_options
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Of the random streams.")
 @click.option("--profile", default=None, shell_complete=PROFILES, help="Of the scenario; `short` if it has that.")
 @click.option(

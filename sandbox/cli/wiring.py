@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from ..loading import Library
     from ..model.calibration import Timings
+    from ..model.grounds import Grounds
     from ..model.housekeeping import Housekeeping
     from ..model.scenario import Scenario, WorldConfig
     from ..model.stack import Capabilities, Progress
@@ -26,6 +27,9 @@ class SessionMaker(Protocol):
 
     def housekeeping(self) -> Mapping[str, Housekeeping]:
         """What clears up after the stacks that leave anything on the machine, by the stack's name."""
+
+    def grounds(self) -> Mapping[str, Grounds]:
+        """The clusters that outlive drills, by the stack's name; stacks without any are left out."""
 
     def session(self, scenario: Scenario, seed: int, stack: str, sinks: Iterable[Sink] = ()) -> DrillSession:
         """A session on a new stack, not yet started."""

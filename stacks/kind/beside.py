@@ -46,6 +46,10 @@ class Beside(Generic[T]):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """See `close`."""
+        self.close()
+
+    def close(self) -> None:
         """Whoever leaves before its end does not want the result any more."""
         if self._thread.is_alive():
             self._cancel()

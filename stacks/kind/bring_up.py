@@ -138,7 +138,7 @@ class _Builder:
         kubectl = find(KUBECTL)
         ground = self._ground
         if ground.own:
-            check_workers(scenario, self._settings.workers)
+            check_workers(scenario, ground.workers)
         models = models_of(scenario, progress)
         label, place = ground.place.label, ground.place
         folder = folder_of(self._base, label)

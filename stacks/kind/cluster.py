@@ -171,6 +171,14 @@ class Clusters:
         if left:
             raise StackError(f"cluster {name}: what could not be removed: {', '.join(left)}")
 
+    def keep(self, name: str) -> None:
+        """Let a cluster stay that was made for a drill."""
+        folder = self.folder(name)
+        with folder.lock():
+            record = folder.read()
+            if record is not None and record.session:
+                folder.write(record.model_copy(update={"session": ""}))
+
     def release(self, name: str, label: str, progress: Progress) -> bool:
         """A drill leaves a cluster: one that was made for it goes, unless another drill is on it, with which it goes then.
 

@@ -272,6 +272,14 @@ class Engine:
                 timeout=int(patience),
             )
 
+    def again(self) -> Engine:
+        """Another client of the same engine, for another thread.
+
+        Raises:
+            StackError: it does not answer any more.
+        """
+        return connect()
+
     def cancel(self) -> None:
         """End a build that another thread waits for: the engine stops when nobody listens any more."""
         from docker.errors import DockerException

@@ -7,6 +7,7 @@ namespace, and in a namespace of somebody else's the drill's objects go and the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,6 +41,11 @@ class Ground(ABC):
     def own(self) -> bool:
         """Whether drillbox made the cluster: then nodes may be seen, and fail."""
         return self.place.own
+
+    @property
+    @abstractmethod
+    def workers(self) -> int:
+        """The number of nodes beside the control plane, as far as that is known before there are any."""
 
     @property
     @abstractmethod
@@ -98,24 +104,22 @@ class OwnCluster(Ground):
         self.place = Place(self._clusters.folder(settings.cluster).kubeconfig, namespace_of(label), label)
 
     @property
+    def workers(self) -> int:
+        """Those of the cluster that is there, or those that it is made with."""
+        return wanted_of(self._clusters, self._settings, "").workers
+
+    @property
     def cluster(self) -> str:
         """Its name."""
         return self._settings.cluster
 
     def prepare(self, progress: Progress) -> str:
         """See the base. The image is built while the cluster is made."""
-        settings, label = self._settings, self._label
-        wanted = Wanted(settings.cluster, settings.workers, settings.node_image, settings.api_port, label)
-        engine = connect()  # of its own: the client is for one thread
-        with Beside(lambda told: Builder(engine, settings).ensure(told), progress, engine.cancel) as build:
-            try:
-                cluster = self._clusters.ensure(wanted, build.progress)
-                image: Image = build.result()
-            finally:
-                engine.close()
-        self._used = True
-        Builder(self._engine, settings).load(image, cluster.name, progress)
+        image = have_cluster(self._clusters, self._engine, self._settings, self._label, progress, self._use)
         return image.reference
+
+    def _use(self) -> None:
+        self._used = True
 
     def leave(self, progress: Progress) -> None:
         """See the base."""
@@ -150,6 +154,11 @@ class ForeignNamespace(Ground):
         self._used = False
 
     @property
+    def workers(self) -> int:
+        """Nobody asks for more than there are."""
+        return 0
+
+    @property
     def cluster(self) -> str:
         """None of ours."""
         return ""
@@ -170,6 +179,51 @@ class ForeignNamespace(Ground):
 
     def close(self) -> None:
         """There is none."""
+
+
+def wanted_of(clusters: Clusters, settings: Settings, label: str) -> Wanted:
+    """The cluster that is there, as it is, where the settings do not insist on another; else one as they say."""
+    record = clusters.folder(settings.cluster).read()
+    if record is None or not record.ready:
+        return Wanted(settings.cluster, settings.workers, settings.node_image, settings.api_port, label)
+    if settings.strict:
+        image, port = settings.node_image or record.image, settings.api_port or record.port
+        return Wanted(settings.cluster, settings.workers, image, port, label)
+    return Wanted(settings.cluster, record.workers, record.image, record.port, label)
+
+
+def have_cluster(
+    clusters: Clusters,
+    engine: Engine,
+    settings: Settings,
+    label: str,
+    progress: Progress,
+    there: Callable[[], None] = lambda: None,
+) -> Image:
+    """Have a cluster with the application image on its nodes; that is built while the cluster is made.
+
+    Args:
+        clusters: of the state folder.
+        engine: that the nodes run on.
+        settings: of cluster and image.
+        label: of the drill that the cluster is for; empty if it is to stay.
+        progress: hears of both.
+        there: is called once the cluster is.
+
+    Raises:
+        StackError: one of both fails; a cluster that was begun is removed.
+    """
+    other = engine.again()  # of its own: a client is for one thread
+    with Beside(lambda told: Builder(other, settings).ensure(told), progress, other.cancel) as build:
+        try:
+            cluster = clusters.ensure(wanted_of(clusters, settings, label), build.progress)
+            there()
+            image = build.result()
+        finally:
+            build.close()
+            other.close()
+    Builder(engine, settings).load(image, cluster.name, progress)
+    return image
 
 
 def ground_of(base: Path, label: str, settings: Settings) -> Ground:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...sandbox.model.errors import UsageError, nearest
 
@@ -64,6 +64,7 @@ class Settings:
         context: of a cluster that drillbox did not make; empty for one that it makes.
         namespace: there.
         app_image: the application image for such a cluster; empty if none is named.
+        strict: whether a cluster that is there has to be as these say; else it is taken as it is.
     """
 
     node_image: str = ""
@@ -79,6 +80,13 @@ class Settings:
     context: str = ""
     namespace: str = ""
     app_image: str = ""
+    strict: bool = False
+
+    def of(self, cluster: str, workers: int | None, port: int | None) -> Settings:
+        """Those of a cluster that somebody asks for. One that is there has to be as asked, if anything is."""
+        strict = workers is not None or port is not None
+        chosen = (self.workers if workers is None else workers, self.api_port if port is None else port)
+        return replace(self, cluster=cluster, workers=chosen[0], api_port=chosen[1], strict=strict)
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -116,15 +124,16 @@ def _elsewhere(context: str, namespace: str, *, confirmed: bool) -> tuple[str, s
         return "", ""
     if not context:
         raise UsageError(f"the namespace {namespace}: name the context of its cluster, too (--context, or {CONTEXT})")
-    if not namespace:
-        raise UsageError(f"the context {context}: name a namespace of its cluster that is there (--namespace, or {NAMESPACE})")
     if not confirmed:
+        where = f"the namespace {namespace}" if namespace else "a namespace"
         raise UsageError(
             f"drillbox did not make the cluster of the context {context}: a drill there takes CPU and memory from whatever else "
-            f"runs, and breaks its own service in the namespace {namespace} on purpose. If that is meant, say so with "
+            f"runs, and breaks its own service in {where} on purpose. If that is meant, say so with "
             f"--i-know-this-is-not-a-sandbox (or {NO_SANDBOX}=yes): its objects are made in that namespace, and "
             "removed at the end; the namespace stays, and nodes are not touched. Without --context drillbox makes its own cluster"
         )
+    if not namespace:
+        raise UsageError(f"the context {context}: name a namespace of its cluster that is there (--namespace, or {NAMESPACE})")
     if len(namespace) > _LONGEST or not _NAMESPACE.fullmatch(namespace):
         raise UsageError(f"the namespace {namespace!r}: a name is made of at most 63 small letters, digits and dashes")
     return context, namespace

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from ...sandbox.model.actions import ACTIONS
-from ...sandbox.model.errors import StackError
+from ...sandbox.model.errors import StackError, UsageError
 from ...sandbox.model.faults import FAULTS
 from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.stack import Capabilities, Progress
 from ..real.stack import Drill, RealStack
+from .settings import Settings
 
 FAULTS_NOT_DONE = frozenset(("clients.large_inputs", "monitoring.blackout", "monitoring.cardinality"))
 """Faults of what the cluster does not have yet: a partner, and labels without bound."""
 FAULTS_DONE = frozenset(FAULTS) - FAULTS_NOT_DONE
 """Faults that a cluster can have."""
 CAPABILITIES = Capabilities(faults=FAULTS_DONE, actions=frozenset(ACTIONS), paced=True)
+NODES_TOUCHED = frozenset(("pods.hang", "nodes.loss", "nodes.cpu_limit", "cordon", "uncordon", "drain"))
+"""Faults and actions that reach for nodes, or for what runs on them beside Kubernetes."""
+NOT_OURS = "it touches nodes, and drillbox did not make this cluster"
 MISSING = "the kind stack needs the Kubernetes and Docker clients: pip install 'drillbox[kind]'"
 
 
@@ -32,7 +37,10 @@ class KindStack(RealStack):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What a cluster can realise."""
+        """What a cluster can realise; one that is somebody else's has nodes that are not touched."""
+        with suppress(UsageError):  # it is told when the drill comes up
+            if Settings.read().context:
+                return CAPABILITIES.without(dict.fromkeys(NODES_TOUCHED, NOT_OURS))
         return CAPABILITIES
 
     def bring_up(self, scenario: Scenario, seed: int, progress: Progress) -> Drill:

@@ -167,6 +167,9 @@ class FakeEngine(Engine):
             state["images"][tag] = {"Id": "sha256:1", "Size": 700 * 2**20}
             self.put(state)
 
+    def again(self) -> FakeEngine:
+        return self
+
     def close(self) -> None:
         """Nothing is open."""
 
