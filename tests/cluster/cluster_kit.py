@@ -146,4 +146,5 @@ def retrain(played: Played, number: int) -> None:
 def turned_season() -> Scenario:
     """A drill with a short warm-up, and as long as a test may take. The season has turned: what is trained now is better."""
     found = load_scenario(Library.packaged().find("quiet-decay"), "short")
-    return replace(found, warmup=10.0, duration=900.0)
+    by_hand = replace(found.service.retraining, every=0.0, drift=0.0, decay=0.0)  # no run begins by itself
+    return replace(found, warmup=10.0, duration=900.0, service=replace(found.service, retraining=by_hand))
