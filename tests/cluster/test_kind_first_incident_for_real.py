@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -31,18 +33,19 @@ def lines() -> list[str]:
 
 
 class First:
-    """The first terminal: what is begun there goes on."""
+    """The first terminal, a real one: what is begun there goes on."""
 
     def __init__(self, told: Path) -> None:
         self.told = told
-        self.running: subprocess.Popen[str] | None = None
+        self.running: subprocess.Popen[bytes] | None = None
+        self._keys, self._terminal = pty.openpty()
+        threading.Thread(target=self._listen, daemon=True).start()
 
     def type(self, line: str) -> None:
         """A drill is begun, and is up when it has told its first observation; all else is waited for."""
-        with self.told.open("a", encoding="utf-8") as file:
-            process = subprocess.Popen(
-                shlex.split(line), stdin=subprocess.PIPE, stdout=file, stderr=file, text=True, start_new_session=True
-            )
+        process = subprocess.Popen(
+            shlex.split(line), stdin=self._terminal, stdout=self._terminal, stderr=self._terminal, start_new_session=True
+        )
         if line.startswith("drillbox play"):
             self.running = process
             self.until("answered")
@@ -52,7 +55,7 @@ class First:
     def until(self, text: str) -> None:
         """Wait until it has told something."""
         deadline = time.monotonic() + PATIENCE
-        while text not in (told := self.told.read_text(encoding="utf-8")):
+        while text not in (told := self.told.read_text(encoding="utf-8", errors="replace")):
             assert self.running is not None
             assert self.running.poll() is None, told
             assert time.monotonic() < deadline, f"waited for {text!r}:\n{told}"
@@ -63,7 +66,13 @@ class First:
         if self.running is not None:
             with suppress(ProcessLookupError):
                 self.running.send_signal(signal.SIGINT)
-            self.running.communicate(timeout=PATIENCE)
+            self.running.wait(PATIENCE)
+        os.close(self._terminal)
+
+    def _listen(self) -> None:
+        with self.told.open("wb", buffering=0) as file, suppress(OSError):  # EIO: nobody has it open any more
+            while said := os.read(self._keys, 65536):
+                file.write(said)
 
 
 class Second:
@@ -102,6 +111,7 @@ def terminals(standing: Standing, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("SHELL", "/bin/bash")
+    monkeypatch.setenv("TERM", "dumb")  # lines, which can be read
     first, second = First(tmp_path / "first.log"), Second()
     yield first, second
     first.end()
