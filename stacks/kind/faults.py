@@ -24,6 +24,7 @@ from ..services.controller.disturbing import Disturbance
 from ..services.controller.pods import ServerPod
 from .container_faults import BadArtifact, Hang, Suffering
 from .deploying import asking
+from .evictions import Evictions
 from .node_faults import NodeCpu, NodeLoss
 from .node_hands import Reach
 from .service import KindService
@@ -92,6 +93,7 @@ def _of_replicas(service: KindService, seed: int, nodes: Reach | None) -> dict[s
         "pods.unready": Unready(service, seed, ready, lambda one, unfit: tell(one, {"unfit": unfit})),
     }
     if nodes is not None:
+        Evictions(service)
         found["pods.hang"] = Hang(nodes, seed, ready)
         found["nodes.loss"] = NodeLoss(nodes, lambda: service.seen().nodes)
         found["nodes.cpu_limit"] = NodeCpu(nodes, lambda: service.seen().nodes)

@@ -243,7 +243,7 @@ def _held(body: object) -> Json:
     """What a patch sets, as `managedFields` tells it."""
     if isinstance(body, Mapping):
         return {f"f:{key}": _held(value) for key, value in body.items()}
-    if isinstance(body, list):
+    if isinstance(body, list) and all("name" in one for one in body):
         return {f"k:{json.dumps({'name': one['name']}, separators=(',', ':'))}": _held(one) for one in body}
     return {}
 

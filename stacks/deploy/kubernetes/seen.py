@@ -86,7 +86,7 @@ def merged(patches: Iterable[Patch]) -> tuple[Patch, ...]:
 
 
 def merge(before: Mapping[str, object], patch: Mapping[str, object], *, keep_nulls: bool = False) -> Json:
-    """What a strategic merge patch makes of an object, as far as our patches go: lists are of things with a `name`.
+    """What a strategic merge patch makes of an object, as far as our patches go: lists of things with a `name` are merged.
 
     Args:
         before: the object.
@@ -100,7 +100,7 @@ def merge(before: Mapping[str, object], patch: Mapping[str, object], *, keep_nul
             result.pop(key, None)
         elif isinstance(value, dict):
             result[key] = merge(old if isinstance(old, dict) else {}, value, keep_nulls=keep_nulls)
-        elif isinstance(value, list):
+        elif isinstance(value, list) and all(isinstance(one, dict) and "name" in one for one in value):
             result[key] = _merge_named(old if isinstance(old, list) else [], value, keep_nulls=keep_nulls)
         else:
             result[key] = value

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
+from lightkube.models.core_v1 import NodeCondition, NodeSpec, NodeStatus, Taint
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Node
 
@@ -15,11 +17,18 @@ from drillbox.sandbox.model.errors import StackError
 from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.params import Params, Value, parse_params
 from drillbox.sandbox.model.scenario import Beat
+from drillbox.stacks.deploy.kubernetes.seen import Patch, Seen
+from drillbox.stacks.kind.evictions import Evictions
 from drillbox.stacks.kind.node_faults import NodeCpu, NodeLoss, check_workers
 from drillbox.stacks.kind.node_hands import Reach
+from drillbox.stacks.kind.place import Place
+from drillbox.stacks.kind.service import KindService
+from drillbox.stacks.kind.shelter import shelter_dns
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "local"))
 from docker_kit import NETWORK, FakeDocker
+from kubernetes_kit import FakeKubernetes
 
 WORKER, OTHER = "drillbox-x-worker", "drillbox-x-worker2"
 
@@ -157,3 +166,83 @@ def test_a_process_is_stopped_in_its_container_and_goes_on(docker: FakeDocker, r
         reach.hands.stop_process(WORKER, "containerd://$(reboot)")
     reach.hands.carry_on({"node": WORKER, "container": "containerd://abc123"})
     assert docker.processes == {"abc123": "running"}
+
+
+class Nodes:
+    """A service whose nodes are the test's."""
+
+    def __init__(self, **nodes: Node) -> None:
+        self.nodes = nodes
+        self.chores: list[object] = []
+        self.patched: list[Patch] = []
+        self.trouble = ""
+        self.logs: list[str] = []
+
+    def seen(self) -> Seen:
+        return Seen(nodes=self.nodes)
+
+    def patch(self, one: Patch) -> None:
+        if self.trouble:
+            raise StackError(self.trouble)
+        self.patched.append(one)
+
+    def log(self, _component: str, _severity: str, text: str) -> None:
+        self.logs.append(text)
+
+
+def heard_of(name: str, *taints: Taint, ready: bool) -> Node:
+    condition = NodeCondition(type="Ready", status="True" if ready else "Unknown")
+    meta = ObjectMeta(name=name, labels={"drillbox.dev/node": name})
+    return Node(metadata=meta, spec=NodeSpec(taints=list(taints)), status=NodeStatus(conditions=[condition]))
+
+
+def test_a_lost_node_gets_the_taint_that_its_control_plane_forgets() -> None:
+    alone = Taint(effect="NoSchedule", key="node.kubernetes.io/unreachable")
+    known = Taint(effect="NoExecute", key="node.kubernetes.io/not-ready")
+    service = Nodes(a=heard_of("a", alone, ready=False), b=heard_of("b", known, ready=False), c=heard_of("c", ready=True))
+    evictions = Evictions(cast("KindService", service))
+    assert len(service.chores) == 1
+    for now in (0.0, 6.0, 12.0):
+        evictions.look(now)
+    assert service.patched == []
+    evictions.look(13.0)
+    evictions.look(14.0)
+    [patch] = service.patched
+    taints = [
+        {"key": "node.kubernetes.io/unreachable", "effect": "NoSchedule"},
+        {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"},
+    ]
+    assert (patch.name, patch.body) == ("a", {"spec": {"taints": taints}})
+    service.trouble = "forbidden"
+    evictions.look(30.0)
+    assert service.logs == ["a: its pods stay: forbidden"]
+
+
+def test_a_node_that_is_back_in_between_has_its_time_again() -> None:
+    service = Nodes(a=heard_of("a", ready=False))
+    evictions = Evictions(cast("KindService", service))
+    evictions.look(0.0)
+    service.nodes["a"] = heard_of("a", ready=True)
+    evictions.look(10.0)
+    service.nodes["a"] = heard_of("a", ready=False)
+    evictions.look(11.0)
+    evictions.look(20.0)
+    assert service.patched == []
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_dns_is_kept_where_the_control_plane_is(tmp_path: Path, *, there: bool) -> None:
+    api = FakeKubernetes()
+    try:
+        if there:
+            api.put("deployments", {"kind": "Deployment", "metadata": {"name": "coredns"}, "spec": {"template": {"spec": {}}}})
+        (tmp_path / "kubeconfig").write_text(api.kubeconfig())
+        with Place(tmp_path / "kubeconfig", "drill-x", "x").client() as client:
+            shelter_dns(client)
+        if there:
+            pod = api.objects["deployments", "coredns"]["spec"]["template"]["spec"]
+            [term, old] = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+            assert term["matchExpressions"] == [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}]
+            assert old["matchExpressions"] == [{"key": "node-role.kubernetes.io/master", "operator": "Exists"}]
+    finally:
+        api.close()
