@@ -42,6 +42,8 @@ from .faults import mechanisms
 from .ground import ground_of
 from .node_faults import check_workers
 from .node_hands import Reach
+from .patience import Patient
+from .place import Place
 from .programs import KUBECTL, find
 from .proxy import Way, socket_of
 from .service import KindService
@@ -166,11 +168,7 @@ class _Builder:
         ways = Ways(supervisor)
         proxy = ways.open(way.program(kubectl.path, place))
         way.wait(PATIENCE, proxy.alive)
-        controls = Controls(self._token, way.transport())
-        self._ends.callback(controls.close)
-        clock = DrillClock(time.monotonic() + scenario.warmup + PATIENCE)  # until it is known
-        service = KindService(scenario, clock, place, way, controls)
-        self._ends.callback(service.close)
+        service = self._service(place, way)
         service.watch.start(PATIENCE)
         self._upload(service, models.values())
         wait_until_ready(service.watch.seen, service.watch.pods, progress)
@@ -183,6 +181,17 @@ class _Builder:
         trial = trial_of(f"{HOST}:{port}", load_data(progress), scenario.world)
         write_where(folder, scenario.id, kubectl.path, place, port, trial, grafana=bool(setup.images.grafana))
         return drill
+
+    def _service(self, place: Place, way: Way) -> KindService:
+        """What looks after the objects; its orders are sent again while a service is away for a moment."""
+        patient = Patient(way.transport())
+        controls = Controls(self._token, patient)
+        self._ends.callback(controls.close)
+        clock = DrillClock(time.monotonic() + self._scenario.warmup + PATIENCE)  # until it is known
+        service = KindService(self._scenario, clock, place, way, controls)
+        self._ends.callback(service.close)
+        patient.worth_it = lambda: service.whole
+        return service
 
     def _leave(self) -> None:
         """Take away what is on the cluster, perhaps with that; if it stays, its record stays for `drillbox down`."""

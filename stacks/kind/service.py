@@ -269,7 +269,20 @@ class KindService(RealService):
                 raise StackError(f"the cluster's API has not answered for {SILENT:g} s: is the cluster still there?")
         self._check_lives()
 
+    @property
+    def whole(self) -> bool:
+        """Whether all that no drill can do without still runs."""
+        return not self._ended()
+
     def _check_lives(self) -> None:
+        if component := self._ended():
+            raise StackError(
+                f"{component} ended in the middle of the drill (restarted, or its pod deleted): what it remembered is lost, "
+                "and the drill cannot go on"
+            )
+
+    def _ended(self) -> str:
+        """Who of those began anew or is gone; empty if nobody."""
         found: dict[str, set[str]] = {component: set() for component in _ESSENTIAL}
         for pod in self.watch.pods():
             component = str(((pod.metadata and pod.metadata.labels) or {}).get(COMPONENT, ""))
@@ -280,10 +293,8 @@ class KindService(RealService):
             if known is None and lives:
                 self._lives[component] = min(lives)
             elif known is not None and known not in lives:
-                raise StackError(
-                    f"{component} ended in the middle of the drill (restarted, or its pod deleted): what it remembered is lost, "
-                    "and the drill cannot go on"
-                )
+                return component
+        return ""
 
     def _heard(self, pod: str, line: str) -> None:
         component, severity, text = read_line(line, pod)
