@@ -235,7 +235,8 @@ def test_dns_is_kept_where_the_control_plane_is(tmp_path: Path, *, there: bool) 
     api = FakeKubernetes()
     try:
         if there:
-            api.put("deployments", {"kind": "Deployment", "metadata": {"name": "coredns"}, "spec": {"template": {"spec": {}}}})
+            spec = {"selector": {}, "template": {"spec": {"containers": []}}}
+            api.put("deployments", {"kind": "Deployment", "metadata": {"name": "coredns"}, "spec": spec})
         (tmp_path / "kubeconfig").write_text(api.kubeconfig())
         with Place(tmp_path / "kubeconfig", "drill-x", "x").client() as client:
             shelter_dns(client)
