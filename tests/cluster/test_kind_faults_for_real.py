@@ -24,7 +24,7 @@ from drillbox.stacks.kind.service import KindService
 from drillbox.stacks.kind.stack import KindStack
 from drillbox.stacks.services.controller.pods import ServerPod, node_ready
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.soak]
 
 PATIENCE = 240.0
 """Wall seconds for anything to come to hold: a lost node takes 40 s to be noticed, 30 s more until its pods are moved."""

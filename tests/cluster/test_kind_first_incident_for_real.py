@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from cluster_kit import Standing
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.soak]
 PAGE = Path(__file__).parents[2] / "docs" / "first-incident-on-kubernetes.md"
 PATIENCE = 400.0
 """Wall seconds for one command: the first brings a drill up."""

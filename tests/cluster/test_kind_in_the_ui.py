@@ -27,6 +27,7 @@ from drillbox.stacks.kind.programs import KUBECTL, find
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.slow,
+    pytest.mark.soak,
     pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux on the PATH"),
 ]
 UP, DOWN, ALERT = 900.0, 240.0, 240.0
