@@ -20,7 +20,7 @@ from drillbox.stacks.kind.programs import KUBECTL, find
 from drillbox.stacks.kind.service import KindService
 from drillbox.stacks.kind.stack import KindStack
 
-PATIENCE = 180.0
+PATIENCE = 300.0
 """Wall seconds within which something has to come about: machines are slow."""
 STEP = 0.25
 """Seconds between two looks."""
