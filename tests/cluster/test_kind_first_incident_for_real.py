@@ -73,6 +73,7 @@ class First:
         with self.told.open("wb", buffering=0) as file, suppress(OSError):  # EIO: nobody has it open any more
             while said := os.read(self._keys, 65536):
                 file.write(said)
+        os.close(self._keys)
 
 
 class Second:
