@@ -274,3 +274,20 @@ def test_dismissed_after_its_end_a_host_goes_at_once(command: Command, keeper: K
             pass
     assert command("down", info.name).code == 0
     assert not info.folder.exists()
+
+
+def test_what_sessions_stand_on_is_neither_a_drill_nor_dead(command: Command, keeper: Keeper, hosts_end: None) -> None:
+    nodes = (Part("drillbox-x-control-plane", "running"), Part("drillbox-x-worker", "running"))
+    address = Address("kubectl", "export KUBECONFIG=/somewhere")
+    assert command("up", "--stack", "sim").code == 0
+    (info,) = sessions()
+    for host in (None, info.pid):  # the host of the drill that it was made for
+        keeper.dead = [Standing("drillbox-x", host, "", None, nodes, (address,), ground="cluster")]
+        shown = command("status").out
+        assert ["drillbox-x", "cluster", "-", "sim", "-", "up", "-", "-"] in [line.split() for line in shown.splitlines()]
+        assert "drillbox-x: 2 nodes; remove it with: drillbox down drillbox-x" in shown
+        assert f"{info.name}, as real-{info.name} on the stack sim: since " in shown
+        assert {(one["session"], one["kind"], one["phase"]) for one in json.loads(command("status", "--json").out)} >= {
+            ("drillbox-x", "cluster", "up")
+        }
+    assert command("down").code == 0
