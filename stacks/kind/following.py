@@ -22,7 +22,6 @@ from ..deploy.kubernetes.names import (
     CANDIDATE,
     CHAMPION,
     COMPONENT,
-    FEATURES,
     PROMETHEUS,
     PROMETHEUS_CONFIG,
     PROMETHEUS_PORT,
@@ -35,8 +34,9 @@ if TYPE_CHECKING:
     from .service import KindService
 
 WORKLOADS = {"champion": CHAMPION, "candidate": CANDIDATE, "shadow": SHADOW}
-ROLLED = {"features.restarted": FEATURES, "monitoring.restarted": PROMETHEUS}
-"""What restarts as a whole. The scheduler is a part of the pipeline, which is told of its restart with the desired state."""
+ROLLED = {"monitoring.restarted": PROMETHEUS}
+"""What restarts as a whole. Scheduler and feature pipeline are parts of services, which serve on while they restart: the one is told
+with the desired state, the other by a control."""
 AGAIN, AT_MOST = 2.0, 150.0
 """Drill seconds between two reloads of Prometheus, and until one must have had the new file: kubelets take up to a minute."""
 SYNCED = "drillbox.dev/synced"
@@ -64,7 +64,7 @@ class Following:
             self._restart(deployment, after)
         elif change.field == "platform.drained" and ours:
             self._drain(after.partition("#")[0])
-        elif change.field == "features.feed":
+        elif change.field == "features.feed" or (change.field == "features.restarted" and ours):
             self._service.controls.post(f"{self._service.urls.features}/control/settings", {name: change.after})
         elif change.field == "servers.artifacts":
             self._load_again()

@@ -179,7 +179,7 @@ def running(name: str, component: str, life: str) -> dict[str, Any]:
     }
 
 
-def test_the_scheduler_is_restarted_within_the_pipeline(drill: Drill) -> None:
+def test_parts_of_services_are_restarted_within_them(drill: Drill) -> None:
     drill.service.change([Change("retraining.restarted", "", "all#1", "alice")])
     pipeline = drill.api.objects[DEPLOYMENTS, "pipeline"]
     assert pipeline["metadata"]["annotations"]["drillbox.dev/restarted"] == "all#1"
@@ -187,6 +187,12 @@ def test_the_scheduler_is_restarted_within_the_pipeline(drill: Drill) -> None:
     told = drill.services.orders[-1][1]
     assert isinstance(told, dict)
     assert told["retraining.restarted"] == "all#1"
+    drill.service.change([Change("features.restarted", "", "all#3", "alice")])
+    store = drill.api.objects[DEPLOYMENTS, "feature-store"]
+    assert store["metadata"]["annotations"]["drillbox.dev/restarted"] == "all#3"
+    assert "drillbox.dev/restarted" not in store["spec"]["template"]["metadata"].get("annotations", {})
+    (order,) = [body for url, body in drill.services.orders if url.endswith("feature-store:8080/proxy/control/settings")]
+    assert order == {"restarted": "all#3"}
     drill.service.change([Change("monitoring.restarted", "", "all#2", "alice")])
     template = drill.api.objects[DEPLOYMENTS, "prometheus"]["spec"]["template"]
     assert template["metadata"]["annotations"]["drillbox.dev/restarted"] == "all#2"
