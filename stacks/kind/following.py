@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 WORKLOADS = {"champion": CHAMPION, "candidate": CANDIDATE, "shadow": SHADOW}
 ROLLED = {"monitoring.restarted": PROMETHEUS}
-"""What restarts as a whole. Scheduler and feature pipeline are parts of services, which serve on meanwhile: the one is told with the
-desired state, the other by a control."""
+"""What restarts as a whole. Scheduler and feature pipeline are parts of services, which serve on meanwhile: the one is told with
+the desired state, the other by a control."""
 AGAIN, AT_MOST = 2.0, 150.0
 """Drill seconds between two reloads of Prometheus, and until one must have had the new file: kubelets take up to a minute."""
 SYNCED = "drillbox.dev/synced"
