@@ -272,6 +272,15 @@ class Engine:
                 timeout=int(patience),
             )
 
+    def save(self, name: str) -> Iterator[bytes]:
+        """An image as an archive, in pieces.
+
+        Raises:
+            StackError: it cannot be had.
+        """
+        with self.call(f"reading the image {name}"):
+            yield from self.client.api.get_image(name)
+
     def again(self) -> Engine:
         """Another client of the same engine, for another thread.
 

@@ -16,10 +16,10 @@ from ...sandbox.model.stack import Progress
 from ..deploy.kubernetes.names import namespace_of
 from .beside import Beside
 from .cluster import Clusters, Wanted
-from .deploying import check_room, remove, remove_objects
 from .drills import DrillRecord
 from .engine import Engine, connect
 from .images import Builder, Image
+from .leaving import check_room, remove, remove_objects
 from .place import Place, kubeconfig_with
 from .settings import APP_IMAGE, Settings
 

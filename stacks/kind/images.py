@@ -18,13 +18,13 @@ from ...sandbox.model.stack import Progress
 from ..local.prometheus import find_prometheus
 from .context import Context, context
 from .engine import Engine
-from .programs import KIND, ProgramError, find, run, with_docker
+from .loading import Loader
 from .settings import BASE_IMAGE, PROMETHEUS, Settings
 
 REPOSITORY = "drillbox-app"
 LABEL = "dev.drillbox.image"
-BUILD, LOAD = 1800.0, 1800.0
-"""Wall seconds between two lines of a build, and for loading into a cluster."""
+BUILD = 1800.0
+"""Wall seconds between two lines of a build."""
 STEP = "application image"
 KEPT = 3
 """Images that are kept, the newest among them: whoever goes back to the code of before builds nothing."""
@@ -88,14 +88,10 @@ class Builder:
         Raises:
             StackError: that fails, for example as a disk is full.
         """
-        progress("loading the image", 0.0)
-        kind = find(KIND, self._environment)
-        argv = [str(kind.path), "load", "docker-image", image.reference, "--name", cluster]
         try:
-            run(argv, LOAD, environment=with_docker(self._environment))
-        except ProgramError as error:
+            Loader(self._engine, self._environment).load(image.reference, self._engine.nodes(cluster), progress)
+        except StackError as error:
             raise StackError(f"application image: it cannot be loaded into cluster {cluster}: {error}") from error
-        progress("loading the image", 1.0)
 
     # ---------------------------------------------------------------------------------------------------------- own work
 

@@ -139,7 +139,7 @@ class DrillRemains(Remains):
 
     def _remove(self, record: DrillRecord, tell: Tell) -> None:
         """Through the cluster's API, which says when it is gone."""
-        from .deploying import remove
+        from .leaving import remove
         from .place import Place
 
         place = Place(record.kubeconfig, record.namespace, record.label, record.context, own=bool(record.cluster))

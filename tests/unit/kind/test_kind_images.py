@@ -162,17 +162,26 @@ def test_the_program_of_this_machine_is_brought_along(engine: FakeEngine, tmp_pa
         assert found.read() == b"binary"
 
 
-def test_an_image_is_loaded_into_a_cluster(engine: FakeEngine, tmp_path: Path) -> None:
+def test_an_image_is_loaded_onto_the_nodes_that_lack_it(engine: FakeEngine, tmp_path: Path) -> None:
     environment = programs(tmp_path / "bin", engine.path)
     builder = Builder(engine, Settings(), environment)
     image = builder.ensure(silent)
+    node = {"role": "worker", "state": "running", "cluster": "drillbox-a", "networks": [], "volumes": []}
+    nodes = [node | {"id": name, "name": name} for name in ("drillbox-a-one", "drillbox-a-two")]
+    engine.put(engine.state() | {"containers": nodes[:1]})
+    steps: list[tuple[str, float]] = []
+    builder.load(image, "drillbox-a", lambda step, done: steps.append((step, done)))
+    assert engine.state()["loaded"] == [["drillbox-a-one", image.reference]]
+    assert {step for step, _ in steps} == {"loading the image"}
+    assert [done for _, done in steps] == sorted(done for _, done in steps)
+    assert steps[-1][1] == 1.0
+    engine.put(engine.state() | {"containers": nodes})
     builder.load(image, "drillbox-a", silent)
-    assert engine.state()["loaded"] == [[image.reference, "--name", "drillbox-a"]]
-    (tmp_path / "bin" / "kind").write_text(
-        "#!/bin/sh\n[ $1 = version ] && echo kind v0.33.0 && exit\necho no space left; exit 1\n"
-    )
-    with pytest.raises(StackError, match="cannot be loaded into cluster drillbox-a: kind load failed: no space left"):
-        builder.load(image, "drillbox-a", silent)
+    assert [where for where, _ in engine.state()["loaded"]] == ["drillbox-a-one", "drillbox-a-two"]
+    full = Builder(engine, Settings(), programs(tmp_path / "bin", engine.path, "full"))
+    engine.put(engine.state() | {"loaded": []})
+    with pytest.raises(StackError, match="into cluster drillbox-a: .*node drillbox-a-(one|two) .*: ctr: no space left on device"):
+        full.load(image, "drillbox-a", silent)
 
 
 def test_trimming_leaves_what_is_imported(tmp_path: Path) -> None:

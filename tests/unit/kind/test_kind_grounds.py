@@ -1,0 +1,252 @@
+"""Where drills are played: clusters that are kept, by name, and namespaces of clusters that drillbox did not make."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.core_v1 import ConfigMap
+
+sys.path.insert(0, str(Path(__file__).parent))
+from api_kit import FakeApi
+from kind_kit import FakeEngine, programs
+
+from drillbox.sandbox.loading import Library, load_scenario
+from drillbox.sandbox.model.errors import StackError, UsageError
+from drillbox.sandbox.model.grounds import Choice
+from drillbox.stacks.deploy.kubernetes.setup import Images, Setup
+from drillbox.stacks.kind import ground, settings
+from drillbox.stacks.kind.deploying import deploy
+from drillbox.stacks.kind.drills import folder_of, write
+from drillbox.stacks.kind.ground import ForeignNamespace
+from drillbox.stacks.kind.grounds import KindGrounds
+from drillbox.stacks.kind.housekeeping import KindHousekeeping
+from drillbox.stacks.kind.settings import Settings
+from drillbox.stacks.kind.stack import KindStack
+
+THEIRS = {settings.CONTEXT: "mine", settings.NAMESPACE: "team", settings.NO_SANDBOX: "yes", settings.APP_IMAGE: "r/app:1"}
+
+
+def silent(_step: str, _done: float) -> None:
+    """Nobody is watching."""
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    made = FakeApi()
+    made.put("", "namespaces", {"metadata": {"name": "team"}})
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def theirs(api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Of somebody else's cluster, that may be used."""
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'none'}:{api.kubeconfig(tmp_path / 'config')}")
+    return Settings.read(THEIRS)
+
+
+# ------------------------------------------------------------------------------------------------------- clusters that are kept
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> FakeEngine:
+    made = FakeEngine(tmp_path / "state.json")
+    made.put(made.state() | {"images": {"python:3.12-slim": {"Id": "sha256:0"}}})
+    return made
+
+
+@pytest.fixture
+def environment(engine: FakeEngine, api: FakeApi, tmp_path: Path) -> dict[str, str]:
+    return programs(tmp_path / "bin", engine.path, api=api.kubeconfig(tmp_path / "config"))
+
+
+@pytest.fixture
+def grounds(engine: FakeEngine, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KindGrounds:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return KindGrounds(tmp_path / "home" / "kind", lambda: engine, environment)
+
+
+def test_a_cluster_is_kept_by_name_with_the_image_on_its_nodes(grounds: KindGrounds, engine: FakeEngine, tmp_path: Path) -> None:
+    steps: list[str] = []
+    made = grounds.up("lab", 1, None, lambda step, _done: steps.append(step))
+    assert (made.name, made.ready, made.session, made.drills) == ("drillbox-lab", True, "", ())
+    assert [node.name for node in made.nodes] == ["drillbox-lab-control-plane", "drillbox-lab-worker"]
+    assert {where for where, _ in engine.state()["loaded"]} == {node.name for node in made.nodes}
+    assert any(step.startswith("kind: ") for step in steps)
+    assert grounds.clusters() == [made]
+    assert grounds.up("drillbox-lab", None, None, silent) == made
+    with pytest.raises(StackError, match="workers: 1 there, 2 wanted"):
+        grounds.up("lab", 2, None, silent)
+    keeper = KindHousekeeping(tmp_path / "home" / "kind", lambda _base: [], lambda: engine)
+    assert keeper.down(["drillbox-lab"], lambda _text: None) == []
+    assert (grounds.clusters(), grounds.names()) == ([], [])
+
+
+def test_one_that_was_made_for_a_drill_stays_once_somebody_asks_for_it(grounds: KindGrounds, engine: FakeEngine) -> None:
+    wanted = ground.wanted_of(ground.Clusters(grounds._base, engine), Settings.read({}), "x-1")
+    clusters = ground.Clusters(grounds._base, engine)
+    clusters.ensure(wanted, silent)
+    assert [one.session for one in grounds.clusters()] == ["x-1"]
+    assert [one.session for one in [grounds.up("", None, None, silent)]] == [""]
+    assert not clusters.release(wanted.name, "x-1", silent)
+    assert grounds.names() == [wanted.name]
+
+
+def test_drills_take_a_cluster_that_is_there_as_it_is(grounds: KindGrounds, engine: FakeEngine) -> None:
+    grounds.up("lab", 1, None, silent)
+    clusters = ground.Clusters(grounds._base, engine)
+    wanted = ground.wanted_of(clusters, Settings.read({settings.CLUSTER: "drillbox-lab", settings.WORKERS: "3"}), "x-1")
+    assert (wanted.name, wanted.workers, wanted.session) == ("drillbox-lab", 1, "x-1")
+    assert not clusters.ensure(wanted, silent).made
+
+
+def test_a_build_that_fails_ends_the_cluster_too(grounds: KindGrounds, engine: FakeEngine) -> None:
+    engine.told = [{"stream": "Step 1/9 : FROM base"}, {"error": "The command returned a non-zero code: 7"}]
+    with pytest.raises(StackError, match="application image: the build failed at 'FROM base': exit code 7"):
+        grounds.up("lab", 0, None, silent)
+    assert engine.state()["containers"] == []
+    assert grounds.names() == []
+
+
+# ----------------------------------------------------------------------------------------------------------------- the choice
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({settings.CONTEXT: "mine"}, "drillbox did not make the cluster of the context mine: .*--i-know-this-is-not-a-sandbox"),
+        ({settings.CONTEXT: "mine", settings.NAMESPACE: "team"}, "breaks its own service in the namespace team on purpose"),
+        ({settings.NAMESPACE: "team"}, "the namespace team: name the context"),
+        ({settings.CONTEXT: "mine", settings.NO_SANDBOX: "yes"}, "the context mine: name a namespace"),
+        (THEIRS | {settings.NAMESPACE: "Team_"}, "'Team_': a name is made of"),
+    ],
+)
+def test_somebody_elses_cluster_is_refused_until_it_is_meant(environment: Mapping[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Settings.read(environment)
+
+
+def test_a_choice_holds_for_what_is_started_from_then_on(tmp_path: Path, theirs: Settings) -> None:
+    environment = {settings.APP_IMAGE: "r/app:1"}
+    one = KindGrounds(tmp_path, environment=environment)
+    with pytest.raises(UsageError, match="i-know-this-is-not-a-sandbox"):
+        one.choose(Choice(context="mine", namespace="team"))
+    with pytest.raises(UsageError, match="no context 'mime' in .*; did you mean 'mine'"):
+        one.choose(Choice(context="mime", namespace="team", confirmed=True))
+    assert environment == {settings.APP_IMAGE: "r/app:1"}
+    one.choose(Choice(context="mine", namespace="team", confirmed=True))
+    assert Settings.read(environment) == theirs
+    one.choose(Choice(cluster="lab"))
+    assert (Settings.read(environment).cluster, Settings.read(environment).context) == ("drillbox-lab", "")
+    with pytest.raises(UsageError, match="begins with drillbox-"):
+        one.choose(Choice(cluster="Lab_"))
+
+
+def test_an_image_of_this_machine_is_no_use_to_somebody_elses_cluster(theirs: Settings) -> None:
+    from dataclasses import replace
+
+    with pytest.raises(UsageError, match="push the application image to a registry .* DRILLBOX_KIND_APP_IMAGE"):
+        ForeignNamespace("x-1", replace(theirs, app_image=""))
+
+
+def test_nodes_of_somebody_elses_cluster_are_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = KindStack(tmp_path)
+    assert {"nodes.loss", "pods.hang"} <= stack.capabilities.faults
+    for name, value in THEIRS.items():
+        monkeypatch.setenv(name, value)
+    able = stack.capabilities
+    assert not {"nodes.loss", "nodes.cpu_limit", "pods.hang"} & able.faults
+    assert not {"cordon", "uncordon", "drain"} & able.actions
+    assert "drillbox did not make this cluster" in able.why("cordon")
+
+
+# ----------------------------------------------------------------------------------------------------- a namespace of theirs
+
+
+def played(api: FakeApi, theirs: Settings, label: str) -> ForeignNamespace:
+    """A drill whose objects have been made there."""
+    one = ForeignNamespace(label, theirs)
+    image = one.prepare(silent)
+    scenario = load_scenario(Library.packaged().find("slow-afternoon"), "short")
+    artifacts = dict.fromkeys(scenario.deployable, "m")
+    with one.place.client() as client:
+        deploy(client, Setup(label, scenario, 1, "t", Images(image), artifacts, one.namespace, own_cluster=one.own), silent)
+    return one
+
+
+def test_a_drill_in_their_namespace_leaves_only_what_was_there(api: FakeApi, theirs: Settings) -> None:
+    api.put("team", "configmaps", {"metadata": {"name": "other"}})
+    before = dict(api.objects)
+    one = played(api, theirs, "x-1")
+    assert {"deployments/model-champion", "deployments/gateway", "roles/controller"} <= api.names("team")
+    assert {plural for (space, plural, _) in api.objects if not space} == {"namespaces", "nodes"}
+    assert not any("nodes" in asked or "cluster" in asked for asked in api.asked)
+    images = {
+        container["image"]
+        for (_, plural, _), found in api.objects.items()
+        if plural == "deployments"
+        for container in found["spec"]["template"]["spec"]["containers"]
+    }
+    assert images == {"r/app:1"}
+    with pytest.raises(StackError, match=r"namespace team of the context mine has a Deployment .* of the drill x-1: use another"):
+        ForeignNamespace("x-2", theirs).prepare(silent)
+    one.leave(silent)
+    assert api.objects == before
+    one.leave(silent)
+
+
+def test_objects_of_somebody_else_are_never_taken_over(api: FakeApi, theirs: Settings) -> None:
+    api.put("team", "services", {"metadata": {"name": "gateway"}})
+    one = ForeignNamespace("x-1", theirs)
+    with pytest.raises(StackError, match="has a Service gateway of somebody else"):
+        one.prepare(silent)
+    one.leave(silent)
+    assert api.names("team") == {"services/gateway"}
+
+
+def test_a_namespace_that_is_not_there_is_not_made(api: FakeApi, theirs: Settings) -> None:
+    del api.objects["", "namespaces", "team"]
+    with pytest.raises(StackError, match="is not there: kubectl create namespace team"):
+        ForeignNamespace("x-1", theirs).prepare(silent)
+
+
+def test_down_removes_a_drill_from_their_namespace_in_a_new_process(api: FakeApi, theirs: Settings, tmp_path: Path) -> None:
+    base = tmp_path / "kind"
+    one = played(api, theirs, "x-1")
+    folder = folder_of(base, "x-1")
+    write(folder, one.record("slow-afternoon", None))
+    (folder / "lock").touch()
+
+    def unreachable() -> FakeEngine:
+        raise StackError("no container engine answers at unix:///fake.sock: start it")
+
+    keeper = KindHousekeeping(base, lambda _base: [], unreachable)
+    (left,) = keeper.leftovers()
+    assert left.things[0] == "objects x-1 in the namespace team of the context mine"
+    api.refused["deployments"] = 403
+    told: list[str] = []
+    assert [found.session for found in keeper.down(["x-1"], told.append)] == ["x-1"]
+    assert any("drillbox down --force x-1" in line for line in told)
+    api.refused.clear()
+    assert keeper.down(["x-1"], told.append) == []
+    assert api.names("team") == set()
+    assert ("", "namespaces", "team") in api.objects
+    assert keeper.leftovers() == []
+
+
+def test_what_cannot_be_deleted_is_named(api: FakeApi, theirs: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    from drillbox.stacks.kind.leaving import remove_objects
+
+    one = ForeignNamespace("x-1", theirs)
+    one.prepare(silent)
+    with one.place.client() as client:
+        labels = {"app.kubernetes.io/managed-by": "drillbox", "drillbox.dev/drill": "x-1"}
+        client.apply(ConfigMap(metadata=ObjectMeta(name="gateway", namespace="team", labels=labels)), force=True)
+    api.stuck.add("configmaps")
+    with pytest.raises(StackError, match="still in the namespace team after 0 s: ConfigMap gateway"):
+        remove_objects(one.place, silent, patience=0.0)
