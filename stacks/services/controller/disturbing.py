@@ -10,10 +10,10 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ....sandbox.model.service import ServiceSpec
 from ...control_plane.gateway_faults import Injected
 from ..common.logs import Log
 from ..common.settings import Finite
+from .pods import ServerPod
 
 PROCESS = 300.0
 """MiB of a process with its model: what the simulation takes for it (`stacks/sim/containers.py`)."""
@@ -51,18 +51,20 @@ class Suffering(BaseModel):
         default_factory=dict, max_length=100, description="seconds that a process lives once it is ready, by revision of settings"
     )
 
-    def told(self, spec: ServiceSpec, pod: str) -> dict[str, object]:
-        """Settings of one model server under a desired state: not all processes live just as long with deadly ones."""
-        servers = spec.servers
-        spread = 0.8 + 0.4 * zlib.crc32(pod.encode()) / 2**32
-        large = self.large or self.leak > 0.0 or servers.memory <= PROCESS
-        throttled = 0.0 < servers.cpu < spec.champion.concurrency
+    def told(self, revision: str, pod: ServerPod) -> dict[str, object]:
+        """Settings of one model server, under a revision of settings: not all processes live just as long with deadly ones.
+
+        Under a CPU limit below its slots it computes for as long as it answers, and at a low memory limit it has much: limits
+        then mean what they mean in the simulation, where a slot wants a core, and a process has 300 MiB.
+        """
+        spread = 0.8 + 0.4 * zlib.crc32(pod.name.encode()) / 2**32
+        large = self.large or self.leak > 0.0 or 0.0 < pod.limit <= PROCESS
         return {
             "memory": PROCESS if large else 0.0,
             "leak": self.leak,
-            "effort": 1.0 if throttled else 0.0,
-            "revision": servers.settings,
-            "exit_after": round(self.deadly.get(servers.settings, 0.0) * spread, 3),
+            "effort": 1.0 if 0.0 < pod.cores < pod.slots else 0.0,
+            "revision": revision,
+            "exit_after": round(self.deadly.get(revision, 0.0) * spread, 3),
         }
 
 

@@ -10,7 +10,7 @@ from lightkube.models.core_v1 import Container, ContainerStatus
 from lightkube.resources.core_v1 import Node, Pod
 
 from ...deploy.envoy.names import POOLS
-from ...deploy.kubernetes.names import COMPONENT, MODEL_SERVER, NODE, POOL, VERSION
+from ...deploy.kubernetes.names import COMPONENT, CONCURRENCY, MODEL_SERVER, NODE, POOL, VERSION
 
 SERVERS = {COMPONENT: MODEL_SERVER}
 """Labels of the model servers' pods and Deployments."""
@@ -38,6 +38,8 @@ class ServerPod:
     restarts: int
     died: str  # names the last run that was killed at its memory limit; empty if the last end was another
     limit: float  # MiB; 0: none
+    cores: float = 0.0  # that its container may use; 0: no limit
+    slots: int = 1  # requests that it serves at once
 
 
 def server_pod(pod: Pod) -> ServerPod | None:
@@ -48,12 +50,13 @@ def server_pod(pod: Pod) -> ServerPod | None:
     if meta is None or spec is None or pool not in POOLS or phase in {"Succeeded", "Failed"}:
         return None
     container = _chosen(spec.containers)
+    limits = (container.resources.limits if container.resources else None) or {}
     state = _state_of(container.name, (status.containerStatuses if status else None) or [])
     conditions = (status.conditions if status else None) or []
     return ServerPod(
         str(meta.name),
         pool,
-        next((str(one.value or "") for one in container.env or [] if one.name == VERSION), ""),
+        _variable(container, VERSION),
         spec.nodeName or "",
         (status.podIP if status else None) or "",
         any(one.type == "Ready" and one.status == "True" for one in conditions),
@@ -62,7 +65,9 @@ def server_pod(pod: Pod) -> ServerPod | None:
         (state.containerID if state else None) or "",
         int(state.restartCount) if state else 0,
         _killed(state),
-        quantity(str(((container.resources.limits if container.resources else None) or {}).get("memory", "0"))) / _MIB,
+        quantity(str(limits.get("memory", "0"))) / _MIB,
+        quantity(str(limits.get("cpu", "0"))),
+        _number(_variable(container, CONCURRENCY)),
     )
 
 
@@ -100,6 +105,14 @@ def quantity(text: str) -> float:
 
 def _chosen(containers: list[Container]) -> Container:
     return next((one for one in containers if one.name == MODEL_SERVER), containers[0])
+
+
+def _variable(container: Container, name: str) -> str:
+    return next((str(one.value or "") for one in container.env or [] if one.name == name), "")
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 1
 
 
 def _state_of(name: str, states: list[ContainerStatus]) -> ContainerStatus | None:

@@ -168,9 +168,9 @@ class Controller:
         known = self._scenario is not None and version in self._scenario.deployable
         return slowness(self._scenario.version(version) if known and self._scenario else Version(version))
 
-    def _own(self, pod: str) -> Settings:
+    def _own(self, pod: ServerPod) -> Settings:
         """What one model server is told beside what all are."""
-        return self.suffering.told(self.desired.spec, pod)
+        return self.suffering.told(self.desired.spec.servers.settings, pod)
 
     async def _ask_pipeline(self) -> None:
         """Keep the seconds of training; while the pipeline does not answer they stay."""

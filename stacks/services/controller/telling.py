@@ -53,7 +53,7 @@ class Teller:
         log: Log,
         changed: Callable[[], None],
         first: Callable[[str], Settings] = lambda _version: {},
-        own: Callable[[str], Settings] = lambda _pod: {},
+        own: Callable[[ServerPod], Settings] = lambda _pod: {},
     ) -> None:
         self._port, self._log, self._changed, self._first, self._own = port, log, changed, first, own
         self._off = not token
@@ -72,7 +72,7 @@ class Teller:
             self._stop(self._lives.pop(name))
         loop = asyncio.get_running_loop()
         for name, pod in running.items():
-            wanted = {**settings, **self._own(name)}
+            wanted = {**settings, **self._own(pod)}
             life = self._lives.setdefault(name, _Life(pod.life, wanted, trusted=self._first_look and pod.ready))
             life.wanted = wanted
             if pod.ready and life.told is None and not life.trusted and life.waiting is None:

@@ -18,7 +18,6 @@ from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import UsageError
 from drillbox.sandbox.model.params import Params, Value
 from drillbox.sandbox.model.scenario import Beat, Scenario
-from drillbox.sandbox.model.service import Servers, ServiceSpec
 from drillbox.stacks.kind.container_faults import BadArtifact, Hang, Suffering, damaged, rebuilt
 from drillbox.stacks.kind.node_hands import Reach
 from drillbox.stacks.real.service import RealService
@@ -114,16 +113,18 @@ def test_processes_are_large_from_the_beginning_where_memory_will_matter() -> No
 
 
 @pytest.mark.parametrize(
-    ("spec", "large", "computes"),
+    ("limits", "large", "computes"),
     [
-        (ServiceSpec(), 0.0, 0.0),
-        (ServiceSpec(servers=Servers(memory=256.0)), 300.0, 0.0),
-        (ServiceSpec(servers=Servers(cpu=0.5)), 0.0, 1.0),
-        (ServiceSpec(servers=Servers(cpu=2.0)), 0.0, 0.0),
+        ({}, 0.0, 0.0),
+        ({"limit": 256.0}, 300.0, 0.0),
+        ({"cores": 0.5}, 0.0, 1.0),
+        ({"cores": 0.5, "slots": 2}, 0.0, 1.0),
+        ({"cores": 2.0, "slots": 2}, 0.0, 0.0),
     ],
 )
-def test_limits_meet_processes_that_are_large_enough_and_compute(spec: ServiceSpec, large: float, computes: float) -> None:
-    told = disturbing.Suffering().told(spec, "a")
+def test_limits_meet_processes_that_are_large_enough_and_compute(limits: dict[str, float], large: float, computes: float) -> None:
+    one = replace(pod("a", "w1"), **limits)  # type: ignore[arg-type]  # slots are whole
+    told = disturbing.Suffering().told("usual", one)
     assert (told["memory"], told["effort"]) == (large, computes)
 
 
