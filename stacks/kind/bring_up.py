@@ -48,6 +48,7 @@ from .programs import KUBECTL, find
 from .proxy import Way, socket_of
 from .service import KindService
 from .settings import Settings
+from .shelter import shelter_dns
 from .standing import write_where
 from .ways import Ways, forwarding
 
@@ -160,6 +161,7 @@ class _Builder:
         with place.client() as client:
             if ground.own:
                 name_nodes(client)
+                shelter_dns(client)
             deploy(client, setup, progress)
         if far is not None:
             far.mkdir(mode=0o700)  # nobody else's: the drill's label is in its name
