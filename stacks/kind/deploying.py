@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,19 +12,21 @@ import httpx2
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
 from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import Node
+from lightkube.resources.core_v1 import Namespace, Node
 
 from ...sandbox.model.errors import StackError
 from ...sandbox.model.platform import NODES
 from ...sandbox.model.stack import Progress
 from ..deploy.kubernetes.names import CHAMPION, NODE
-from ..deploy.kubernetes.objects import first_revision, needs_first_revision, objects_of
+from ..deploy.kubernetes.objects import Rendered, first_revision, needs_first_revision, objects_of
 from ..deploy.kubernetes.seen import Seen, name_of
 from ..deploy.kubernetes.setup import Setup
 from ..services.controller.pods import of_servers
 
 PATIENCE = 240.0
 """Wall seconds that all pods have to become ready: images are on the nodes by then."""
+SIDE_BY_SIDE = 4
+"""Objects that are made at a time: most of it the API spends waiting for its store."""
 _POLL = 0.25
 _STUCK = frozenset(
     ("CreateContainerConfigError", "CreateContainerError", "ErrImageNeverPull", "ImagePullBackOff", "InvalidImageName")
@@ -71,16 +74,31 @@ def deploy(client: Client, setup: Setup, progress: Progress) -> None:
         StackError: the API refuses one.
     """
     wanted = objects_of(setup)
-    for place, one in enumerate(wanted):
-        progress("objects", place / len(wanted))
-        name = f"{type(one).__name__} {one.metadata.name if one.metadata else ''}"
-        with asking(name):
-            if isinstance(one, Deployment) and name_of(one) == CHAMPION and needs_first_revision(setup):
-                # A roll-back needs a revision to go back to.
-                client.apply(first_revision(one, setup.spec.champion.previous), force=True)
-                _wait_observed(client, name_of(one))
-            client.apply(one, force=True)
-    progress("objects", 1.0)
+    done = 0
+    progress("objects", 0.0)
+    for stage in _stages(wanted):
+        with ThreadPoolExecutor(SIDE_BY_SIDE, "apply") as pool:
+            for _ in pool.map(lambda one: _apply(client, setup, one), stage):
+                done += 1
+                progress("objects", done / len(wanted))
+
+
+def _stages(wanted: Sequence[Rendered]) -> Iterator[list[Rendered]]:
+    """The namespace; then what pods need when they start; then who makes pods."""
+    for kinds in ((Namespace,), None, (Deployment,)):
+        chosen = [one for one in wanted if (isinstance(one, kinds) if kinds else not isinstance(one, Namespace | Deployment))]
+        if chosen:
+            yield chosen
+
+
+def _apply(client: Client, setup: Setup, one: Rendered) -> None:
+    """Make an object, or bring it to what is wanted."""
+    with asking(f"{type(one).__name__} {one.metadata.name if one.metadata else ''}"):
+        if isinstance(one, Deployment) and name_of(one) == CHAMPION and needs_first_revision(setup):
+            # A roll-back needs a revision to go back to.
+            client.apply(first_revision(one, setup.spec.champion.previous), force=True)
+            _wait_observed(client, name_of(one))
+        client.apply(one, force=True)
 
 
 def _wait_observed(client: Client, name: str) -> None:

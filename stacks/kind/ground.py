@@ -20,6 +20,7 @@ from .drills import DrillRecord
 from .engine import Engine, connect
 from .images import Builder, Image
 from .leaving import check_room, remove, remove_objects
+from .loading import Early
 from .place import Place, kubeconfig_with
 from .settings import APP_IMAGE, Settings
 
@@ -200,7 +201,9 @@ def have_cluster(
     progress: Progress,
     there: Callable[[], None] = lambda: None,
 ) -> Image:
-    """Have a cluster with the application image on its nodes; that is built while the cluster is made.
+    """Have a cluster with the application image on its nodes.
+
+    The image is built while the cluster is made, and brought onto the nodes from when they run, long before Kubernetes does.
 
     Args:
         clusters: of the state folder.
@@ -214,10 +217,23 @@ def have_cluster(
         StackError: one of both fails; a cluster that was begun is removed.
     """
     other = engine.again()  # of its own: a client is for one thread
-    with Beside(lambda told: Builder(other, settings).ensure(told), progress, other.cancel) as build:
+    wanted = wanted_of(clusters, settings, label)
+    early = Early(other, wanted.name, wanted.workers + 1)
+
+    def cancel() -> None:
+        early.stop()
+        other.cancel()
+
+    def work(told: Progress) -> Image:
+        image = Builder(other, settings).ensure(told)
+        early.load(image.reference, told)
+        return image
+
+    with Beside(work, progress, cancel) as build:
         try:
-            cluster = clusters.ensure(wanted_of(clusters, settings, label), build.progress)
+            cluster = clusters.ensure(wanted, build.progress)
             there()
+            early.there.set()
             image = build.result()
         finally:
             build.close()

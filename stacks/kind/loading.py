@@ -23,7 +23,7 @@ from .programs import DOCKER, ProgramError, find, kill_group, run
 STEP = "loading the image"
 ANSWER, LOAD = 60.0, 900.0
 """Wall seconds that a node has to say which images it has, and to take one in once it has got all of it."""
-_LOOK = 0.2
+_LOOK, _PAUSE = 0.2, 2.0
 _CTR = ("ctr", "--namespace=k8s.io", "images")
 _UNPACKED = 2 / 3
 """Share of the time after which a node has got all of an image, and unpacks the rest."""
@@ -99,6 +99,43 @@ class Loader:
                 process.wait()
                 with suppress(OSError):
                     into.close()
+
+
+class Early:
+    """Loads an image into a cluster while that is made; what it does not manage is loaded afterwards.
+
+    Args:
+        engine: for the thread that loads.
+        cluster: its name.
+        count: of its nodes.
+        environment: where `docker` is found.
+
+    Attributes:
+        there: set once the cluster is made: nodes that do not answer by then are not waited for.
+    """
+
+    def __init__(self, engine: Engine, cluster: str, count: int, environment: Mapping[str, str] = os.environ) -> None:
+        self._engine, self._cluster, self._count = engine, cluster, count
+        self._loader = Loader(engine, environment)
+        self._stopped = threading.Event()
+        self.there = threading.Event()
+
+    def stop(self) -> None:
+        """Let the thread end."""
+        self._stopped.set()
+        self.there.set()
+        self._loader.stop()
+
+    def load(self, reference: str, progress: Progress) -> None:
+        """Wait for the nodes, and load."""
+        while not self._stopped.is_set():
+            with suppress(StackError):  # they begin to answer one after the other, and may be made anew
+                nodes = self._engine.nodes(self._cluster)
+                if len(nodes) == self._count and all(node.state == "running" for node in nodes):
+                    self._loader.load(reference, nodes, progress)
+                    return
+            if self.there.wait(_PAUSE):
+                return
 
 
 class Sink:
