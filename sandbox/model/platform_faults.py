@@ -12,6 +12,11 @@ CRASH_LOOP = Fault(
     "A push of settings makes the process of every model server exit a while after it is ready, until it is rolled back.",
     (Param("after", Kind.DURATION, "how long a process lives once it is ready", default=20.0, minimum=1.0, maximum=3600.0),),
 )
+BAD_IMAGE = Fault(
+    "pods.bad_image",
+    "model-server",
+    "A push of settings names an image that no registry has: those that run go on, new ones cannot start until it is rolled back.",
+)
 MEMORY_LEAK = Fault(
     "pods.memory_leak",
     "model-server",
@@ -152,7 +157,7 @@ COST_RUNAWAY = Fault(
 )
 
 PLATFORM_FAULTS = (
-    CRASH_LOOP, MEMORY_LEAK, CPU_THROTTLING, GREY_SLOW, KILL, HANG, UNREADY, NODE_LOSS, NODE_CPU, ARTIFACTS_REFUSING,
+    CRASH_LOOP, BAD_IMAGE, MEMORY_LEAK, CPU_THROTTLING, GREY_SLOW, KILL, HANG, UNREADY, NODE_LOSS, NODE_CPU, ARTIFACTS_REFUSING,
     CONFIG_PUSH, GATEWAY_DELAY, GATEWAY_ABORT, BLACKOUT, CARDINALITY, EMPTY_AS_ZERO, LARGE_INPUTS, COST_RUNAWAY,
 )  # fmt: skip
 """In the order of the catalogue."""

@@ -12,7 +12,10 @@ import io
 import json
 import tarfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from lightkube.resources.apps_v1 import Deployment
 
 from ...sandbox.learning import store
 from ...sandbox.model.errors import StackError
@@ -21,10 +24,17 @@ from ...sandbox.model.platform_faults import MEMORY_LEAK
 from ...sandbox.model.scenario import Scenario
 from ..control_plane.faults import CONFIG, Mechanism
 from ..control_plane.luck import Draw
+from ..deploy.kubernetes.names import CHAMPION, MODEL_SERVER
+from ..deploy.kubernetes.seen import MissingError, Patch
 from ..real.service import RealService
 from ..services.controller.pods import ServerPod
 from .node_hands import Reach, stopped
 
+if TYPE_CHECKING:
+    from .service import KindService
+
+SLIM = "-slim"
+"""Ends the tag of an image that nobody has built."""
 Tell = Callable[[dict[str, object]], None]
 """Gives the controller what model servers suffer from now on."""
 MOST = MEMORY_LEAK.params[0].maximum or 0.0
@@ -73,6 +83,8 @@ class Suffering:
         self._service, self._tell = service, tell
         self._leaks: dict[str, float] = {}
         self._deadly: dict[str, float] = {}
+        self.imageless: set[str] = set()
+        """Settings that name an image which nobody has."""
         self._large = leaks(service.scenario)
 
     def leak(self, beat: str, params: Params) -> None:
@@ -87,15 +99,62 @@ class Suffering:
 
     def push_deadly(self, _beat: str, params: Params) -> None:
         """A push of settings ends processes until somebody takes it back."""
-        settings = f"revision-{len(self._deadly) + 2}"
+        settings = self.pushed()
         self._deadly[settings] = float(params["after"])
         self.told()
         self._service.push({"servers.settings": settings}, CONFIG, "larger thread pools")
+
+    def push_imageless(self, _beat: str, _params: Params) -> None:
+        """A push of settings comes with an image that nobody has."""
+        settings = self.pushed()
+        self.imageless.add(settings)
+        self._service.push({"servers.settings": settings}, CONFIG, "a smaller image")
+
+    def pushed(self) -> str:
+        """A name for settings that nobody has pushed yet."""
+        return f"revision-{len(self._deadly) + len(self.imageless) + 2}"
 
     def told(self) -> None:
         """Let the controller know the present state."""
         leak = min(sum(self._leaks.values()), MOST)
         self._tell({"large": self._large, "leak": leak, "deadly": dict(self._deadly)})
+
+
+class Image:
+    """The image of the champion follows the settings: one that cannot be pulled while such settings are in force.
+
+    Whoever gives the Deployment another image meanwhile, by `kubectl rollout undo` or `set image`, is left alone.
+
+    Args:
+        service: whose champion it is.
+        imageless: settings that name an image which nobody has.
+    """
+
+    def __init__(self, service: KindService, imageless: Collection[str]) -> None:
+        self._service, self._imageless = service, imageless
+        self._before = ""  # the image, while another is set
+        service.chores.append(self.look)
+
+    def look(self, _now: float) -> None:
+        """Bring the Deployment to the image of the present settings."""
+        wanted = self._service.spec.servers.settings in self._imageless
+        if wanted == bool(self._before):
+            return
+        try:
+            now = str(self._service.seen().container(CHAMPION, MODEL_SERVER).image or "")
+        except MissingError:
+            return  # somebody has deleted the Deployment
+        if wanted:
+            self._before = now
+            self._set(f"{now}{SLIM}")
+        else:
+            if now == f"{self._before}{SLIM}":
+                self._set(self._before)
+            self._before = ""
+
+    def _set(self, image: str) -> None:
+        containers = [{"name": MODEL_SERVER, "image": image}]
+        self._service.patch(Patch(Deployment, CHAMPION, {"spec": {"template": {"spec": {"containers": containers}}}}))
 
 
 def leaks(scenario: Scenario) -> bool:

@@ -22,7 +22,7 @@ from ..services.common.environment import hold
 from ..services.common.registry import RegistryClient
 from ..services.controller.disturbing import Disturbance
 from ..services.controller.pods import ServerPod
-from .container_faults import BadArtifact, Hang, Suffering
+from .container_faults import BadArtifact, Hang, Image, Suffering
 from .deploying import asking
 from .evictions import Evictions
 from .node_faults import NodeCpu, NodeLoss
@@ -46,6 +46,7 @@ def mechanisms(service: KindService, seed: int, nodes: Reach | None = None) -> M
 
     suffering = Suffering(service, lambda body: controls.put(f"{urls.controller}/control/suffering", body))
     suffering.told()
+    Image(service, suffering.imageless)
     found: dict[str, Mechanism] = {
         "traffic.spike": Order(controls, f"{urls.load}/control/spikes/{{beat}}", whole=False),
         "clients.retry_storm": Order(controls, f"{urls.load}/control/clients", whole=False),
@@ -60,6 +61,7 @@ def mechanisms(service: KindService, seed: int, nodes: Reach | None = None) -> M
         "artifacts.refusing": Order(controls, f"{urls.registry}/control/beats/{{beat}}"),
         "gateway": GatewayFaults(inject),
         "pods.crash_loop": Switch(suffering.push_deadly, stays),
+        "pods.bad_image": Switch(suffering.push_imageless, stays),
         "pods.memory_leak": Switch(suffering.leak, suffering.seal),
         "pods.cpu_throttling": Throttling(service),
     }

@@ -12,7 +12,7 @@ from ..real.pod_faults import Throttling
 from .artifact_faults import BadArtifact
 from .gateway_faults import Disturbance
 from .limits import Leak
-from .pod_faults import CrashLoop, Hang, grey, kill, unready
+from .pod_faults import BadImage, CrashLoop, Hang, grey, kill, unready
 from .service import Service
 from .undo import UndoLog, cancel
 
@@ -57,6 +57,7 @@ def mechanisms(service: Service, undo: UndoLog, seed: int) -> Mapping[str, Mecha
         "cost.runaway": pipeline,
         "gateway": Disturbance(service, undo),
         "pods.crash_loop": CrashLoop(service),
+        "pods.bad_image": BadImage(service),
         "pods.grey_slow": grey(service, seed),
         "pods.kill": kill(service, seed),
         "pods.hang": Hang(service, undo, seed),

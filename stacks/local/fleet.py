@@ -80,6 +80,8 @@ class Fleet:
         self._rolled_out = rolled_out
         self.admitted: Callable[[Replica], None] = lambda _one: None
         """Is called when a replica has become ready."""
+        self.missing_image: Callable[[Replica], str] = lambda _one: ""
+        """Why a new replica cannot have its container; empty if it can."""
         self._replicas: list[Replica] = []
         self._created = dict.fromkeys(POOLS, 0)
         self._wanted: dict[str, Workload] = {pool: Workload() for pool in POOLS}
@@ -204,10 +206,19 @@ class Fleet:
         elif process is not None and self._has_had_its_grace(one, now):
             process.kill()
         elif process is None and now >= one.begin_at:
-            self._start(one, now)
+            if not self._waits_for_its_image(one):
+                self._start(one, now)
         elif one.state is State.LOADING and self._controls.ready(one.url):
             one.state, one.ready_since = State.READY, now
             self.admitted(one)
+
+    def _waits_for_its_image(self, one: Replica) -> bool:
+        """Whether it cannot be pulled; a container that starts again has it."""
+        why = "" if one.restarts else self.missing_image(one)
+        if why and one.state is not State.BACKING_OFF:
+            one.state = State.BACKING_OFF
+            self._log(one.name, "error", f"ImagePullBackOff: {why}")
+        return bool(why)
 
     def _has_had_its_grace(self, one: Replica, now: float) -> bool:
         return now - self._terminated.get(one, now) > GRACE

@@ -92,11 +92,35 @@ class CrashLoop:
 
     def begin(self, _beat: str, _fault: str, params: Params) -> None:
         """As `Mechanism`."""
-        deadly = self._service.programs.deadly
+        programs = self._service.programs
         with self._service.still():
-            settings = f"revision-{len(deadly) + 2}"
-            deadly[settings] = float(params["after"])
+            settings = programs.pushed()
+            programs.deadly[settings] = float(params["after"])
             self._service.push({"servers.settings": settings}, CONFIG, "larger thread pools")
 
     def end(self, beat: str) -> None:
         """As `Mechanism`."""
+
+
+class BadImage:
+    """A push of settings with an image that cannot be had: replicas that are new wait for it until somebody takes it back."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        service.fleet.missing_image = self._missing
+
+    def begin(self, _beat: str, _fault: str, _params: Params) -> None:
+        """As `Mechanism`."""
+        programs = self._service.programs
+        with self._service.still():
+            settings = programs.pushed()
+            programs.imageless.add(settings)
+            self._service.push({"servers.settings": settings}, CONFIG, "a smaller image")
+
+    def end(self, beat: str) -> None:
+        """As `Mechanism`."""
+
+    def _missing(self, one: Replica) -> str:
+        settings = self._service.spec.servers.settings
+        champion = one.deployment == CHAMPION and settings in self._service.programs.imageless
+        return f"the image of settings {settings} is not in the registry" if champion else ""

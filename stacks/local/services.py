@@ -73,6 +73,7 @@ class Programs:
         models: by the drill's name of a version, the model behind it; grows.
         strain: settings of all model servers beside those that follow from the desired state, by limits and faults.
         deadly: by the name of pushed settings, seconds that a process lives with them; settings that are not here do no harm.
+        imageless: pushed settings that name an image which nobody has.
         stores: by version a state folder to take its model from, in place of the host's.
     """
 
@@ -84,7 +85,12 @@ class Programs:
     models: dict[str, ModelVersion | str]
     strain: dict[str, float] = field(default_factory=dict)
     deadly: dict[str, float] = field(default_factory=dict)
+    imageless: set[str] = field(default_factory=set)
     stores: dict[str, Path] = field(default_factory=dict)
+
+    def pushed(self) -> str:
+        """A name for settings that nobody has pushed yet."""
+        return f"revision-{len(self.deadly) + len(self.imageless) + 2}"
 
     def features(self, port: int) -> Program:
         """The feature store."""

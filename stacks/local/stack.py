@@ -18,7 +18,7 @@ FAULTS_DONE = frozenset(
     for name in FAULTS
     if name.partition(".")[0] in {"features", "labels", "release", "retraining", "traffic"}
     or name in {"clients.retry_storm", "config.push", "autoscaler.empty_as_zero", "cost.runaway", "pods.grey_slow"}
-    or name in {"pods.crash_loop", "pods.kill", "pods.hang", "pods.unready"}
+    or name in {"pods.crash_loop", "pods.kill", "pods.hang", "pods.unready", "pods.bad_image"}
     or name in {"pods.memory_leak", "pods.cpu_throttling", "gateway.delay", "gateway.abort"}
 )
 """Faults that processes can have."""

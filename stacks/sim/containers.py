@@ -38,6 +38,7 @@ class Trouble:
 
     leaks: dict[str, float] = field(default_factory=dict)  # MiB per answer
     deadly: dict[str, tuple[float, float]] = field(default_factory=dict)  # by settings: seconds that a process lives, since when
+    imageless: set[str] = field(default_factory=set)  # settings that name an image which nobody has
     short: dict[str, tuple[str, float]] = field(default_factory=dict)  # a node, and the cores that are left to it
 
 
@@ -114,6 +115,15 @@ class Containers:
     def refuse_downloads(self, refused: Callable[[], bool]) -> None:
         """Set what says whether the host of the artifacts refuses."""
         self._fleet.refusal = lambda: "503 Service Unavailable from the artifact store" if refused() else ""
+
+    def revision(self) -> str:
+        """A name for settings that nobody has pushed yet."""
+        return f"revision-{len(self.trouble.deadly) + len(self.trouble.imageless) + 2}"
+
+    def missing_image(self) -> str:
+        """Why containers of new pods cannot be made; empty if they can."""
+        settings = self._limits().settings
+        return f"the image of settings {settings} is not in the registry" if settings in self.trouble.imageless else ""
 
     def begin_grey(self, beat: str, factor: float) -> None:
         """One of the champion's ready replicas, drawn, answers more slowly from now on."""

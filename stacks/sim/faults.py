@@ -38,6 +38,7 @@ def mechanisms(parts: Parts) -> Mapping[str, Mechanism]:
     steering, plane, containers = parts.steering, parts.plane, parts.platform.containers
     env, rate, trouble, nodes = steering.env, parts.rate, containers.trouble, parts.platform.nodes
     refusals: set[str] = set()
+    parts.platform.fleet.missing_image = containers.missing_image
     containers.refuse_downloads(lambda: bool(refusals) and steering.spec().servers.artifacts == ORIGIN)
     return {
         "traffic.spike": Switch(
@@ -55,6 +56,7 @@ def mechanisms(parts: Parts) -> Mapping[str, Mechanism]:
         "features": parts.pipeline,
         "release.bad_artifact": Switch(lambda _beat, given: _release_damaged(parts, str(given["version"])), stays),
         "pods.crash_loop": Switch(lambda _beat, given: _push_deadly(parts, float(given["after"])), stays),
+        "pods.bad_image": Switch(lambda _beat, _given: _push_imageless(parts), stays),
         "pods.memory_leak": Switch(
             lambda beat, given: trouble.leaks.__setitem__(beat, float(given["leak"])),
             trouble.leaks.__delitem__,
@@ -88,10 +90,18 @@ def _stormy(usual: Clients, given: Params) -> ClientPolicy:
 
 def _push_deadly(parts: Parts, after: float) -> None:
     """New settings with which a process does not live long."""
-    deadly = parts.platform.containers.trouble.deadly
-    settings = f"revision-{len(deadly) + 2}"
-    deadly[settings] = (after, parts.steering.env.now)
+    containers = parts.platform.containers
+    settings = containers.revision()
+    containers.trouble.deadly[settings] = (after, parts.steering.env.now)
     push_settings(parts.steering, {"servers.settings": settings}, CONFIG, "larger thread pools")
+
+
+def _push_imageless(parts: Parts) -> None:
+    """New settings with an image that cannot be pulled."""
+    containers = parts.platform.containers
+    settings = containers.revision()
+    containers.trouble.imageless.add(settings)
+    push_settings(parts.steering, {"servers.settings": settings}, CONFIG, "a smaller image")
 
 
 def _release_damaged(parts: Parts, version: str) -> None:

@@ -71,6 +71,8 @@ class Fleet:
         self._rolling: set[int] = set()
         self.placement: Placement = OneNode()
         self.refusal: Callable[[], str] = lambda: ""
+        self.missing_image: Callable[[], str] = lambda: ""
+        """Why a new pod of the champion cannot have its container; empty if it can."""
         self.damaged: set[str] = set()
         """Versions whose files cannot be loaded."""
         """Why a model cannot be loaded now; empty if it can."""
@@ -256,6 +258,7 @@ class Fleet:
     def _come_up(self, pod: Pod, delay: float) -> Generator[simpy.Event, None, None]:
         try:
             yield from self._get_placed(pod)
+            yield from self._get_image(pod)
             while True:
                 if delay:
                     pod.state = PodState.BACKING_OFF
@@ -295,6 +298,15 @@ class Fleet:
         if self.placement.is_lost(pod.node):
             pod.lost = True
             yield self._env.event()  # nobody starts it there: it goes on when the node is back
+
+    def _get_image(self, pod: Pod) -> Generator[simpy.Event, None, None]:
+        """Wait until the image can be pulled; a container that starts again has it."""
+        if pod.pool != CHAMPION or pod.restarts or not self.missing_image():
+            return
+        pod.state = PodState.BACKING_OFF
+        self._log(pod.name, "error", f"ImagePullBackOff: {self.missing_image()}")
+        while self.missing_image():
+            yield self._env.timeout(ROLLOUT_PERIOD)
 
     def _retire(self, pod: Pod) -> None:
         self._interrupt(pod)

@@ -145,3 +145,22 @@ def test_pushed_settings_end_every_process_until_they_are_rolled_back(driven: Dr
     driven.until(lambda: time.monotonic() > lived)
     assert [one.restarts for one in driven.replicas()] == restarts
     assert driven.all_ready()
+
+
+@pytest.mark.slow
+def test_replicas_are_unready_and_new_ones_wait_for_their_image(driven: Driven) -> None:
+    apply, service = driven.stack.apply, driven.stack.drill.service
+    apply(InjectFault("unready", "pods.unready", {"count": 1}))
+    driven.until(lambda: [one.state for one in driven.replicas()].count(State.UNREACHABLE) == 1)
+    assert driven.stopped() == []
+    apply(ClearFault("unready"))
+    driven.until(driven.all_ready)
+    assert [one.restarts for one in driven.replicas()] == [0, 0]
+
+    apply(InjectFault("image", "pods.bad_image", {}))
+    service.desire({"champion.replicas": 3}, "alice")
+    driven.until(lambda: any(text.startswith("ImagePullBackOff") for text in driven.said("model-champion")))
+    new = driven.replicas()[-1]
+    assert (new.process, new.state) == (None, State.BACKING_OFF)
+    service.desire({"servers.settings": "usual"}, "alice")
+    driven.until(lambda: len(driven.replicas()) == 3 and driven.all_ready())

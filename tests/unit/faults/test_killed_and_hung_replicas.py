@@ -181,3 +181,22 @@ def test_a_replica_that_hangs_meanwhile_goes_on_unready(calm: Scenario, opened: 
     assert drill.ready == []
     drill.play(75.0)
     assert len(drill.ready) == 4
+
+
+def test_new_replicas_wait_for_an_image_that_nobody_has(calm: Scenario, opened: Opened) -> None:
+    drill = opened(with_fault(calm, "pods.bad_image"), 12.0)
+    assert drill.logged("servers.settings: usual -> revision-2 (a smaller image)", "config-pipeline")
+    drill.do("scale", replicas=5)
+    drill.play(45.0)
+    new = drill.pods[-1]
+    assert (len(drill.ready), new.state) == (4, PodState.BACKING_OFF)
+    assert drill.logged("ImagePullBackOff", new.name) == [
+        "ImagePullBackOff: the image of settings revision-2 is not in the registry"
+    ]
+    old = drill.pods[0]
+    drill.do("restart", replica=old.name)
+    drill.play(50.0)
+    assert len(drill.ready) == 3, "a replica that is deleted comes back as a new one"
+    drill.do("roll-back-config")
+    drill.play(90.0)
+    assert len(drill.ready) == 5

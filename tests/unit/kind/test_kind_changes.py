@@ -15,6 +15,7 @@ from drillbox.sandbox.model.service import Change
 from drillbox.stacks.deploy.kubernetes.monitoring import drops
 from drillbox.stacks.deploy.kubernetes.names import labels_of
 from drillbox.stacks.deploy.kubernetes.objects import document, objects_of
+from drillbox.stacks.kind.container_faults import Image
 from drillbox.stacks.kind.place import Place
 from drillbox.stacks.kind.proxy import Way
 from drillbox.stacks.kind.service import KindService
@@ -267,3 +268,27 @@ def test_a_label_is_dropped_once_prometheus_has_its_new_configuration(drill: Dri
     drill.service.change([Change("monitoring.dropped", "request_id", "", "alice")])
     drill.service.round(200.0)
     assert any("its labels are as before" in line.text for line in drill.service.take().logs)
+
+
+def test_an_image_that_nobody_has_goes_with_the_settings_that_name_it(drill: Drill) -> None:
+    def image() -> str:
+        [server] = drill.api.objects[DEPLOYMENTS, CHAMPION]["spec"]["template"]["spec"]["containers"]
+        return str(server["image"])
+
+    usual, imageless = image(), {"revision-2"}
+    Image(drill.service, imageless)
+    drill.service.push({"servers.settings": "revision-2"}, "config-pipeline", "a smaller image")
+    drill.look()
+    assert image() == f"{usual}-slim"
+    drill.look()
+    drill.service.desire({"servers.settings": "usual"}, "alice")
+    drill.look()
+    assert image() == usual
+    drill.service.push({"servers.settings": "revision-2"}, "config-pipeline", "a smaller image")
+    drill.look()
+    other = {"spec": {"template": {"spec": {"containers": [{"name": "model-server", "image": "mine:1"}]}}}}
+    drill.by("kubectl-set", DEPLOYMENTS, CHAMPION, other)
+    drill.wait(lambda: drill.service.seen().container(CHAMPION, "model-server").image == "mine:1")
+    drill.service.desire({"servers.settings": "usual"}, "alice")
+    drill.look()
+    assert image() == "mine:1", "whoever has repaired it by hand is left alone"
