@@ -33,6 +33,7 @@ from drillbox.sandbox.model.calibration import Timings
 from drillbox.sandbox.model.errors import DrillboxError, InvalidScenarioError, StackError, UsageError
 from drillbox.sandbox.model.events import Role
 from drillbox.sandbox.model.faults import FAULTS
+from drillbox.sandbox.model.grounds import Grounds
 from drillbox.sandbox.model.housekeeping import Housekeeping
 from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.operators import Scripted
@@ -414,6 +415,9 @@ class NothingRuns(Wiring):
 
     def measure(self, *_args: object) -> Timings:
         raise StackError("nothing runs here")
+
+    def grounds(self) -> dict[str, Grounds]:
+        return {}
 
     def housekeeping(self) -> dict[str, Housekeeping]:
         return {}
