@@ -24,7 +24,7 @@ class ConsoleProgress:
         self._clock = clock or WallClock()
         self._terminal = self._stream.isatty()
         self._quiet = quiet
-        self._step = ""
+        self._step = self._line = ""
         self._since = 0.0
         self._shown = False
 
@@ -36,7 +36,10 @@ class ConsoleProgress:
             self._step, self._since, self._shown = step, self._clock.now(), False
         if self._terminal:
             filled = round(_WIDTH * min(1.0, max(0.0, done)))
-            self._write(f"\r\x1b[K{step} [{'#' * filled}{'.' * (_WIDTH - filled)}] {done:4.0%}")
+            line = f"{step} [{'#' * filled}{'.' * (_WIDTH - filled)}] {done:4.0%}"
+            if line != self._line:
+                self._line = line
+                self._write(f"\r\x1b[K{line}")
         elif not self._shown and (done <= 0.0 or self._clock.now() - self._since > LONG):
             self._shown = True
             self._write(f"{step} ...\n")
@@ -45,7 +48,7 @@ class ConsoleProgress:
         """Clear the bar."""
         if self._terminal and self._step:
             self._write("\r\x1b[K")
-        self._step = ""
+        self._step = self._line = ""
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):  # nobody has to be able to read it
