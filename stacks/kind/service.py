@@ -20,7 +20,7 @@ from ...sandbox.model.errors import StackError
 from ...sandbox.model.params import Value
 from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.service import Change, fields_of, with_fields
-from ...sandbox.model.views import Table
+from ...sandbox.model.views import Cell, Table
 from ..deploy.kubernetes.config import catalogued
 from ..deploy.kubernetes.names import (
     COMPONENT,
@@ -32,7 +32,7 @@ from ..deploy.kubernetes.names import (
     PIPELINE,
     REGISTRY,
 )
-from ..deploy.kubernetes.seen import Patch, Seen, merged
+from ..deploy.kubernetes.seen import Patch, Seen, merged, name_of
 from ..deploy.kubernetes.table import fields_in, followed, patches
 from ..monitoring.targets import Target
 from ..real.controls import Controls
@@ -41,7 +41,7 @@ from ..real.pipeline import Known
 from ..real.pipeline import Pod as Reported
 from ..real.service import RealService
 from ..services.common.times import DrillClock
-from ..services.controller.pods import ServerPod, server_pod
+from ..services.controller.pods import ServerPod, node_ready, server_pod, shown
 from .authors import author
 from .following import Following
 from .place import Place
@@ -208,13 +208,24 @@ class KindService(RealService):
         self.patch(catalogued(self.watch.seen(), version.version.version, version.artifact))
 
     def replicas(self) -> Table:
-        """The view of that name."""
+        """The view of that name: nodes are called as scenarios call them."""
+        nodes = {name_of(one): one for one in self.watch.nodes()}
         rows = [
-            (one.node, one.name, one.pool, one.version, "ready" if one.ready else "not ready", one.restarts, round(one.limit))
+            (
+                shown(one.node, nodes.get(one.node)),
+                one.name,
+                one.pool,
+                one.version,
+                "ready" if one.ready else "not ready",
+                one.restarts,
+                round(one.limit),
+            )
             for one in self.pods()
         ]
         columns = ("node", "replica", "deployment", "version", "state", "restarts", "memory limit, MiB")
-        return Table("Replicas", columns, tuple(rows), {})
+        down = [name for name, node in self.watch.seen().nodes.items() if not node_ready(node)]
+        facts: dict[str, Cell] = {"replicas": len(rows), "nodes not ready": ", ".join(sorted(down)) or None}
+        return Table("Replicas", columns, tuple(rows), facts)
 
     def targets(self) -> Sequence[Target]:
         """What is scraped."""

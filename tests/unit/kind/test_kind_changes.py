@@ -292,3 +292,15 @@ def test_an_image_that_nobody_has_goes_with_the_settings_that_name_it(drill: Dri
     drill.service.desire({"servers.settings": "usual"}, "alice")
     drill.look()
     assert image() == "mine:1", "whoever has repaired it by hand is left alone"
+
+
+def test_the_replicas_are_shown_on_the_nodes_of_scenarios(drill: Drill) -> None:
+    (known, node), *_ = WORKERS.items()
+    drill.api.put("pods", server("a", node))
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    lost = {"conditions": [{"type": "Ready", "status": "Unknown"}]}
+    for number, name in enumerate(WORKERS.values()):
+        one = drill.api.objects["nodes", name]
+        drill.api.put("nodes", {**one, "status": ready if number else lost})
+    drill.wait(lambda: drill.service.replicas().facts["nodes not ready"] == known)
+    assert [row[:2] for row in drill.service.replicas().rows] == [(known, "a")]
