@@ -43,8 +43,8 @@ def test_a_drill_comes_takes_changes_of_kubectl_retrains_and_goes(played: Played
     assert labels["drillbox.dev/drill"] in namespace
     assert [one["metadata"]["name"] for one in jobs.pods(name)] != [lost["metadata"]["name"]]
     assert "trained flights-" in played.kubectl("logs", f"job/{name}")
-    assert any(line.component.startswith(name) and "trained flights-" in line.text for line in played.logs)
-    assert played.logged(f"job {name} succeeded")
+    played.until(lambda _told: any(line.component.startswith(name) and "trained flights-" in line.text for line in played.logs))
+    played.until(lambda _told: played.logged(f"job {name} succeeded"))
 
     played.stack.down()
     assert things(played.standing.name) == before

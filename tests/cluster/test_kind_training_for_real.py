@@ -66,7 +66,7 @@ def test_a_job_without_memory_is_told(played: Played, monkeypatch: pytest.Monkey
     played.until(lambda told: told.at > 0.0)
     retrain(played, 1)
     played.until(lambda _told: played.logged("run-1 failed: "), "nobody told of it")
-    (told,) = [line.text for line in played.logs if "run-1 failed: " in line.text]
+    told = next(line.text for line in played.logs if "run-1 failed: " in line.text)
     assert "OOMKilled, exit code 137" in told
     assert "BackoffLimitExceeded" in told
     played.stack.down()
