@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -18,6 +19,16 @@ T = TypeVar("T")
 END = 10.0
 """Wall seconds that work has to end once it was cancelled."""
 _LOOK = 0.1
+
+
+def heedless(progress: Progress) -> Progress:
+    """A progress for whoever clears up: hosts raise in it from when a drill is not wanted any more, which is known by then."""
+
+    def tell(step: str, done: float) -> None:
+        with suppress(KeyboardInterrupt, Exception):
+            progress(step, done)
+
+    return tell
 
 
 class Beside(Generic[T]):

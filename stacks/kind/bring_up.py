@@ -36,6 +36,7 @@ from ..real.stack import Drill
 from ..real.trial import trial_of
 from ..services.common.registry import RegistryClient
 from ..services.common.times import DrillClock
+from .beside import heedless
 from .deploying import PATIENCE, asking, deploy, name_nodes, wait_until_ready
 from .drills import folder_of, write
 from .faults import mechanisms
@@ -198,7 +199,7 @@ class _Builder:
     def _leave(self) -> None:
         """Take away what is on the cluster, perhaps with that; if it stays, its record stays for `drillbox down`."""
         self._stays = True
-        self._ground.leave(self._progress)
+        self._ground.leave(heedless(self._progress))
         self._stays = False
 
     def _end(self, supervisor: Supervisor) -> None:
@@ -213,6 +214,7 @@ class _Builder:
         while not service.controls.ready(service.urls.registry):
             if time.monotonic() > deadline:
                 raise StackError(f"the registry is not ready within {PATIENCE:g} s")
+            self._progress("registry", 0.0)  # where who does not want it any more is heard
             time.sleep(_POLL)
         with httpx.Client(transport=service.way.transport(), timeout=30.0, trust_env=False) as client:
             registry = RegistryClient(service.urls.registry, self._token, client)
@@ -231,6 +233,7 @@ class _Builder:
                         return
                 if time.monotonic() > deadline:
                     raise StackError(f"the gateway does not find a model server ready within {PATIENCE:g} s")
+                self._progress("gateway", 0.0)
                 time.sleep(_POLL)
 
     def _begin(self, service: KindService, nodes: Reach | None) -> Drill:

@@ -21,6 +21,7 @@ import yaml
 from ...sandbox.model.errors import StackError, UsageError
 from ...sandbox.model.stack import Progress
 from ..local.ports import HOST, check_port
+from .beside import heedless
 from .drills import heirs
 from .engine import HOME, OWNER, Engine, NodeContainer
 from .programs import KIND, ProgramError, find, run, with_docker
@@ -297,6 +298,7 @@ class Clusters:
                 given=wanted.configuration(),
                 hear=steps.hear,
                 started=started,
+                meanwhile=steps.again,
             )
         except ProgramError as error:
             raise failure(wanted.name, error, steps.current) from error
@@ -314,6 +316,7 @@ class Clusters:
 
     def _remove(self, folder: ClusterFolder, progress: Progress) -> tuple[str, ...]:
         """Everything, whatever it is in the middle of; what stays."""
+        progress = heedless(progress)
         step = f"removing cluster {folder.name}"
         progress(step, 0.0)
         try:
@@ -343,6 +346,11 @@ class Steps:
             self._progress(step, 0.0)
         elif found["mark"] == "✓":
             self.end()
+
+    def again(self) -> None:
+        """The step goes on."""
+        if self.current:
+            self._progress(self.current, 0.0)
 
     def end(self) -> None:
         """The step that goes on is done."""

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import IO
 
 from ...sandbox.model.errors import StackError
@@ -69,9 +70,9 @@ class Loader:
                 progress(STEP, min(1.0, sent / size) * _UNPACKED if size else 0.0)
             for sink in sinks:
                 sink.close()
-            for place, sink in enumerate(sinks, start=1):
-                sink.finish()
-                progress(STEP, _UNPACKED + (1.0 - _UNPACKED) * place / len(sinks))
+            for place, sink in enumerate(sinks):
+                sink.finish(partial(progress, STEP, _UNPACKED + (1.0 - _UNPACKED) * place / len(sinks)))
+        progress(STEP, 1.0)
 
     # ------------------------------------------------------------------------------------------------------------- own work
 
@@ -170,8 +171,8 @@ class Sink:
         with suppress(OSError):
             self._into.close()
 
-    def finish(self) -> None:
-        """Wait until it has unpacked everything.
+    def finish(self, meanwhile: Callable[[], None]) -> None:
+        """Wait until it has unpacked everything; `meanwhile` is called again and again.
 
         Raises:
             StackError: it failed, or takes too long.
@@ -180,6 +181,7 @@ class Sink:
         while (code := self._ended()) is None:
             if self._stopped():
                 raise StackError(f"{STEP}: it is not wanted any more")
+            meanwhile()
             if time.monotonic() > deadline:
                 raise StackError(f"{STEP}: the node {self._node} did not take it in within {LOAD:g} s")
         if code != 0:

@@ -19,6 +19,7 @@ from ...sandbox.model.errors import StackError
 
 Version = tuple[int, int]
 _PATIENCE = 30.0
+_SILENCE = 0.5
 _END = None
 
 
@@ -152,6 +153,7 @@ def run(
     given: str = "",
     hear: Callable[[str], None] | None = None,
     started: Callable[[int], None] | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> str:
     """Run a program to its end.
 
@@ -165,6 +167,7 @@ def run(
         given: what it reads from standard input.
         hear: hears of each line that it prints, when it prints it.
         started: hears of the number of its process.
+        meanwhile: is called again and again while it prints nothing; what it raises ends the program.
 
     Returns:
         What it printed, both streams as they came.
@@ -191,7 +194,7 @@ def run(
         if started is not None:
             started(process.pid)
         reader.start()
-        _listen(lines, printed, hear, time.monotonic() + patience)
+        _listen(lines, printed, hear, meanwhile, time.monotonic() + patience)
         code = process.wait(_PATIENCE)
     except (TimeoutError, subprocess.TimeoutExpired):
         raise ProgramError(f"{name} {argv[1]} did not end within {patience:g} s", "\n".join(printed)) from None
@@ -227,13 +230,22 @@ def _read(process: subprocess.Popen[bytes], given: str, lines: queue.SimpleQueue
 
 
 def _listen(
-    lines: queue.SimpleQueue[str | None], printed: list[str], hear: Callable[[str], None] | None, deadline: float
+    lines: queue.SimpleQueue[str | None],
+    printed: list[str],
+    hear: Callable[[str], None] | None,
+    meanwhile: Callable[[], None] | None,
+    deadline: float,
 ) -> None:
     while True:
+        left = deadline - time.monotonic()
         try:
-            line = lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            line = lines.get(timeout=max(0.0, left if meanwhile is None else min(left, _SILENCE)))
         except queue.Empty:
-            raise TimeoutError from None
+            if left <= 0.0:
+                raise TimeoutError from None
+            if meanwhile is not None:
+                meanwhile()
+            continue
         if line is _END:
             return
         printed.append(line)

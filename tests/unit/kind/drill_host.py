@@ -21,8 +21,13 @@ from drillbox.stacks.kind import bring_up, ground
 def main(base: Path, state: Path, step: str) -> None:
     """Bring it up, as far as that goes."""
 
+    unwanted: list[str] = []
+
     def progress(told: str, _done: float) -> None:
-        if told.startswith(step):
+        if unwanted or told.startswith(step.removeprefix("!")):
+            if step.startswith("!"):
+                unwanted.append(told)
+                raise KeyboardInterrupt
             sys.stdout.write("there\n")
             sys.stdout.flush()
             time.sleep(1000)

@@ -195,6 +195,16 @@ def test_a_drill_that_is_interrupted_leaves_nothing(world: World) -> None:
     assert world.keeper.leftovers() == []
 
 
+@pytest.mark.parametrize("step", ["!kind: preparing nodes", "!nodes are ready", "!loading the image", "!objects", "!models"])
+def test_a_drill_that_is_not_wanted_any_more_leaves_nothing(world: World, step: str) -> None:
+    script = Path(__file__).parent / "drill_host.py"
+    argv = [sys.executable, str(script), str(world.base), str(world.engine.path), step]
+    done = subprocess.run(argv, env={**os.environ, **world.environment}, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stderr.strip().splitlines()[-1] == "KeyboardInterrupt"
+    assert world.things() == []
+    assert world.keeper.leftovers() == []
+
+
 def test_an_engine_that_goes_during_a_drill_is_told_and_the_drill_stays_written_down(world: World) -> None:
     process = world.host("pods")
     (label,) = [path.name for path in folders(world.base)]
