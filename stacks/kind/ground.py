@@ -17,7 +17,7 @@ from ..deploy.kubernetes.names import namespace_of
 from .beside import Beside
 from .cluster import Clusters, Wanted
 from .drills import DrillRecord
-from .engine import Engine, connect
+from .engine import CONTROL_PLANE, Engine, connect
 from .images import Builder, Image
 from .leaving import check_room, remove, remove_objects
 from .loading import Early
@@ -124,7 +124,9 @@ class OwnCluster(Ground):
 
     def leave(self, progress: Progress) -> None:
         """See the base."""
-        if not self._clusters.release(self.cluster, self._label, progress) and self._used:
+        if self._clusters.release(self.cluster, self._label, progress) or not self._used:
+            return
+        if any(node.role == CONTROL_PLANE for node in self._engine.nodes(self.cluster)):  # else it was deleted under our feet
             remove(self.place, progress)
 
     def close(self) -> None:

@@ -1,0 +1,182 @@
+"""What keeps a drill on a cluster from coming up is told in one line, with exit code 3, and nothing is left of it."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from api_kit import FakeApi
+from kind_kit import FakeEngine, programs
+
+from drillbox.sandbox.loading import Library, load_scenario
+from drillbox.sandbox.model.errors import Exit, StackError
+from drillbox.stacks.kind import bring_up, cluster, ground, settings
+from drillbox.stacks.kind.engine import trouble
+from drillbox.stacks.kind.housekeeping import KindHousekeeping
+from drillbox.stacks.kind.leaving import remove
+from drillbox.wiring import run_drill
+
+NAME = "drillbox-test"
+
+
+def silent(_step: str, _done: float) -> None:
+    """Nobody is watching."""
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    made = FakeApi()
+    yield made
+    made.close()
+
+
+class Place:
+    """Where a drill is to come up, with what a test says is wrong."""
+
+    def __init__(self, folder: Path, api: FakeApi, patch: pytest.MonkeyPatch) -> None:
+        self.folder, self.api, self.patch = folder, api, patch
+        self.base, self.engine = folder / "home" / "kind", FakeEngine(folder / "state.json")
+        self.engine.put(self.engine.state() | {"images": {"python:3.12-slim": {"Id": "sha256:0"}}})
+        self.have()
+        patch.setenv(settings.CLUSTER, NAME)
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr(ground, "connect", lambda: self.engine)
+
+    def have(self, mode: str = "", version: str = "0.33.0") -> None:
+        """The programs."""
+        given = programs(self.folder / "bin", self.engine.path, mode, version, self.api.kubeconfig(self.folder / "config"))
+        self.patch.setenv("PATH", given["PATH"])
+
+    def up(self) -> StackError:
+        """What is told."""
+        scenario = load_scenario(Library.packaged().find("slow-afternoon"), "short")
+        models = {name: SimpleNamespace(id="model-of-a-test") for name in scenario.deployable}
+        self.patch.setattr(bring_up, "models_of", lambda *_: models)
+        with pytest.raises(StackError) as caught:
+            bring_up.bring_up(scenario, 1, self.base, silent)
+        return caught.value
+
+    def left(self) -> list[object]:
+        state = self.engine.state()
+        things = [*state["containers"], *state["networks"], *state["volumes"]]
+        return [*things, *KindHousekeeping(self.base, lambda _base: [], lambda: self.engine).leftovers()]
+
+
+@pytest.fixture
+def place(tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Place:
+    return Place(tmp_path, api, monkeypatch)
+
+
+def old_kind(place: Place) -> None:
+    place.have(version="0.19.0")
+
+
+def failing_build(place: Place) -> None:
+    place.engine.told = [
+        {"stream": "Step 3/9 : RUN pip install"},
+        {"stream": "no space left"},
+        {"error": "returned a non-zero code: 1"},
+    ]
+
+
+def taken_by_kind(place: Place) -> None:
+    place.have("fail")
+
+
+def full_node(place: Place) -> None:
+    place.have("full")
+
+
+def deleted(place: Place) -> None:
+    place.have("vanish")
+
+
+def never_ready(place: Place) -> None:
+    place.api.objects["", "nodes", "n1"]["status"]["conditions"] = [
+        {"type": "Ready", "status": "False", "message": "CNI is missing"}
+    ]
+    place.patch.setattr(
+        cluster.Clusters.__init__, "__kwdefaults__", cluster.Clusters.__init__.__kwdefaults__ | {"readiness": 0.0}
+    )
+
+
+def refusing(place: Place) -> None:
+    place.api.refused["services"] = 403
+
+
+def no_base_image(place: Place) -> None:
+    place.engine.put(place.engine.state() | {"images": {}})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (old_kind, r"kind 0\.19\.0 .* is too old, it takes 0\.20 or later: https"),
+        (
+            failing_build,
+            r"application image: the build failed at 'RUN pip install': exit code 1; its last lines:\n  no space left",
+        ),
+        (
+            taken_by_kind,
+            "kind failed at the step 'preparing nodes': .*port is already allocated; a port is taken by another program",
+        ),
+        (full_node, "it cannot be loaded into cluster drillbox-test: .*no space left on device"),
+        (deleted, "cluster drillbox-test: it was deleted while it was in use"),
+        (never_ready, r"node n1 is not ready \(CNI is missing\)"),
+        (refusing, "Service .*: the cluster's API says: no"),
+        (no_base_image, "its base python:3.12-slim is not here and cannot be pulled: pull access denied"),
+    ],
+)
+def test_it_is_told_and_nothing_is_left(place: Place, wrong: Callable[[Place], None], message: str) -> None:
+    wrong(place)
+    error = place.up()
+    assert re.search(message, str(error), re.DOTALL), str(error)
+    assert error.exit_code is Exit.STACK
+    assert place.left() == []
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_made(place: Place) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        place.patch.setenv(settings.API_PORT, str(taken.getsockname()[1]))
+        assert f"API of cluster {NAME}: port {taken.getsockname()[1]} of 127.0.0.1 is taken" in str(place.up())
+    assert place.left() == []
+
+
+def test_a_kept_cluster_that_is_deleted_under_our_feet_is_left_at_that(place: Place) -> None:
+    found = settings.Settings.read()
+    one = ground.OwnCluster(place.base, "x-1", found)
+    ground.have_cluster(one._clusters, place.engine, found, "", silent)
+    one.prepare(silent)
+    place.engine.put(place.engine.state() | {"containers": [], "volumes": []})
+    asked = len(place.api.asked)
+    one.leave(silent)
+    assert len(place.api.asked) == asked
+
+
+def test_nodes_that_a_dead_drill_cordoned_are_free_again(place: Place) -> None:
+    found = settings.Settings.read()
+    one = ground.OwnCluster(place.base, "x-1", found)
+    one.prepare(silent)
+    place.api.objects["", "nodes", "n1"]["spec"] = {"unschedulable": True}
+    remove(one.place, silent)
+    assert not place.api.objects["", "nodes", "n1"]["spec"].get("unschedulable")
+
+
+def test_without_an_engine_nothing_is_begun(drillbox_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'none.sock'}")
+    with pytest.raises(StackError, match=r"no container engine answers at unix://.*none\.sock: start it"):
+        run_drill("slow-afternoon", "idle", profile="short", stack="kind")
+    assert not (drillbox_home / "kind").exists()
+
+
+def test_without_permission_it_says_how_to_get_it() -> None:
+    assert "usermod -aG docker" in trouble(PermissionError(13, "Permission denied"), "unix:///var/run/docker.sock")
