@@ -204,13 +204,14 @@ class CockpitBackend:
 
 
 def _incident(entry: Entry, stacks: Mapping[str, Capabilities]) -> Incident:
-    choices = tuple(_choice(name, entry) for name in dict.fromkeys((*stacks, *entry.stacks)) if name in stacks)
+    choices = tuple(_choice(name, entry, able.paced) for name, able in stacks.items())
     return Incident(entry.id, entry.title, entry.pager, entry.difficulty, entry.skills, entry.minutes, choices, entry.profiles)
 
 
-def _choice(name: str, entry: Entry) -> StackChoice:
+def _choice(name: str, entry: Entry, paced: bool) -> StackChoice:
     able = name in entry.stacks
-    return StackChoice(name, able, "" if able else f"this incident is made for {', '.join(entry.stacks)}", NEEDS.get(name, ""))
+    why_not = "" if able else f"this incident is made for {', '.join(entry.stacks)}"
+    return StackChoice(name, able, why_not, NEEDS.get(name, ""), paced)
 
 
 def _running(info: SessionInfo) -> Running:

@@ -19,12 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StackChoice:
-    """A stack, as a place where an incident can be played, or cannot, and why not. `needs` is what it will take."""
+    """A stack, as a place where an incident can be played, or cannot, and why not.
+
+    Attributes:
+        name: of the stack.
+        able: whether it can play it.
+        why_not: empty if it can.
+        needs: what it will take.
+        paced: whether drill time follows the wall clock, whatever speed is asked for.
+    """
 
     name: str
     able: bool
     why_not: str = ""
     needs: str = ""
+    paced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,10 +62,12 @@ def test_every_stack_of_the_library_says_what_it_takes_and_can_be_picked() -> No
     async def play(pilot: Pilot[int], app: DrillboxApp) -> None:
         await until_screen(pilot, LibraryScreen)
         await until_text(pilot, "✓ kind", "takes a container engine with kind and kubectl")
+        await until_text(pilot, "at 10x about 2 min of yours")
         await pilot.press("s", "s")
+        await until_text(pilot, "at 1x about 20 min of yours")
         await pilot.press("enter")
         await until(pilot, lambda: bool(backend.started))
-        assert backend.started[0].stack == "kind"
+        assert (backend.started[0].stack, backend.started[0].speed) == ("kind", 1.0)
 
     backend = TestBackend()
     drive(play, backend)

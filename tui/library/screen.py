@@ -229,6 +229,10 @@ class LibraryScreen(ShellScreen[None]):
         return next((one for one in self._incidents if one.id == name), None)
 
     def _speed(self) -> float:
+        """At which the chosen incident would be played on the chosen stack."""
+        incident, stack = self._chosen(), self.query_one("#stack", Choice).value
+        if incident is not None and any(one.name == stack and one.paced for one in incident.stacks):
+            return 1.0
         return float(self.query_one("#speed", Choice).value)
 
     @on(Picker.Changed)
