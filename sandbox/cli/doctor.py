@@ -114,7 +114,7 @@ def _room() -> Check:
 
 def _leftovers(keeper: Housekeeping, stack: str) -> Sequence[Check]:
     """What dead hosts left: nothing runs worse for it, but nothing needs it either."""
-    dead = [one for one in keeper.leftovers() if one.host is None and one.things]
+    dead = [one for one in keeper.leftovers() if one.host is None and one.things and not one.kept]
     if not dead:
         return [Check("leftovers", State.FINE, "none")]
     found = "; ".join(f"{one.session}: {len(one.things)} things, {one.things[0]}" for one in dead)

@@ -31,6 +31,8 @@ SCENARIO, PROFILE = "monday-rush", "short"
 """What is brought up where nothing else is asked for: the profile, of the scenarios that have it."""
 PATIENCE = 30.0
 """Wall seconds from the moment when everything is up until a prediction must be answered, and to go again."""
+TAKING_DOWN = 120.0
+"""Wall seconds that a host has to take everything down: a cluster goes more slowly than processes."""
 _ANSWER, _LOOK = 5.0, 0.05
 _JSON = {"content-type": "application/json"}
 
@@ -164,7 +166,7 @@ def _await(info: SessionInfo, keeper: Housekeeping, progress: ConsoleProgress) -
     except KeyboardInterrupt:  # also before anything is up
         progress.close()
         tell("\ntaking it down ...")  # beside a ^C
-        interrupt(info, PATIENCE)
+        interrupt(info, TAKING_DOWN)
         raise
 
 
@@ -180,7 +182,7 @@ def _come_up(session: RemoteSession, keeper: Housekeeping, progress: ConsoleProg
             deadline = min(deadline, clock.now() + PATIENCE)
         if now.bringing_up:
             progress(now.bringing_up, now.done)
-        for one in keeper.standing():
+        for one in keeper.standing() if now.phase is not Phase.NEW else ():  # to look costs something, and nothing is there yet
             if one.host == session.info.pid and one.trial is not None:
                 return one
         clock.sleep(_LOOK)

@@ -17,11 +17,13 @@ class Leftover:
         session: its name.
         host: the number of the process that plays it; None if that is dead.
         things: each thing that is there, for people.
+        kept: whether somebody wants it to be there, and no host plays it.
     """
 
     session: str
     host: int | None
     things: tuple[str, ...]
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,8 @@ class _Builder:
         self._wait_for_answers(service)
         port = free_port()
         ways.pods = service.watch.pods
-        ways.open(Program("gateway-port", forwarding(kubectl.path, place, GATEWAY, PORT, port)), GATEWAY)
+        forward = forwarding(kubectl.path, place, GATEWAY, PORT, port)
+        ways.open(Program("gateway-port", forward, place.environment()), GATEWAY)
         drill = self._begin(service, nodes)
         service.chores.append(ways.look)
         trial = trial_of(f"{HOST}:{port}", load_data(progress), scenario.world)

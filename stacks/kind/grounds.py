@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, MutableMapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
+from ...sandbox.model.errors import StackError
 from ...sandbox.model.grounds import Choice, Cluster
 from ...sandbox.model.housekeeping import Part
 from ...sandbox.model.stack import Progress
@@ -75,7 +76,14 @@ class KindGrounds:
         chosen = self.full_name(name) if name else found.cluster
         with closing(self._reach()) as engine:
             clusters = Clusters(self._base, engine, environment=self._environment)
-            have_cluster(clusters, engine, found.of(chosen, workers, port), "", progress)
+            before = clusters.folder(chosen).read()
+            try:
+                have_cluster(clusters, engine, found.of(chosen, workers, port), "", progress)
+            except BaseException:
+                if before is None or not before.ready:
+                    with suppress(StackError):  # `drillbox down` finds it, and what is told is why it is not wanted
+                        clusters.remove(chosen, progress)
+                raise
             clusters.keep(chosen)
             return self._look(clusters.folder(chosen), engine)
 

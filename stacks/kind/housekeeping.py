@@ -156,13 +156,14 @@ class KindHousekeeping:
         from .removal import Removal
 
         record, host = folder.read(), self._host(folder)
+        kept = record is not None and record.ready and not record.session
         if engine is not None:
             try:
-                return Leftover(folder.name, host, Removal(folder, engine).look())
+                return Leftover(folder.name, host, Removal(folder, engine).look(), kept)
             except StackError as error:
                 trouble = str(error)
         things = [f"network, {len(record.nodes)} or more containers and their volumes ({trouble})"] if record else []
-        return Leftover(folder.name, host, (*things, f"folder {folder.path}"))
+        return Leftover(folder.name, host, (*things, f"folder {folder.path}"), kept)
 
     def _clear(self, folder: ClusterFolder, reached: tuple[Engine | None, str], tell: Tell) -> None:
         """Remove a cluster, unless somebody still plays on it."""

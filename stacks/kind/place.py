@@ -47,13 +47,17 @@ class Place:
             raise StackError(f"the kubeconfig {self.kubeconfig} has no context{f' {self.context}' if self.context else ''}")
         return found
 
+    def environment(self) -> dict[str, str]:
+        """What kubectl needs to get there: to somebody else's cluster perhaps a proxy, or settings of a program for credentials."""
+        return {} if self.own else dict(os.environ)
+
     def client(self) -> Client:
         """A client of the API, whose changes are drillbox's.
 
         Raises:
             StackError: the kubeconfig cannot be used.
         """
-        return Client(self.config(), namespace=self.namespace, field_manager=MANAGER, trust_env=False)
+        return Client(self.config(), namespace=self.namespace, field_manager=MANAGER, trust_env=not self.own)
 
 
 def kubeconfig_with(context: str, environment: Mapping[str, str] = os.environ) -> Path:

@@ -63,7 +63,7 @@ class Way:
             "--reject-paths=^$",
             *((f"--context={place.context}",) if place.context else ()),
         ]
-        return Program(NAME, tuple(argv))
+        return Program(NAME, tuple(argv), place.environment())
 
     def wait(self, patience: float, alive: Callable[[], bool]) -> None:
         """Wait until it is open.

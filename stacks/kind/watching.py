@@ -128,7 +128,7 @@ class Watch:
 
     async def _watch(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        client = AsyncClient(self._place.config(), namespace=self._place.namespace, trust_env=False)
+        client = AsyncClient(self._place.config(), namespace=self._place.namespace, trust_env=not self._place.own)
         self._reflectors = {
             kind: Reflector(client, kind, name, self._health, self._changed, **self._select(kind))
             for kind, name in self._kinds.items()

@@ -83,6 +83,7 @@ def test_a_cluster_is_kept_by_name_with_the_image_on_its_nodes(grounds: KindGrou
     with pytest.raises(StackError, match="workers: 1 there, 2 wanted"):
         grounds.up("lab", 2, None, silent)
     keeper = KindHousekeeping(tmp_path / "home" / "kind", lambda _base: [], lambda: engine)
+    assert [one.kept for one in keeper.leftovers()] == [True]
     assert keeper.down(["drillbox-lab"], lambda _text: None) == []
     assert (grounds.clusters(), grounds.names()) == ([], [])
 
@@ -108,6 +109,14 @@ def test_drills_take_a_cluster_that_is_there_as_it_is(grounds: KindGrounds, engi
 def test_a_build_that_fails_ends_the_cluster_too(grounds: KindGrounds, engine: FakeEngine) -> None:
     engine.told = [{"stream": "Step 1/9 : FROM base"}, {"error": "The command returned a non-zero code: 7"}]
     with pytest.raises(StackError, match="application image: the build failed at 'FROM base': exit code 7"):
+        grounds.up("lab", 0, None, silent)
+    assert engine.state()["containers"] == []
+    assert grounds.names() == []
+
+
+def test_a_cluster_that_cannot_have_the_image_does_not_stay(grounds: KindGrounds, engine: FakeEngine, tmp_path: Path) -> None:
+    programs(tmp_path / "bin", engine.path, "full", api=tmp_path / "config")
+    with pytest.raises(StackError, match="no space left on device"):
         grounds.up("lab", 0, None, silent)
     assert engine.state()["containers"] == []
     assert grounds.names() == []
