@@ -48,7 +48,7 @@ class Place:
         return found
 
     def environment(self) -> dict[str, str]:
-        """What kubectl needs to get there: to somebody else's cluster perhaps a proxy, or settings of a program for credentials."""
+        """What kubectl needs to reach somebody else's cluster: perhaps a proxy, or settings of a program for credentials."""
         return {} if self.own else dict(os.environ)
 
     def client(self) -> Client:
