@@ -59,16 +59,26 @@ class Hang:
         chosen = self._draw.of(self._ready(), int(params["count"]))
         for one in chosen:
             self._undo.note(beat, *stopped(one.node, one.life))
-        self._stopped[beat] = [one for one in chosen if self._hands.stop_process(one.node, one.life)]
+        self._stopped[beat] = [one for one in chosen if self._stop(one)]
 
     def end(self, beat: str) -> None:
         """As `Mechanism`: what another fault has stopped as well stays so."""
         over = self._stopped.pop(beat)
         still = {one.life for others in self._stopped.values() for one in others}
-        for one in over:
-            if one.life not in still:
-                self._hands.carry_on(stopped(one.node, one.life)[1])
+        try:
+            for one in over:
+                if one.life not in still:
+                    self._hands.carry_on(stopped(one.node, one.life)[1])
+        except StackError:  # its node is lost by now: what is pending in the log is undone once that is back
+            return
         self._undo.done(beat)
+
+    def _stop(self, one: ServerPod) -> bool:
+        """Whether it could be: on a node that is lost nothing runs anyway."""
+        try:
+            return self._hands.stop_process(one.node, one.life)
+        except StackError:
+            return False
 
 
 class Suffering:

@@ -79,7 +79,8 @@ class FakeDocker:
         self.done.append(("cpu", name, cpu_quota, cpu_period))
 
     def exec_create(self, name: str, command: list[str]) -> dict[str, str]:
-        self.one(name)
+        if self.one(name)["State"]["Paused"]:
+            raise docker.errors.APIError(f"Container {name} is paused, unpause the container before exec")
         *_, process, signal = command
         return {"Id": f"{process} {signal}"}
 

@@ -70,6 +70,24 @@ def test_a_new_process_lets_a_stopped_one_go_on(tmp_path: Path) -> None:
     assert docker.processes == {"a": "running"}
 
 
+def test_a_process_on_a_lost_node_goes_on_when_that_is_back(tmp_path: Path) -> None:
+    docker = FakeDocker("w1", "w2")
+    docker.processes = {"a": "running", "b": "running"}
+    reach = Reach.of(docker.engine, tmp_path)
+    docker.pause("w2")
+    hang = Hang(reach, 1, lambda: [pod("a", "w1"), pod("b", "w2")])
+    hang.begin("beat", "pods.hang", {"count": 2})
+    assert docker.processes == {"a": "stopped", "b": "running"}
+    reach.undo.note("w1", *reach.hands.as_it_is("w1"))
+    docker.pause("w1")
+    hang.end("beat")
+    assert docker.processes["a"] == "stopped"
+    docker.unpause("w2")
+    reach.take_back()
+    assert docker.processes["a"] == "running"
+    assert reach.undo.pending() == []
+
+
 class Pushed:
     """A service that notes what is pushed."""
 
