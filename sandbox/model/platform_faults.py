@@ -15,7 +15,7 @@ CRASH_LOOP = Fault(
 BAD_IMAGE = Fault(
     "pods.bad_image",
     "model-server",
-    "A push of settings names an image that no registry has: those that run go on, new ones cannot start until it is rolled back.",
+    "A push of settings names an image that no registry has: those that run go on, new ones wait until it is rolled back.",
 )
 MEMORY_LEAK = Fault(
     "pods.memory_leak",
