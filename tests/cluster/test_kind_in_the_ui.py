@@ -66,7 +66,8 @@ def test_from_nothing_by_keys_to_an_alert_an_action_and_nothing_again(
     before = things(cluster)
     terminal.until("Library", "Monday noon")
     terminal.press("/")
-    for letter in "travellers":
+    terminal.until("filter by title")
+    for letter in "distribution":
         terminal.press(letter)
     terminal.press("Enter")
     terminal.until("Most travellers notice nothing", "slow-afternoon", "✓ kind")
