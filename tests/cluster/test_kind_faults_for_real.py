@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +19,10 @@ from drillbox.sandbox.model.stack import ClearFault, InjectFault
 from drillbox.sandbox.model.telemetry import Telemetry
 from drillbox.stacks.kind.drills import folders
 from drillbox.stacks.kind.engine import Engine
-from drillbox.stacks.kind.node_hands import undo_log
+from drillbox.stacks.kind.node_hands import Reach, undo_log
 from drillbox.stacks.kind.programs import KUBECTL, find
 from drillbox.stacks.kind.service import KindService
+from drillbox.stacks.kind.settings import Settings
 from drillbox.stacks.kind.stack import KindStack
 from drillbox.stacks.services.controller.pods import ServerPod, node_ready
 
@@ -93,6 +95,47 @@ def faulty(engine: Engine, tmp_path: Path) -> Iterator[Faulty]:
     one = Faulty(tmp_path / "kind", engine)
     yield one
     one.stack.down()
+
+
+@pytest.fixture
+def container(engine: Engine) -> Iterator[str]:
+    """A container on a network of its own, as a node is."""
+    image, name = Settings.read().base_image, f"drillbox-tests-{secrets.token_hex(4)}"
+    if engine.image(image) is None:
+        pytest.skip(f"the engine does not have the image {image}")
+    api = engine.client.api
+    api.create_network(name, driver="bridge")
+    try:
+        made = api.create_container(image, ["sleep", "600"], name=name, host_config=api.create_host_config(network_mode=name))
+        api.start(made["Id"])
+        yield name
+    finally:
+        api.remove_container(name, force=True)
+        api.remove_network(name)
+
+
+def test_what_is_done_to_a_container_is_undone_by_whoever_comes_next(engine: Engine, container: str, tmp_path: Path) -> None:
+    def state() -> tuple[str, list[str]]:
+        found = engine.client.api.inspect_container(container)
+        addresses = [one["IPAddress"] for one in found["NetworkSettings"]["Networks"].values()]
+        return found["State"]["Status"], addresses
+
+    before = state()
+    for how, lost in (("pause", "paused"), ("stop", "exited"), ("disconnect", "running")):
+        reach = Reach.of(engine, tmp_path)
+        reach.undo.note(container, *reach.hands.as_it_is(container))
+        reach.hands.lose(container, how)
+        assert state() != before
+        assert state()[0] == lost
+        Reach.of(engine, tmp_path).take_back()
+        assert state() == before
+    reach = Reach.of(engine, tmp_path)
+    reach.undo.note("cpu", *reach.hands.cpu_as_it_is(container))
+    reach.hands.limit_cpu(container, 0.25)
+    assert engine.client.api.inspect_container(container)["HostConfig"]["CpuQuota"] == 25_000
+    Reach.of(engine, tmp_path).take_back()
+    assert engine.client.api.inspect_container(container)["HostConfig"]["CpuQuota"] == -1
+    assert Reach.of(engine, tmp_path).undo.pending() == []
 
 
 def test_faults_of_containers_and_nodes_are_real_and_leave_nothing_behind(faulty: Faulty) -> None:
