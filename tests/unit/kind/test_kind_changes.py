@@ -257,16 +257,17 @@ def test_a_label_is_dropped_once_prometheus_has_its_new_configuration(drill: Dri
     drill.service.change([Change("monitoring.dropped", "", "request_id", "alice")])
     text = drill.api.objects[MAPS, "prometheus"]["data"]["prometheus.yml"]
     assert drops(text) == ("request_id",)
-    drill.service.round(1.0)
-    drill.service.round(1.1)
+    now = drill.service.clock.now()
+    drill.service.round(now)
+    drill.service.round(now + 0.1)
     assert drill.services.reloads == 1, "not in every round"
     drill.services.yaml = text
-    drill.service.round(3.5)
-    drill.service.round(9.0)
+    drill.service.round(now + 2.5)
+    drill.service.round(now + 9.0)
     assert drill.services.reloads == 2, "it has it"
     assert any("drops the labels request_id" in line.text for line in drill.service.take().logs)
     drill.service.change([Change("monitoring.dropped", "request_id", "", "alice")])
-    drill.service.round(200.0)
+    drill.service.round(drill.service.clock.now() + 200.0)
     assert any("its labels are as before" in line.text for line in drill.service.take().logs)
 
 
