@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 20.0
 """Wall seconds that a host has to end its drill and take its stack down."""
+GOING = 10.0
+"""Wall seconds that it has to go, once nothing of its stack is left."""
 _ANSWER, _LOOK = 2.0, 0.02
 
 
@@ -55,7 +57,7 @@ def down_command(wiring: SessionMaker, sessions: tuple[str, ...], stack: str, fo
     for one in left:
         for thing in one.things if one.host is None else one.things[:1]:  # the rest goes with a host
             tell(f"drillbox: {one.session}: still there: {thing}")
-    silent = [info for info in silent if info.folder.exists()]  # one that was killed meanwhile does not live
+    silent = _still_there(silent)  # one that was killed meanwhile does not live, one that took its time has
     for info in silent:
         tell(f"drillbox: {info.name}: its host did not end its drill within {PATIENCE:g} s")
     if left or silent:
@@ -117,6 +119,15 @@ def _end_hosts(names: set[str], stack: str) -> list[SessionInfo]:
         else:
             say(f"{info.name}: {'ended' if info.incident else 'taken down'}; journal: {info.journal}")
     return silent
+
+
+def _still_there(hosts: list[SessionInfo]) -> list[SessionInfo]:
+    """Those that do not go, now that nothing is left to be taken down."""
+    clock = WallClock()
+    deadline = clock.now() + GOING
+    while any(info.folder.exists() for info in hosts) and clock.now() < deadline:
+        clock.sleep(_LOOK)
+    return [info for info in hosts if info.folder.exists()]
 
 
 def _ask(info: SessionInfo, clock: Clock, deadline: float) -> bool:

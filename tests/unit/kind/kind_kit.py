@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
-import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ KIND = """#!{python} -IS
 import json, os, pathlib, sys, time
 state, told, mode = pathlib.Path({state!r}), sys.argv[1:], {mode!r}
 def change(f):
-    found = json.loads(state.read_text()); f(found); new = state.with_suffix(f".{{os.getpid()}}"); new.write_text(json.dumps(found)); new.replace(state)
+    import fcntl
+    mine = os.open(str(state) + ".lock", os.O_CREAT | os.O_RDWR); fcntl.flock(mine, fcntl.LOCK_EX)
+    found = json.loads(state.read_text()); f(found); new = state.with_suffix(f".{{os.getpid()}}"); new.write_text(json.dumps(found)); new.replace(state); os.close(mine)
 if told[0] == "version":
     print("kind v{version} go1.24 linux/amd64"); sys.exit(0)
 name = told[told.index("--name") + 1]
@@ -56,7 +59,6 @@ class FakeEngine(Engine):
 
     def __init__(self, state: Path, *, gone: bool = False) -> None:
         self.path, self.address, self.gone = state, "unix:///fake.sock", gone
-        self.one_at_a_time = threading.Lock()
         self.off = state.with_suffix(".off")
         self.stuck: set[str] = set()
         self.told: list[Mapping[str, Any]] = []
@@ -76,6 +78,15 @@ class FakeEngine(Engine):
         new = self.path.with_suffix(f".{os.getpid()}")
         new.write_text(json.dumps(state))
         new.replace(self.path)
+
+    @contextmanager
+    def changing(self) -> Iterator[dict[str, Any]]:
+        """What there is, to be changed by nobody else meanwhile: builds, and programs, go on side by side."""
+        with Path(f"{self.path}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            state = self.state()
+            yield state
+            self.put(state)
 
     def facts(self) -> Facts:
         self.state()
@@ -98,46 +109,37 @@ class FakeEngine(Engine):
         ]
 
     def make_network(self, name: str, labels: Mapping[str, str]) -> str:
-        state = self.state()
-        state["networks"].append({"id": f"{name}-network", "name": name, "labels": dict(labels)})
-        self.put(state)
+        with self.changing() as state:
+            state["networks"].append({"id": f"{name}-network", "name": name, "labels": dict(labels)})
         return f"{name}-network"
 
     def remove_node(self, container: str) -> None:
-        with self.one_at_a_time:
-            self._remove_node(container)
-
-    def _remove_node(self, container: str) -> None:
         if container in self.stuck:
             raise StackError(f"removing the container {container}: it is stuck")
-        state = self.state()
-        gone = [one for one in state["containers"] if one["id"] == container]
-        state["containers"] = [one for one in state["containers"] if one not in gone]
-        for one in gone:
-            state["volumes"] = [name for name in state["volumes"] if name not in one["volumes"]]
-        self.put(state)
+        with self.changing() as state:
+            gone = [one for one in state["containers"] if one["id"] == container]
+            state["containers"] = [one for one in state["containers"] if one not in gone]
+            for one in gone:
+                state["volumes"] = [name for name in state["volumes"] if name not in one["volumes"]]
 
     def remove_network(self, network: str) -> None:
-        state = self.state()
-        if any(network in one["networks"] for one in state["containers"]):
-            raise StackError(f"removing the network {network}: it has active endpoints")
-        state["networks"] = [one for one in state["networks"] if one["id"] != network]
-        self.put(state)
+        with self.changing() as state:
+            if any(network in one["networks"] for one in state["containers"]):
+                raise StackError(f"removing the network {network}: it has active endpoints")
+            state["networks"] = [one for one in state["networks"] if one["id"] != network]
 
     def remove_volume(self, name: str) -> None:
-        state = self.state()
-        state["volumes"] = [one for one in state["volumes"] if one != name]
-        self.put(state)
+        with self.changing() as state:
+            state["volumes"] = [one for one in state["volumes"] if one != name]
 
     def volumes(self) -> set[str]:
         return set(self.state()["volumes"])
 
     def wake(self, node: NodeContainer) -> None:
-        state = self.state()
-        for one in state["containers"]:
-            if one["id"] == node.id:
-                one["state"] = "running"
-        self.put(state)
+        with self.changing() as state:
+            for one in state["containers"]:
+                if one["id"] == node.id:
+                    one["state"] = "running"
 
     def image(self, name: str) -> Mapping[str, Any] | None:
         found: Mapping[str, Any] | None = self.state()["images"].get(name)
@@ -150,9 +152,8 @@ class FakeEngine(Engine):
         return [name for name in reversed(self.state()["images"]) if name.startswith(repository)]
 
     def remove_image(self, tag: str) -> None:
-        state = self.state()
-        state["images"].pop(tag, None)
-        self.put(state)
+        with self.changing() as state:
+            state["images"].pop(tag, None)
 
     def pull(self, name: str) -> Iterator[Mapping[str, Any]]:
         yield {"status": "Pulling"}
@@ -164,9 +165,8 @@ class FakeEngine(Engine):
         self.built.append({"tar": tar, "tag": tag, "arguments": dict(arguments), "network": network, "patience": patience})
         yield from self.told
         if not any("error" in one for one in self.told):
-            state = self.state()
-            state["images"][tag] = {"Id": "sha256:1", "Size": 700 * 2**20}
-            self.put(state)
+            with self.changing() as state:
+                state["images"][tag] = {"Id": "sha256:1", "Size": 700 * 2**20}
 
     def again(self) -> FakeEngine:
         return self
