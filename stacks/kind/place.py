@@ -13,6 +13,7 @@ from lightkube.core.exceptions import ConfigError
 
 from ...sandbox.model.errors import StackError, UsageError, nearest
 from ..deploy.kubernetes.names import MANAGER
+from .decoding import learn
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Place:
         Raises:
             StackError: the kubeconfig cannot be used.
         """
+        learn()
         return Client(self.config(), namespace=self.namespace, field_manager=MANAGER, trust_env=not self.own)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...sandbox.model.errors import StackError
 from ...sandbox.model.stack import Progress
+from .decoding import learn
 
 Nodes = Mapping[str, str]
 """Why each node is not ready; empty if it is."""
@@ -60,6 +61,7 @@ def nodes_of(kubeconfig: Path) -> Nodes:
     from lightkube.resources.core_v1 import Node
 
     try:
+        learn()
         with closing(Client(KubeConfig.from_file(kubeconfig), trust_env=False)) as client:
             return {(node.metadata and node.metadata.name) or "": _why(node) for node in client.list(Node)}
     except ApiError as error:

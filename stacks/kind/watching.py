@@ -22,6 +22,7 @@ from ..deploy.kubernetes.names import DRILL, MANAGED_BY, MANAGER
 from ..deploy.kubernetes.seen import Seen
 from ..services.common import logs as services
 from ..services.controller.api import Health, Reflector
+from .decoding import learn
 from .place import Place
 from .podlogs import Hear, PodLogs
 
@@ -128,6 +129,7 @@ class Watch:
 
     async def _watch(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        learn()
         client = AsyncClient(self._place.config(), namespace=self._place.namespace, trust_env=not self._place.own)
         self._reflectors = {
             kind: Reflector(client, kind, name, self._health, self._changed, **self._select(kind))
