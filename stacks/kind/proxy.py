@@ -7,6 +7,8 @@ which is the user's alone, may use the proxy. As the API takes the header `Autho
 
 from __future__ import annotations
 
+import hashlib
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,8 +26,8 @@ from .place import Place
 NAME = "api-proxy"
 HOST = "http://localhost"
 """Stands for the cluster in URLs: the socket is what leads there. kubectl takes requests for this name only."""
-_LONGEST = 100
-"""Bytes that the path of a socket may have (unix(7): 108, with its end)."""
+_LONGEST = 103
+"""Bytes that the path of a socket may have (unix(7): 108 with its end, on macOS 104)."""
 _POLL = 0.05
 
 
@@ -88,6 +90,15 @@ class Way:
 
 
 def socket_of(folder: Path, label: str) -> Path:
-    """Where the socket of a drill is: in its folder, or in a folder for temporary files if that path is too long for a socket."""
-    near = folder / "api.sock"
-    return near if len(bytes(near)) <= _LONGEST else Path(tempfile.gettempdir()) / f"drillbox-{label}" / near.name
+    """Where the socket of a drill is: in its folder, or in a folder for temporary files if that path is too long for a socket.
+
+    Raises:
+        StackError: both are too long.
+    """
+    short = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
+    temporary = Path(tempfile.gettempdir())
+    for place in (folder, temporary / f"drillbox-{label}", temporary / f"drillbox-{short}"):
+        socket = place / "api.sock"
+        if len(bytes(socket)) <= _LONGEST:
+            return socket
+    raise StackError(f"the path of the folder for temporary files, {temporary}, is too long for a socket: set TMPDIR to another")

@@ -16,6 +16,9 @@ from drillbox.sandbox.model.telemetry import Series
 Opened = Callable[..., Drill]
 
 ONE_OF_EACH: dict[str, dict[str, Value]] = {
+    "pods.bad_image": {},
+    "pods.unready": {},
+    "nodes.cpu_limit": {"node": "node-2", "cores": 0.5},
     "pods.crash_loop": {"after": 2.0},
     "pods.memory_leak": {"leak": 2.0},
     "pods.cpu_throttling": {"limit": 0.5},

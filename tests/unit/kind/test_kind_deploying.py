@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,17 @@ def test_a_socket_whose_path_would_be_too_long_is_elsewhere(tmp_path: Path) -> N
     far = socket_of(tmp_path / ("long" * 30), "x-1")
     assert far.parent.name == "drillbox-x-1"
     assert len(bytes(far)) < 108
+
+
+def test_a_long_path_for_temporary_files_is_used_as_long_as_that_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / ("long" * 30)
+    monkeypatch.setattr(tempfile, "tempdir", "/" + "t" * 60)
+    shorter = socket_of(folder, "slow-afternoon-and-more-1-123456")
+    assert len(bytes(shorter)) < 108
+    assert shorter != socket_of(tmp_path / ("another" * 20), "slow-afternoon-and-more-1-123456")
+    monkeypatch.setattr(tempfile, "tempdir", "/" + "t" * 100)
+    with pytest.raises(StackError, match="is too long for a socket: set TMPDIR to another"):
+        socket_of(folder, "x-1")
 
 
 def test_a_kubeconfig_that_cannot_be_used_is_named(tmp_path: Path) -> None:
