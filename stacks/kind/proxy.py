@@ -80,9 +80,10 @@ class Way:
         deadline = time.monotonic() + patience
         with httpx.Client(transport=self.transport(), trust_env=False) as client:
             while alive():
-                with suppress(httpx.TransportError):
-                    client.get(f"{HOST}/", timeout=patience)  # forbidden, and that is an answer
-                    return
+                if self.socket.exists():  # a client that finds nobody leaves a socket of its own open
+                    with suppress(httpx.TransportError):
+                        client.get(f"{HOST}/", timeout=patience)  # forbidden, and that is an answer
+                        return
                 if time.monotonic() > deadline:
                     break
                 time.sleep(_POLL)
@@ -98,7 +99,7 @@ def socket_of(folder: Path, label: str) -> Path:
     short = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
     temporary = Path(tempfile.gettempdir())
     for place in (folder, temporary / f"drillbox-{label}", temporary / f"drillbox-{short}"):
-        socket = place / "api.sock"
-        if len(bytes(socket)) <= _LONGEST:
-            return socket
+        path = place / "api.sock"
+        if len(bytes(path)) <= _LONGEST:
+            return path
     raise StackError(f"the path of the folder for temporary files, {temporary}, is too long for a socket: set TMPDIR to another")
