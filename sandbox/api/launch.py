@@ -41,7 +41,7 @@ def launch(request: str, clock: Clock | None = None) -> SessionInfo:
         try:
             info = _await(process, clock)
         except BaseException:  # whoever asked for it does not want it any more
-            _end(process)
+            end(process)
             raise
         if info is None:
             told.seek(0)
@@ -68,10 +68,11 @@ def _await(process: subprocess.Popen[bytes], clock: Clock) -> SessionInfo | None
         clock.sleep(_LOOK)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
+    """Ask a process to end, and kill it if it has not within `grace` wall seconds."""
     process.terminate()
     try:
-        process.wait(GRACE)
+        process.wait(grace)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -168,6 +168,8 @@ def _lives(wiring: SessionMaker, found: Reached) -> bool:
 @contextmanager
 def _opened(way: tuple[str, ...], port: int) -> Iterator[subprocess.Popen[bytes]]:
     """The program that leads there, once it listens."""
+    from ..api.launch import end
+
     argv = [word.replace("{port}", str(port)) for word in way]
     with tempfile.TemporaryFile() as told:
         try:
@@ -178,12 +180,7 @@ def _opened(way: tuple[str, ...], port: int) -> Iterator[subprocess.Popen[bytes]
             _await(process, port, told)
             yield process
         finally:
-            process.terminate()
-            try:
-                process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process, GRACE)
 
 
 def _await(process: subprocess.Popen[bytes], port: int, told: IO[bytes]) -> None:
