@@ -6,22 +6,28 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from drillbox.sandbox.loading import Library, load_scenario
-from drillbox.sandbox.model.params import Value
+from drillbox.sandbox.model.faults import FAULTS
+from drillbox.sandbox.model.params import Value, parse_params
 from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.model.service import Change, differences, with_fields
-from drillbox.sandbox.model.stack import ApplySpec
+from drillbox.sandbox.model.stack import ApplySpec, ClearFault, InjectFault
 from drillbox.sandbox.model.telemetry import LogLine, Telemetry
+from drillbox.stacks.kind.drills import folders
+from drillbox.stacks.kind.engine import connect
+from drillbox.stacks.kind.node_hands import undo_log
 from drillbox.stacks.kind.programs import KUBECTL, find
 from drillbox.stacks.kind.service import KindService
 from drillbox.stacks.kind.stack import KindStack
 
-PATIENCE = 300.0
-"""Wall seconds within which something has to come about: machines are slow."""
+PATIENCE = 420.0
+"""Wall seconds within which something has to come about: machines are slow, pods leave a lost node after some 80 s, and burn rates
+look back five minutes."""
 STEP = 0.25
 """Seconds between two looks."""
 DAYS = 42
@@ -65,6 +71,9 @@ class Played:
         self.changes: list[Change] = []
         self.logs: list[LogLine] = []
         self.versions: list[str] = []
+        self.firing: frozenset[str] = frozenset()
+        self.fired: set[str] = set()
+        self.failed = self.answered = 0.0
 
     def up(self, scenario: Scenario) -> None:
         self.stack.up(scenario, 1, lambda step, _done: self.steps.append(step))
@@ -89,9 +98,12 @@ class Played:
             self.changes += told.changes
             self.logs += told.logs
             self.versions += [one.version for one in told.versions]
+            self.firing = frozenset(one.name for one in told.alerts or () if one.firing)
+            self.fired |= self.firing
+            self.failed, self.answered = told.ledger.failed, told.ledger.ok
             if holds(told):
                 return told
-            assert time.monotonic() < deadline, what
+            assert time.monotonic() < deadline, f"{what}: {self.service.pods()}, firing: {sorted(self.firing)}"
 
     def act(self, **fields: Value) -> None:
         """Change fields of the desired state, as an action does: `__` stands for the dot."""
@@ -99,6 +111,23 @@ class Played:
         before = self.service.spec
         after = with_fields(before, values)
         self.stack.apply(ApplySpec(after, differences(before, after, "tester")))
+
+    def begin(self, fault: str, **given: Value) -> None:
+        """Let a fault of the catalogue begin, as a scenario does; amounts in base units."""
+        self.stack.apply(InjectFault(fault, fault, parse_params(FAULTS[fault].params, given, base_units=True)))
+
+    def end(self, fault: str) -> None:
+        self.stack.apply(ClearFault(fault))
+
+    def serve(self, count: int) -> bool:
+        """Whether so many replicas are there, and all are ready."""
+        pods = self.service.pods()
+        return sum(one.ready for one in pods) == count == len(pods)
+
+    def pending(self) -> list[str]:
+        """What was done to nodes and processes, and is not undone."""
+        with closing(connect()) as engine:
+            return [entry.kind for folder in folders(self.base) for entry in undo_log(folder, engine).pending()]
 
     def logged(self, text: str) -> bool:
         """Whether some line has it."""
@@ -141,6 +170,12 @@ class Jobs:
 def retrain(played: Played, number: int) -> None:
     """Ask for a run, as the action does."""
     played.act(retraining__requested=f"{DAYS}d#{number}")
+
+
+def calm() -> Scenario:
+    """A drill to which nothing happens by itself, with a short warm-up, and as long as a test may take."""
+    found = load_scenario(Library.packaged().find("slow-afternoon"), "short")
+    return replace(found, timeline=(), warmup=20.0, duration=3600.0)
 
 
 def turned_season() -> Scenario:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from drillbox.sandbox.model.errors import StackError
+from drillbox.sandbox.model.errors import Exit, StackError
 from drillbox.stacks.kind.cluster import Clusters, Wanted
 from drillbox.stacks.kind.engine import Engine
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
@@ -102,6 +102,28 @@ def test_a_host_that_is_killed_while_it_makes_a_cluster(engine: Engine, things: 
     while kinds(called):
         assert time.monotonic() < deadline
         os.sched_yield()
+
+
+@pytest.mark.soak
+def test_a_node_that_never_gets_ready_is_named_and_nothing_is_left(
+    engine: Engine, things: Callable[[str], object], tmp_path: Path
+) -> None:
+    wanted = Wanted(name("unready"), workers=1, image=Settings.read().node_image)
+    before = things(wanted.name)
+    worker = f"{wanted.name}-worker"
+
+    def stop_kubelet(step: str, done: float) -> None:
+        """As soon as the worker has joined, before it has a network: it will not tell of one any more."""
+        if (step, done) == ("kind: joining worker nodes", 1.0):
+            api = engine.client.api
+            made = api.exec_create(worker, ["systemctl", "stop", "kubelet"])
+            api.exec_start(made["Id"])
+
+    with pytest.raises(StackError, match=f"cluster {wanted.name}: node {worker} is not ready .* after 20 s") as caught:
+        Clusters(tmp_path / "kind", engine, readiness=20.0).ensure(wanted, stop_kubelet)
+    assert caught.value.exit_code is Exit.STACK
+    assert things(wanted.name) == before
+    assert list((tmp_path / "kind").iterdir()) == []
 
 
 def kinds(cluster: str) -> list[int]:

@@ -4,97 +4,21 @@ from __future__ import annotations
 
 import json
 import secrets
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cluster_kit import Played, calm
 
-from drillbox.sandbox.loading import Library, load_scenario
-from drillbox.sandbox.model.faults import FAULTS
-from drillbox.sandbox.model.params import Value, parse_params
-from drillbox.sandbox.model.stack import ClearFault, InjectFault
-from drillbox.sandbox.model.telemetry import Telemetry
 from drillbox.stacks.kind.drills import folders
-from drillbox.stacks.kind.engine import Engine
-from drillbox.stacks.kind.node_hands import Reach, undo_log
-from drillbox.stacks.kind.programs import KUBECTL, find
-from drillbox.stacks.kind.service import KindService
+from drillbox.stacks.kind.engine import Engine, connect
+from drillbox.stacks.kind.node_hands import Reach
 from drillbox.stacks.kind.settings import Settings
-from drillbox.stacks.kind.stack import KindStack
-from drillbox.stacks.services.controller.pods import ServerPod, node_ready
+from drillbox.stacks.services.controller.pods import node_ready
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.soak]
-
-PATIENCE = 420.0
-"""Wall seconds for anything to come to hold: pods leave a lost node after some 80 s, and burn rates look back five minutes."""
-
-
-class Faulty:
-    """A drill that is up, without an incident of its own."""
-
-    def __init__(self, base: Path, engine: Engine) -> None:
-        self.base, self.engine = base, engine
-        self.stack = KindStack(base)
-        self.fired: set[str] = set()
-        self.firing: set[str] = set()
-        self.last: Telemetry | None = None
-
-    def up(self) -> None:
-        scenario = load_scenario(Library.packaged().find("slow-afternoon"), "short")
-        calm = replace(scenario, timeline=(), warmup=20.0, duration=3600.0)
-        self.stack.up(calm, 1, lambda _step, _done: None)
-        self.until(lambda: self.ledger()[1] > 100)
-
-    def begin(self, fault: str, **given: Value) -> None:
-        self.stack.apply(InjectFault(fault, fault, parse_params(FAULTS[fault].params, given, base_units=True)))
-
-    def end(self, fault: str) -> None:
-        self.stack.apply(ClearFault(fault))
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            told = self.last = self.stack.advance(self.service.clock.now() + 1.0)
-            self.firing = {one.name for one in told.alerts or () if one.firing}
-            self.fired |= self.firing
-            if holds():
-                return
-            assert time.monotonic() < deadline, f"it did not come to hold: {self.pods()}, firing {self.firing}"
-
-    @property
-    def service(self) -> KindService:
-        service = self.stack.drill.service
-        assert isinstance(service, KindService)
-        return service
-
-    def pods(self) -> list[ServerPod]:
-        return self.service.pods()
-
-    def ledger(self) -> tuple[float, float]:
-        """Requests that failed, and that were answered in time."""
-        assert self.last is not None
-        return self.last.ledger.failed, self.last.ledger.ok
-
-    def serve(self, count: int) -> bool:
-        return sum(one.ready for one in self.pods()) == count == len(self.pods())
-
-    def kubectl(self, *arguments: str) -> str:
-        place = self.service.place
-        command = [find(KUBECTL).path, f"--kubeconfig={place.kubeconfig}", f"--namespace={place.namespace}", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
-
-    def pending(self) -> list[str]:
-        return [entry.kind for folder in folders(self.base) for entry in undo_log(folder, self.engine).pending()]
-
-
-@pytest.fixture
-def faulty(engine: Engine, tmp_path: Path) -> Iterator[Faulty]:
-    one = Faulty(tmp_path / "kind", engine)
-    yield one
-    one.stack.down()
 
 
 @pytest.fixture
@@ -138,60 +62,145 @@ def test_what_is_done_to_a_container_is_undone_by_whoever_comes_next(engine: Eng
     assert Reach.of(engine, tmp_path).undo.pending() == []
 
 
-def test_faults_of_containers_and_nodes_are_real_and_leave_nothing_behind(faulty: Faulty) -> None:
+def test_faults_of_containers_and_nodes_are_real_and_leave_nothing_behind(played: Played) -> None:
     """One after the other in one drill: to bring it up takes longer than a fault."""
-    faulty.up()
-    a_process_hangs_and_is_restarted(faulty)
-    a_replica_is_unready_and_not_restarted(faulty)
-    a_leak_is_killed_at_the_limit(faulty)
-    pods_move_from_a_paused_node_and_the_service_recovers(faulty)
+    played.up(calm())
+    played.until(lambda _told: played.answered > 100)
+    a_process_hangs_and_is_restarted(played)
+    a_replica_is_unready_and_not_restarted(played)
+    a_leak_is_killed_at_the_limit(played)
+    pods_move_from_a_lost_node_and_the_service_recovers(played, "pause")
 
-    faulty.begin("nodes.loss", node="node-1", how="stop")  # the drill ends with a node that is lost
-    faulty.stack.down()
-    assert not folders(faulty.base)
-
-
-def a_process_hangs_and_is_restarted(faulty: Faulty) -> None:
-    faulty.begin("pods.hang", count=1)
-    assert faulty.pending() == ["container-process"]
-    faulty.until(lambda: any(one.restarts == 1 for one in faulty.pods()))
-    faulty.end("pods.hang")
-    assert faulty.pending() == []
-    faulty.until(lambda: faulty.serve(3))
+    played.begin("nodes.loss", node="node-1", how="stop")  # the drill ends with a node that is lost
+    played.stack.down()
+    assert not folders(played.base)
+    with closing(connect()) as engine:
+        assert {one.state for one in engine.nodes(played.standing.name)} == {"running"}
 
 
-def a_replica_is_unready_and_not_restarted(faulty: Faulty) -> None:
-    faulty.begin("pods.unready", count=1)
-    faulty.until(lambda: sum(one.ready for one in faulty.pods()) == 2)
-    faulty.end("pods.unready")
-    faulty.until(lambda: faulty.serve(3))
-    assert sum(one.restarts for one in faulty.pods()) == 1
+def test_images_and_nodes_and_what_is_done_about_them(played: Played, engine: Engine) -> None:
+    played.up(calm())
+    played.until(lambda _told: played.answered > 100)
+    an_image_that_nobody_has_and_a_rollout_undone(played)
+    a_node_has_less_cpu(played, engine)
+    a_node_is_drained_and_used_again(played)
+    a_label_is_dropped(played)
+    pods_move_from_a_lost_node_and_the_service_recovers(played, "disconnect")
+    pods_move_from_a_lost_node_and_the_service_recovers(played, "stop")
 
 
-def a_leak_is_killed_at_the_limit(faulty: Faulty) -> None:
-    faulty.begin("pods.memory_leak", leak=8.0)
-    faulty.until(lambda: any(one.died for one in faulty.pods()))
-    faulty.end("pods.memory_leak")
-    found = json.loads(faulty.kubectl("get", "pods", "--output=json", "--selector=drillbox.dev/pool"))
-    ends = [one["status"]["containerStatuses"][0] for one in found["items"]]
+def a_process_hangs_and_is_restarted(played: Played) -> None:
+    played.begin("pods.hang", count=1)
+    assert played.pending() == ["container-process"]
+    played.until(lambda _told: any(one.restarts == 1 for one in played.service.pods()))
+    played.end("pods.hang")
+    assert played.pending() == []
+    played.until(lambda _told: played.serve(3))
+
+
+def a_replica_is_unready_and_not_restarted(played: Played) -> None:
+    played.begin("pods.unready", count=1)
+    played.until(lambda _told: sum(one.ready for one in played.service.pods()) == 2)
+    played.end("pods.unready")
+    played.until(lambda _told: played.serve(3))
+    assert sum(one.restarts for one in played.service.pods()) == 1
+
+
+def a_leak_is_killed_at_the_limit(played: Played) -> None:
+    played.begin("pods.memory_leak", leak=8.0)
+    played.until(lambda _told: any(one.died for one in played.service.pods()))
+    played.end("pods.memory_leak")
+    ends = [pod["status"]["containerStatuses"][0] for pod in replicas(played)]
     reasons = {(end.get(state) or {}).get("terminated", {}).get("reason") for end in ends for state in ("state", "lastState")}
     assert "OOMKilled" in reasons
-    faulty.until(lambda: faulty.serve(3) and not faulty.firing)
+    played.until(lambda _told: played.serve(3) and not played.firing)
 
 
-def pods_move_from_a_paused_node_and_the_service_recovers(faulty: Faulty) -> None:
-    node = faulty.service.seen().nodes["node-1"]
-    assert node.metadata is not None
-    lost = node.metadata.name
-    assert any(one.node == lost for one in faulty.pods())
-    faulty.begin("nodes.loss", node="node-1")
-    assert faulty.pending() == ["node"]
-    faulty.until(lambda: not node_ready(faulty.service.seen().nodes["node-1"]))
-    faulty.until(lambda: "NodeNotReady" in faulty.fired)
-    faulty.until(lambda: faulty.serve(3) and all(one.node != lost for one in faulty.pods()))
-    failed, answered = faulty.ledger()
-    faulty.end("nodes.loss")
-    assert faulty.pending() == []
-    faulty.until(lambda: node_ready(faulty.service.seen().nodes["node-1"]) and not faulty.firing)
-    faulty.until(lambda: faulty.ledger()[1] > answered + 500)
-    assert faulty.ledger()[0] - failed < 50, "the service has recovered"
+def pods_move_from_a_lost_node_and_the_service_recovers(played: Played, how: str) -> None:
+    lost = node_named(played, "node-1")
+    assert any(one.node == lost for one in played.service.pods())
+    played.fired.clear()
+    played.begin("nodes.loss", node="node-1", how=how)
+    assert played.pending() == ["node"]
+    played.until(lambda _told: not ready(played, "node-1"), f"{how}: it stays ready")
+    played.until(lambda _told: "NodeNotReady" in played.fired, f"{how}: nobody is told")
+    played.until(
+        lambda _told: played.serve(3) and all(one.node != lost for one in played.service.pods()), f"{how}: no pod has moved"
+    )
+    failed, answered = played.failed, played.answered
+    played.end("nodes.loss")
+    assert played.pending() == []
+    played.until(lambda _told: ready(played, "node-1") and not played.firing, f"{how}: it does not come back")
+    played.until(lambda _told: played.answered > answered + 500)
+    assert played.failed - failed < 50, "the service has recovered"
+    spread(played)
+
+
+def an_image_that_nobody_has_and_a_rollout_undone(played: Played) -> None:
+    def reasons() -> set[str]:
+        states = [status["state"] for pod in replicas(played) for status in pod["status"].get("containerStatuses", ())]
+        return {state["waiting"]["reason"] for state in states if "waiting" in state}
+
+    played.begin("pods.bad_image")
+    played.until(lambda _told: bool(reasons() & {"ErrImagePull", "ImagePullBackOff"}), "an image that nobody has was pulled")
+    assert sum(one.ready for one in played.service.pods()) == 3
+    played.kubectl("rollout", "undo", "deployment/model-champion")
+    played.until(lambda _told: played.serve(3), "the rollout was not undone")
+    played.end("pods.bad_image")
+    assert not reasons()
+
+
+def a_node_has_less_cpu(played: Played, engine: Engine) -> None:
+    def quota() -> int:
+        found = engine.client.api.inspect_container(node_named(played, "node-1"))
+        return int(found["HostConfig"]["CpuQuota"])
+
+    before = quota()
+    played.begin("nodes.cpu_limit", node="node-1", cores=0.5)
+    assert quota() == 50_000
+    assert played.pending() == ["node-cpu"]
+    answered = played.answered
+    played.until(lambda _told: played.answered > answered + 300)
+    played.end("nodes.cpu_limit")
+    assert quota() == before or quota() == -1
+    assert played.pending() == []
+
+
+def a_node_is_drained_and_used_again(played: Played) -> None:
+    node = node_named(played, "node-1")
+    played.act(platform__cordoned="node-1", platform__drained="node-1#1")
+    played.until(lambda _told: played.serve(3) and all(one.node != node for one in played.service.pods()))
+    assert "SchedulingDisabled" in played.standing.kubectl("get", "node", node)
+    played.standing.kubectl("uncordon", node)
+    played.until(lambda _told: ("node-1", "") in played.changed("platform.cordoned", "kubectl"))
+    spread(played)
+
+
+def a_label_is_dropped(played: Played) -> None:
+    played.act(monitoring__dropped="request_id")
+    played.until(lambda _told: played.logged("drops the labels request_id"))
+
+
+def spread(played: Played) -> None:
+    """Replicas are made anew, on all nodes."""
+    node = node_named(played, "node-1")
+    played.kubectl("rollout", "restart", "deployment/model-champion")
+    played.until(lambda _told: played.serve(3) and any(one.node == node for one in played.service.pods()), "node-1 stays empty")
+
+
+def node_named(played: Played, name: str) -> str:
+    """What Kubernetes and the engine call a node."""
+    metadata = played.service.seen().nodes[name].metadata
+    assert metadata is not None
+    return str(metadata.name)
+
+
+def ready(played: Played, name: str) -> bool:
+    return node_ready(played.service.seen().nodes[name])
+
+
+def replicas(played: Played) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(
+        played.kubectl("get", "pods", "--output=json", "--selector=drillbox.dev/pool=model-champion")
+    )["items"]
+    return found
