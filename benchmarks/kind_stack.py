@@ -52,8 +52,8 @@ def memory(engine: Engine) -> float:
     total = 0.0
     for node in engine.nodes(NAME):
         counted = engine.client.api.stats(node.id, stream=False)["memory_stats"]
-        details = counted["stats"]  # of cgroup v2, or of v1
-        total += counted["usage"] - details.get("inactive_file", details.get("total_inactive_file", 0))
+        details = counted["stats"]  # of cgroup v1, whose other figures are without children, or of v2
+        total += counted["usage"] - details.get("total_inactive_file", details.get("inactive_file", 0))
     return total / _MIB
 
 
