@@ -23,7 +23,7 @@ from _lines import Line, run
 
 from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.paths import home
-from drillbox.stacks.local.processes import Supervisor
+from drillbox.stacks.real.machine.processes import Supervisor
 from drillbox.stacks.local.stack import LocalStack
 
 UP, MEMORY, DOWN = 10.0, 1229.0, 5.0

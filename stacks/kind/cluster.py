@@ -20,7 +20,7 @@ import yaml
 
 from ...sandbox.model.errors import StackError, UsageError
 from ...sandbox.model.stack import Progress
-from ..local.ports import HOST, check_port
+from ..real.machine.ports import HOST, check_port
 from .beside import heedless
 from .drills import heirs
 from .engine import HOME, OWNER, Engine, NodeContainer

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...sandbox.model.errors import DrillboxError, StackError
 from ...sandbox.model.housekeeping import Check, State
-from ..local.ports import HOST, check_port, free_port, give_back
+from ..real.machine.ports import HOST, check_port, free_port, give_back
 from .engine import HOME, OWNER, Engine, Facts, connect
 from .images import REPOSITORY
 from .programs import DOCKER, KIND, KUBECTL, Tool, find

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..local.claim import LOCK, held, read_host
-from ..local.files import put
+from ..real.machine.claim import LOCK, held, read_host
+from ..real.machine.files import put
 
 DRILLS, RECORD = "drills", "drill.json"
 

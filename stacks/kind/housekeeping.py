@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...sandbox.model.errors import DrillboxError, StackError
 from ...sandbox.model.housekeeping import Address, Check, Leftover, Part, Standing
-from ..local.claim import held
+from ..real.machine.claim import held
 from .drills import folder_of, heirs, host_of, read
 from .drills import folders as drills_of
 from .engine import Engine, connect

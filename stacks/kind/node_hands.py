@@ -18,7 +18,7 @@ from typing import Any
 
 from ...sandbox.model.errors import StackError
 from ...sandbox.model.platform_faults import DISCONNECT, PAUSE, STOP
-from ..local.undo import Back, UndoLog, Way
+from ..real.machine.undo import Back, UndoLog, Way
 from .engine import Engine
 
 NODE, CPU, PROCESS = "node", "node-cpu", "container-process"

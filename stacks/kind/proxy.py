@@ -20,7 +20,7 @@ import httpx
 
 from ...sandbox.model.errors import StackError
 from ..deploy.kubernetes.names import PORT
-from ..local.programs import Program
+from ..real.machine.programs import Program
 from .place import Place
 
 NAME = "api-proxy"

@@ -13,9 +13,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...sandbox.model.errors import StackError
-from ..local.claim import LOCK, take
-from ..local.files import folder, put
-from ..local.records import Identity
+from ..real.machine.claim import LOCK, take
+from ..real.machine.files import folder, put
+from ..real.machine.records import Identity
 
 RECORD, KUBECONFIG = "cluster.json", "kubeconfig"
 _PATIENCE, _LOOK = 10.0, 0.05

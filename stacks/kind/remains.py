@@ -13,7 +13,7 @@ from pathlib import Path
 from ...sandbox.model.errors import DrillboxError, StackError
 from ...sandbox.model.housekeeping import Standing
 from ..local.housekeeping import Remains
-from ..local.undo import UndoLog
+from ..real.machine.undo import UndoLog
 from .drills import DrillRecord, host_of, read
 from .engine import Engine
 from .node_hands import undo_log

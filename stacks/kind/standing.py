@@ -11,11 +11,11 @@ from typing import Any
 from ...sandbox.model.errors import StackError
 from ...sandbox.model.housekeeping import Address, Part, Standing, Trial
 from ..deploy.kubernetes.names import COMPONENT, GRAFANA, GRAFANA_PORT, MODEL_SERVER, PROMETHEUS, PROMETHEUS_PORT
-from ..local.files import put
-from ..local.ports import HOST
-from ..local.records import Identity, Records
+from ..real.machine.files import put
+from ..real.machine.ports import HOST
+from ..real.machine.records import Identity, Records
 from ..local.standing import standing_of as on_this_machine
-from ..real.where import Where
+from ..real.machine.where import Where
 from .place import Place
 from .programs import KUBECTL, find, run
 from .settings import GRAFANA_IMAGE

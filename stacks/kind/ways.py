@@ -13,9 +13,9 @@ from pathlib import Path
 from lightkube.resources.core_v1 import Pod
 
 from ..deploy.kubernetes.names import COMPONENT
-from ..local.ports import HOST
-from ..local.processes import Process, Supervisor
-from ..local.programs import Program
+from ..real.machine.ports import HOST
+from ..real.machine.processes import Process, Supervisor
+from ..real.machine.programs import Program
 from .place import Place
 
 PAUSE = 3.0

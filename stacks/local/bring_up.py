@@ -32,16 +32,16 @@ from ..real.stack import Drill
 from ..real.trial import trial_of
 from ..services.common.times import DrillClock
 from .faults import mechanisms
-from .files import unwritable
+from ..real.machine.files import unwritable
 from .platform import LocalPlatform, replicas
-from .ports import HOST, free_port
-from .processes import Process, Supervisor
-from .programs import Program
+from ..real.machine.ports import HOST, free_port
+from ..real.machine.processes import Process, Supervisor
+from ..real.machine.programs import Program
 from .prometheus import PrometheusServer, find_prometheus
 from .service import Service, Urls
 from .services import FEATURES, GATEWAY, LOAD, PIPELINE, Places, Programs
 from .standing import write_where
-from .undo import UndoLog
+from ..real.machine.undo import UndoLog
 
 PATIENCE = 60.0
 """Wall seconds that a service has to be ready."""

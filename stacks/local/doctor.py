@@ -16,10 +16,10 @@ from pathlib import Path
 from ...sandbox.model.errors import DrillboxError
 from ...sandbox.model.housekeeping import Check, State
 from ..deploy.envoy.program import usable_envoy
-from . import cgroups
-from .ports import HOST, free_port, give_back
+from ..real.machine import cgroups
+from ..real.machine.ports import HOST, free_port, give_back
 from .prometheus import SETTING, find_prometheus
-from .records import check_supported
+from ..real.machine.records import check_supported
 
 MEMORY, ROOMY_MEMORY = 1200.0, 2000.0
 """MiB that three replicas and all the rest take, and that leave something to the machine."""

@@ -14,7 +14,7 @@ from .gateway_faults import Disturbance
 from .limits import Leak
 from .pod_faults import BadImage, CrashLoop, Hang, grey, kill, unready
 from .service import Service
-from .undo import UndoLog, cancel
+from ..real.machine.undo import UndoLog, cancel
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from ...sandbox.model.params import Params
 from ..control_plane.gateway_faults import GatewayFaults
 from ..deploy.envoy.policy import RUNTIME_FILE
 from .service import Service
-from .undo import UndoLog, Way
+from ..real.machine.undo import UndoLog, Way
 
 
 class Disturbance:

@@ -18,12 +18,12 @@ from typing import TypeVar
 
 from ...sandbox.model.errors import DrillboxError
 from ...sandbox.model.housekeeping import Check, Leftover, Standing
-from . import cgroups
-from .claim import HOST, LOCK, Host, held, read_host, take
-from .processes import cgroup_name
-from .records import PROCESSES, Identity, Records, describe, inside, labelled
+from ..real.machine import cgroups
+from ..real.machine.claim import HOST, LOCK, Host, held, read_host, take
+from ..real.machine.processes import cgroup_name
+from ..real.machine.records import PROCESSES, Identity, Records, describe, inside, labelled
 from .standing import standing_of
-from .undo import UndoLog
+from ..real.machine.undo import UndoLog
 
 Tell = Callable[[str], None]
 PATIENCE = 10.0

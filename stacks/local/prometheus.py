@@ -26,7 +26,7 @@ from ...sandbox.model.telemetry import SCRAPE_INTERVAL, AlertState
 from ..monitoring.api import PrometheusApi
 from ..monitoring.prometheus_config import configuration, milliseconds
 from ..monitoring.targets import Target, Targets
-from .ports import HOST, check_port, free_port
+from ..real.machine.ports import HOST, check_port, free_port
 
 SETTING = "DRILLBOX_PROMETHEUS"
 """`off`, or the path of the program; not set: the one on the PATH, if there is one."""

@@ -24,8 +24,8 @@ from ..services.common.times import DrillClock
 from .fleet import Fleet
 from .limits import Limits
 from .liveness import Liveness
-from .processes import Process, Supervisor
-from .programs import Program
+from ..real.machine.processes import Process, Supervisor
+from ..real.machine.programs import Program
 from .replicas import Replica
 from .services import FEATURES, GATEWAY, LOAD, Programs, live
 from .tails import lines_of

@@ -24,8 +24,8 @@ from ..services.common.environment import (
     slowness,
 )
 from ..services.common.scenarios import dump_scenario
-from .ports import HOST
-from .programs import HOME, Program
+from ..real.machine.ports import HOST
+from ..real.machine.programs import HOME, Program
 from .replicas import Replica
 
 __all__ = ["FEATURES", "GATEWAY", "LOAD", "PIPELINE", "Places", "Programs", "hold", "live"]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from ...sandbox.model.housekeeping import Address, Part, Standing, Trial
 from ..deploy.envoy.names import POOLS
-from ..real.where import Where
-from .processes import LOGS
-from .records import Identity, Record, group, resident, stat
+from ..real.machine.where import Where
+from ..real.machine.processes import LOGS
+from ..real.machine.records import Identity, Record, group, resident, stat
 
 _LISTENS = "0A"  # of proc_net_tcp's states
 _STATES = {"T": "stopped", "t": "stopped"}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from ...sandbox.model.housekeeping import Address, Trial
-from ..local.files import put
+from ....sandbox.model.housekeeping import Address, Trial
+from .files import put
 
 WHERE = "where.json"
 

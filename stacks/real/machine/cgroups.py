@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...sandbox.model.errors import StackError
+from ....sandbox.model.errors import StackError
 from .mounts import Mount, mounts, own_cgroups
 
 PERIOD = 100_000

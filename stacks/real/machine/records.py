@@ -16,7 +16,7 @@ import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ...sandbox.model.errors import StackError
+from ....sandbox.model.errors import StackError
 from .files import put, unwritable
 from .programs import FOLDER, SESSION
 

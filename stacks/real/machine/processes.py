@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from ...sandbox.model.errors import DrillboxError, StackError, UsageError
+from ....sandbox.model.errors import DrillboxError, StackError, UsageError
 from .cgroups import Cgroup, Cgroups, available, ours, remove_all, unthrottle
 from .claim import Claim
 from .programs import Program, check_name, whole_environment

@@ -7,7 +7,7 @@ import random
 import socket
 from pathlib import Path
 
-from ...sandbox.model.errors import StackError
+from ....sandbox.model.errors import StackError
 
 HOST = "127.0.0.1"
 _LOWEST = 20000

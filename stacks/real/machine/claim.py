@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ...sandbox.model.errors import StackError
+from ....sandbox.model.errors import StackError
 from .files import folder, put, unwritable
 from .records import PROCESSES, Identity
 

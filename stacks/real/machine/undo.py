@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ...sandbox.model.errors import DrillboxError, StackError, UsageError
+from ....sandbox.model.errors import DrillboxError, StackError, UsageError
 from .files import folder, sync, unwritable
 from .records import Identity
 

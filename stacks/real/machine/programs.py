@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...sandbox.model.errors import StackError
+from ....sandbox.model.errors import StackError
 
 SESSION = "DRILLBOX_SESSION"
 """Environment variable of every process of a drill: the label of its session."""

@@ -7,7 +7,7 @@ import errno
 import os
 from pathlib import Path
 
-from ...sandbox.model.errors import UsageError
+from ....sandbox.model.errors import UsageError
 
 _REASONS = {
     errno.EACCES: "it is not writable",
