@@ -22,14 +22,14 @@ from ..control_plane.faults import Faults
 from ..deploy.kubernetes.names import EPOCH, GATEWAY, LOAD_TIME, PORT, PROMETHEUS, PROMETHEUS_PORT, TIMING_CONFIG
 from ..deploy.kubernetes.setup import Images, Setup
 from ..deploy.kubernetes.workloads import load_time
-from ..real.machine.ports import HOST, free_port
-from ..real.machine.processes import Supervisor
-from ..real.machine.programs import Program
 from ..monitoring.alerting import Alerting
 from ..monitoring.api import PrometheusApi
 from ..monitoring.rules import wanted_metrics
 from ..monitoring.scraper import Scraper
 from ..real.controls import Controls
+from ..real.machine.ports import HOST, free_port
+from ..real.machine.processes import Supervisor
+from ..real.machine.programs import Program
 from ..real.models import label_of, models_of
 from ..real.node import Node
 from ..real.stack import Drill

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..real.machine.claim import LOCK, held, read_host
+from ..real.machine.claim import living, session_folders
 from ..real.machine.files import put
 
 DRILLS, RECORD = "drills", "drill.json"
@@ -68,20 +68,13 @@ def read(folder: Path) -> DrillRecord | None:
 
 def folders(base: Path) -> list[Path]:
     """Those of all drills of a state folder, by label."""
-    with contextlib.suppress(OSError):
-        return sorted(path for path in (base / DRILLS).iterdir() if _is_drill(path))
-    return []
-
-
-def _is_drill(path: Path) -> bool:
-    """Whether a folder is a drill's, and not something that somebody else put there."""
-    return path.is_dir() and not path.is_symlink() and ((path / LOCK).exists() or not any(path.iterdir()))
+    return session_folders(base / DRILLS)
 
 
 def host_of(folder: Path) -> int | None:
     """The number of the process that plays a drill; None if that is dead."""
-    host = read_host(folder).identity
-    return host.pid if host is not None and held(folder) and host.alive() else None
+    host = living(folder)
+    return host.pid if host is not None else None
 
 
 def heirs(base: Path, cluster: str, leaving: Collection[str]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...sandbox.model.errors import StackError
 from ...sandbox.model.stack import Progress
-from ..local.prometheus import find_prometheus
+from ..real.machine.installed import find_prometheus
 from .context import Context, context
 from .engine import Engine
 from .loading import Loader

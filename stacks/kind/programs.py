@@ -6,7 +6,6 @@ import contextlib
 import os
 import queue
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...sandbox.model.errors import StackError
+from ..real.machine.installed import find_installed
 
 Version = tuple[int, int]
 _PATIENCE = 30.0
@@ -125,17 +125,10 @@ def find(tool: Tool, environment: Mapping[str, str] = os.environ) -> Program:
 
 
 def _path(tool: Tool, environment: Mapping[str, str]) -> Path:
-    wanted = environment.get(tool.setting, "").strip()
-    if not wanted:
-        found = shutil.which(tool.name, path=environment.get("PATH"))
-        if found is None:
-            raise StackError(f"{tool.name} is not on the PATH: install it ({tool.install}), or set {tool.setting} to its path")
-        return Path(found)
-    path = Path(wanted).expanduser()
-    if not path.is_file() or not os.access(path, os.X_OK):
-        what = "a folder" if path.is_dir() else "not a program" if path.exists() else "not there"
-        raise StackError(f"{tool.setting}={wanted}: {path} is {what}; give the path of {tool.name}, or unset it")
-    return path
+    found = find_installed(tool.name, tool.setting, environment, "unset it", StackError)
+    if found is None:
+        raise StackError(f"{tool.name} is not on the PATH: install it ({tool.install}), or set {tool.setting} to its path")
+    return found
 
 
 def _why(error: Exception) -> str:

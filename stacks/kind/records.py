@@ -5,20 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ...sandbox.model.errors import StackError
-from ..real.machine.claim import LOCK, take
-from ..real.machine.files import folder, put
+from ..real.machine.claim import LOCK, wait_for
+from ..real.machine.files import put
 from ..real.machine.records import Identity
 
 RECORD, KUBECONFIG = "cluster.json", "kubeconfig"
-_PATIENCE, _LOOK = 10.0, 0.05
+_PATIENCE = 10.0
 
 
 class Record(BaseModel):
@@ -116,17 +114,8 @@ class ClusterFolder:
             StackError: another process has it, and keeps it.
             UsageError: the folder cannot be written.
         """
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            folder(self.path)
-            taken = take(self.path)
-            if taken is not None and taken >= 0:
-                break
-            if taken is None and time.monotonic() > deadline:
-                raise StackError(
-                    f"cluster {self.name}: another process makes or removes it at this moment; wait for it, or end it"
-                )
-            time.sleep(_LOOK)
+        busy = f"cluster {self.name}: another process makes or removes it at this moment; wait for it, or end it"
+        taken = wait_for(self.path, _PATIENCE, busy)
         try:
             yield
         finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...sandbox.model.errors import DrillboxError, StackError
 from ...sandbox.model.housekeeping import Standing
-from ..local.housekeeping import Remains
+from ..real.machine.remains import Remains
 from ..real.machine.undo import UndoLog
 from .drills import DrillRecord, host_of, read
 from .engine import Engine

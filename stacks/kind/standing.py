@@ -14,7 +14,7 @@ from ..deploy.kubernetes.names import COMPONENT, GRAFANA, GRAFANA_PORT, MODEL_SE
 from ..real.machine.files import put
 from ..real.machine.ports import HOST
 from ..real.machine.records import Identity, Records
-from ..local.standing import standing_of as on_this_machine
+from ..real.machine.standing import standing_of as on_this_machine
 from ..real.machine.where import Where
 from .place import Place
 from .programs import KUBECTL, find, run

@@ -26,22 +26,23 @@ from ..monitoring.rules import rules_text, wanted_metrics
 from ..monitoring.scraper import Scraper
 from ..monitoring.targets import Target
 from ..real.controls import Controls
+from ..real.machine.files import unwritable
+from ..real.machine.installed import find_prometheus
+from ..real.machine.ports import HOST, free_port
+from ..real.machine.processes import Process, Supervisor
+from ..real.machine.programs import Program
+from ..real.machine.undo import UndoLog
 from ..real.models import label_of, models_of
 from ..real.node import Node
 from ..real.stack import Drill
 from ..real.trial import trial_of
 from ..services.common.times import DrillClock
 from .faults import mechanisms
-from ..real.machine.files import unwritable
 from .platform import LocalPlatform, replicas
-from ..real.machine.ports import HOST, free_port
-from ..real.machine.processes import Process, Supervisor
-from ..real.machine.programs import Program
-from .prometheus import PrometheusServer, find_prometheus
+from .prometheus import PrometheusServer
 from .service import Service, Urls
 from .services import FEATURES, GATEWAY, LOAD, PIPELINE, Places, Programs
 from .standing import write_where
-from ..real.machine.undo import UndoLog
 
 PATIENCE = 60.0
 """Wall seconds that a service has to be ready."""

@@ -17,8 +17,8 @@ from ...sandbox.model.errors import DrillboxError
 from ...sandbox.model.housekeeping import Check, State
 from ..deploy.envoy.program import usable_envoy
 from ..real.machine import cgroups
+from ..real.machine.installed import PROMETHEUS_SETTING, find_prometheus
 from ..real.machine.ports import HOST, free_port, give_back
-from .prometheus import SETTING, find_prometheus
 from ..real.machine.records import check_supported
 
 MEMORY, ROOMY_MEMORY = 1200.0, 2000.0
@@ -85,9 +85,10 @@ def _prometheus() -> Check:
     try:
         program = find_prometheus()
     except DrillboxError as error:
-        return Check("Prometheus", State.WRONG, str(error), f"unset {SETTING}")
+        return Check("Prometheus", State.WRONG, str(error), f"unset {PROMETHEUS_SETTING}")
     if program is None:
-        found = f"not on the PATH, or {SETTING} is off: the built-in monitor evaluates the same rules over the same scrapes"
+        instead = "the built-in monitor evaluates the same rules over the same scrapes"
+        found = f"not on the PATH, or {PROMETHEUS_SETTING} is off: {instead}"
         return Check("Prometheus", State.LIMITED, found, "install it, for example: apt install prometheus")
     version = re.search(r"version (\S+)", _told([str(program), "--version"]))
     if version is None:

@@ -18,14 +18,14 @@ from ..deploy.envoy.policy import Policy
 from ..monitoring.targets import Target
 from ..real.controls import Controls
 from ..real.findings import Findings
+from ..real.machine.processes import Process, Supervisor
+from ..real.machine.programs import Program
 from ..real.pipeline import Known, Pod
 from ..real.service import RealService
 from ..services.common.times import DrillClock
 from .fleet import Fleet
 from .limits import Limits
 from .liveness import Liveness
-from ..real.machine.processes import Process, Supervisor
-from ..real.machine.programs import Program
 from .replicas import Replica
 from .services import FEATURES, GATEWAY, LOAD, Programs, live
 from .tails import lines_of

@@ -15,7 +15,7 @@ from .files import folder, put, unwritable
 from .records import PROCESSES, Identity
 
 LOCK, HOST = "lock", "host.json"
-_PATIENCE = 0.3
+_PATIENCE, _LOOK = 0.3, 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class Claim:
             StackError: another host has it, or a dead one left something that has to be cleared first.
             UsageError: it cannot be written.
         """
-        self._lock = _wait_for(session, label)
+        # Whoever looks whether a host lives has the lock for a moment.
+        self._lock = wait_for(session, _PATIENCE, f"the session {label} runs already: another process has {session}")
         try:
             _check_empty(session, label)
             own = Identity.of(os.getpid())
@@ -51,22 +52,27 @@ class Claim:
             os.close(self._lock)
 
 
-def _wait_for(session: Path, label: str) -> int:
-    """The lock. Whoever looks whether a host lives has it for a moment."""
-    deadline = time.monotonic() + _PATIENCE
+def _check_empty(session: Path, label: str) -> None:
+    if any((session / PROCESSES).glob("*.json")):
+        raise StackError(f"an earlier session {label} left something behind: drillbox down --stack local {session.name}")
+
+
+def wait_for(session: Path, patience: float, busy: str) -> int:
+    """The lock of a session's folder, which is made.
+
+    Raises:
+        StackError: another process still has it after `patience` seconds: `busy` says what that means.
+        UsageError: the folder cannot be written.
+    """
+    deadline = time.monotonic() + patience
     while True:
         folder(session)
         taken = take(session)
         if taken is not None and taken >= 0:
             return taken
         if taken is None and time.monotonic() > deadline:
-            raise StackError(f"the session {label} runs already: another process has {session}")
-        time.sleep(0.01)
-
-
-def _check_empty(session: Path, label: str) -> None:
-    if any((session / PROCESSES).glob("*.json")):
-        raise StackError(f"an earlier session {label} left something behind: drillbox down --stack local {session.name}")
+            raise StackError(busy)
+        time.sleep(_LOOK)
 
 
 def take(session: Path) -> int | None:
@@ -115,3 +121,21 @@ def read_host(session: Path) -> Host:
         data = json.loads((session / HOST).read_text(encoding="utf-8"))
         return Host(data["label"], data["host"] and Identity(**data["host"]))
     return Host(session.name, None)
+
+
+def living(session: Path) -> Identity | None:
+    """The process that plays a session; None if it is dead, or nobody knows of one."""
+    host = read_host(session).identity
+    return host if host is not None and held(session) and host.alive() else None
+
+
+def session_folders(base: Path) -> list[Path]:
+    """Those in a folder that are sessions', by name, and not something that somebody else put there."""
+    with contextlib.suppress(OSError):
+        return sorted(path for path in base.iterdir() if _is_session(path))
+    return []
+
+
+def _is_session(path: Path) -> bool:
+    """It has a lock, or not even that yet."""
+    return path.is_dir() and not path.is_symlink() and ((path / LOCK).exists() or not any(path.iterdir()))
