@@ -36,22 +36,22 @@ from ..real.stack import Drill
 from ..real.trial import trial_of
 from ..services.common.registry import RegistryClient
 from ..services.common.times import DrillClock
-from .beside import heedless
-from .deploying import PATIENCE, asking, deploy, name_nodes, wait_until_ready
-from .drills import folder_of, write
-from .faults import mechanisms
-from .ground import ground_of
-from .node_faults import check_workers
-from .node_hands import Reach
-from .patience import Patient
-from .place import Place
-from .programs import KUBECTL, find
-from .proxy import Way, socket_of
-from .service import KindService
+from .cluster.beside import heedless
+from .cluster.node_hands import Reach
+from .cluster.programs import KUBECTL, find
+from .drill.deploying import PATIENCE, asking, deploy, name_nodes, wait_until_ready
+from .drill.ground import ground_of
+from .drill.patience import Patient
+from .drill.place import Place
+from .drill.proxy import Way, socket_of
+from .drill.service import KindService
+from .drill.standing import write_where
+from .drill.ways import Ways, forwarding
+from .faults.node_faults import check_workers
+from .faults.shelter import shelter_dns
+from .faults.table import mechanisms
+from .records.drills import folder_of, write
 from .settings import Settings
-from .shelter import shelter_dns
-from .standing import write_where
-from .ways import Ways, forwarding
 
 LEAD = 1.0
 """Wall seconds from the last readiness to the beginning of the warm-up: all services are told by way of the cluster's API."""

@@ -14,10 +14,10 @@ from pathlib import Path
 from ...sandbox.model.errors import DrillboxError, StackError
 from ...sandbox.model.housekeeping import Check, State
 from ..real.machine.ports import HOST, check_port, free_port, give_back
-from .engine import HOME, OWNER, Engine, Facts, connect
-from .images import REPOSITORY
-from .programs import DOCKER, KIND, KUBECTL, Tool, find
-from .records import folders
+from .cluster.engine import HOME, OWNER, Engine, Facts, connect
+from .cluster.images import REPOSITORY
+from .cluster.programs import DOCKER, KIND, KUBECTL, Tool, find
+from .records.clusters import folders
 from .settings import API_PORT, BASE_IMAGE, NODE_IMAGE, Settings
 
 MEMORY, ROOMY_MEMORY = 2200.0, 3000.0

@@ -17,10 +17,12 @@ from kind_kit import FakeEngine, programs
 
 from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import Exit, StackError
-from drillbox.stacks.kind import bring_up, cluster, ground, settings
-from drillbox.stacks.kind.engine import trouble
+from drillbox.stacks.kind import bring_up, settings
+from drillbox.stacks.kind.cluster import clusters
+from drillbox.stacks.kind.cluster.engine import trouble
+from drillbox.stacks.kind.drill import ground
+from drillbox.stacks.kind.drill.leaving import remove
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
-from drillbox.stacks.kind.leaving import remove
 from drillbox.wiring import run_drill
 
 NAME = "drillbox-test"
@@ -103,7 +105,7 @@ def never_ready(place: Place) -> None:
         {"type": "Ready", "status": "False", "message": "CNI is missing"}
     ]
     place.patch.setattr(
-        cluster.Clusters.__init__, "__kwdefaults__", cluster.Clusters.__init__.__kwdefaults__ | {"readiness": 0.0}
+        clusters.Clusters.__init__, "__kwdefaults__", clusters.Clusters.__init__.__kwdefaults__ | {"readiness": 0.0}
     )
 
 
