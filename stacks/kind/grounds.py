@@ -16,9 +16,7 @@ from .cluster.engine import Engine, connect
 from .records.clusters import ClusterFolder, folders
 from .records.drills import folders as drills_of
 from .records.drills import read
-from .settings import Settings
-
-PREFIX = "drillbox-"
+from .settings import PREFIX, Settings
 
 
 class KindGrounds:
@@ -62,7 +60,7 @@ class KindGrounds:
 
             ForeignNamespace("none", read_again)
         else:
-            from .cluster.clusters import Wanted
+            from .cluster.making import Wanted
 
             Wanted(read_again.cluster)
         self._environment.update({name: value for name, value in wanted.items() if value})
@@ -70,7 +68,7 @@ class KindGrounds:
     def up(self, name: str, workers: int | None, port: int | None, progress: Progress) -> Cluster:
         """See the protocol. The application image is brought onto its nodes, too."""
         from .cluster.clusters import Clusters
-        from .drill.ground import have_cluster
+        from .cluster.preparing import have_cluster
 
         found = Settings.read({**self._environment, settings.CONTEXT: "", settings.NAMESPACE: ""})
         chosen = self.full_name(name) if name else found.cluster

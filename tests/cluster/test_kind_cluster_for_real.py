@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from drillbox.sandbox.model.errors import Exit, StackError
-from drillbox.stacks.kind.cluster.clusters import Clusters, Wanted
+from drillbox.stacks.kind.cluster.clusters import Clusters
 from drillbox.stacks.kind.cluster.engine import Engine
+from drillbox.stacks.kind.cluster.making import Wanted
 from drillbox.stacks.kind.cluster.programs import KUBECTL, find
 from drillbox.stacks.kind.cluster.readiness import nodes_of
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
@@ -26,7 +27,8 @@ DEADLINE = 900.0
 HOST = """
 import sys
 from pathlib import Path
-from drillbox.stacks.kind.cluster.clusters import Clusters, Wanted
+from drillbox.stacks.kind.cluster.clusters import Clusters
+from drillbox.stacks.kind.cluster.making import Wanted
 from drillbox.stacks.kind.cluster.engine import connect
 from drillbox.stacks.kind.settings import Settings
 wanted = Wanted(sys.argv[2], workers=1, image=Settings.read().node_image)

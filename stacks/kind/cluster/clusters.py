@@ -1,4 +1,4 @@
-"""Clusters of kind: made step by step, used again if they are there, waited for until every node is ready.
+"""The clusters of a state folder: made if they are not there, used again if they are, kept, left and removed.
 
     cluster = Clusters(base, connect()).ensure(Wanted("drillbox-default", workers=2), progress)
     kubectl(f"--kubeconfig={cluster.kubeconfig}", ...)
@@ -10,82 +10,24 @@ the cluster's, whoever asks, and all of it goes with the cluster.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from ....sandbox.model.errors import StackError, UsageError
+from ....sandbox.model.errors import StackError
 from ....sandbox.model.stack import Progress
-from ...real.machine.ports import HOST, check_port
-from ..records.clusters import ClusterFolder, Record, folders, identity
+from ...real.machine.ports import check_port
+from ..records.clusters import ClusterFolder, Record, folders
 from ..records.drills import heirs
-from ..settings import DEFAULT_CLUSTER, DEFAULT_WORKERS
 from .beside import heedless
 from .engine import HOME, OWNER, Engine, NodeContainer
-from .programs import KIND, ProgramError, find, run, with_docker
+from .making import Kind, Wanted
 from .readiness import Nodes, wait_for_nodes
 from .removal import Removal
-from .trouble import SlowError, failure
+from .trouble import SlowError
 
-PREFIX = "drillbox-"
-DEFAULT = DEFAULT_CLUSTER
-MOST_WORKERS = 8
 CREATION, READINESS = 900.0, 300.0
 """Wall seconds that kind has to make the nodes, with an image that may have to be pulled, and that these have to become ready."""
-LABEL = "drillbox.dev/cluster"
-"""Kubernetes label of the nodes: the cluster's name."""
-_NETWORK = "KIND_EXPERIMENTAL_DOCKER_NETWORK"
-"""Environment variable of kind: the network of the nodes, in place of the one that all clusters share."""
-_NAME = re.compile(rf"{PREFIX}[a-z0-9]([a-z0-9-]{{0,28}}[a-z0-9])?")
-_STEP = re.compile(r"^ *(?P<mark>[•✓✗]) (?P<step>.+?)(?: *\.\.\.)?$")
-_PICTURES = re.compile(r"[^\x20-\x7e]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A cluster to have.
-
-    Attributes:
-        name: begins with `drillbox-`.
-        workers: number of nodes beside the control plane; without any, all runs on that one.
-        image: of the nodes; empty for kind's own.
-        port: of the API on loopback; 0 for a free one.
-        session: the drill that it is made for, if it has to be made, and with which it goes; empty: it stays.
-    """
-
-    name: str = DEFAULT
-    workers: int = DEFAULT_WORKERS
-    image: str = ""
-    port: int = 0
-    session: str = ""
-
-    def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise UsageError(
-                f"cluster name {self.name!r}: it begins with {PREFIX}, then at most 30 small letters, digits and dashes, "
-                f"as in {DEFAULT}"
-            )
-        if not 0 <= self.workers <= MOST_WORKERS:
-            raise UsageError(f"{self.workers} workers: a cluster has from 0 to {MOST_WORKERS}")
-
-    def creation(self, kubeconfig: Path) -> tuple[str | Path, ...]:
-        """Arguments of kind that make it; it reads the configuration from standard input."""
-        image = ("--image", self.image) if self.image else ()
-        return ("create", "cluster", "--name", self.name, "--kubeconfig", kubeconfig, *image, "--config", "-")
-
-    def configuration(self) -> str:
-        """What kind is told, in its format v1alpha4."""
-        labels = {LABEL: self.name}
-        nodes = [{"role": role, "labels": labels} for role in ("control-plane", *("worker",) * self.workers)]
-        networking: dict[str, Any] = {"ipFamily": "ipv4", "apiServerAddress": HOST}
-        if self.port:
-            networking["apiServerPort"] = self.port
-        whole = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "networking": networking, "nodes": nodes}
-        return yaml.safe_dump(whole, sort_keys=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +187,7 @@ class Clusters:
     # ------------------------------------------------------------------------------------------------------------ create
 
     def _create(self, folder: ClusterFolder, wanted: Wanted, progress: Progress) -> Cluster:
-        kind = find(KIND, self._environment)
-        environment = {**with_docker(self._environment), _NETWORK: wanted.name}
+        kind = Kind(self._environment, self._creation)
         if wanted.port:
             check_port(wanted.port, f"API of cluster {wanted.name}")
         self._refuse_others(wanted.name)
@@ -255,7 +196,7 @@ class Clusters:
         try:
             labels = {OWNER: record.token, HOME: str(self._base)}
             self._engine.make_network(wanted.name, labels)
-            self._run_kind(wanted, [kind.path, *wanted.creation(folder.kubeconfig)], environment, record, progress)
+            kind.make(wanted, folder, record, progress)
             record = record.model_copy(update={"creator": None, "nodes": self._ids(wanted.name)})
             folder.write(record)
             self.check(wanted.name)
@@ -282,28 +223,6 @@ class Clusters:
             how = f"DRILLBOX_HOME={Path(home).parent} drillbox down --stack kind" if home else "docker network rm"
             raise StackError(f"a network {name} is there, but not made from this state folder; remove it: {how} {name}")
 
-    def _run_kind(
-        self, wanted: Wanted, argv: list[str | Path], environment: Mapping[str, str], record: Record, progress: Progress
-    ) -> None:
-        steps = Steps(progress)
-
-        def started(pid: int) -> None:
-            self.folder(wanted.name).write(record.model_copy(update={"creator": identity(pid)}))
-
-        try:
-            run(
-                argv,
-                self._creation,
-                environment=environment,
-                given=wanted.configuration(),
-                hear=steps.hear,
-                started=started,
-                meanwhile=steps.again,
-            )
-        except ProgramError as error:
-            raise failure(wanted.name, error, steps.current) from error
-        steps.end()
-
     def _wait(self, folder: ClusterFolder, record: Record, progress: Progress) -> None:
         try:
             wait_for_nodes(folder.kubeconfig, record.workers + 1, self._readiness, progress, self._look)
@@ -325,38 +244,6 @@ class Clusters:
             return (str(error),)
         progress(step, 1.0)
         return left
-
-
-class Steps:
-    """Turns what kind prints into steps: ` • Preparing nodes ...` begins one, ` ✓ Preparing nodes` ends it."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self.current = ""
-
-    def hear(self, line: str) -> None:
-        """A line."""
-        found = _STEP.match(line)
-        if found is None:
-            return
-        name = _PICTURES.sub("", found["step"]).strip()
-        step = f"kind: {name[:1].lower()}{name[1:]}"
-        if found["mark"] == "•":
-            self.current = step
-            self._progress(step, 0.0)
-        elif found["mark"] == "✓":
-            self.end()
-
-    def again(self) -> None:
-        """The step goes on."""
-        if self.current:
-            self._progress(self.current, 0.0)
-
-    def end(self) -> None:
-        """The step that goes on is done."""
-        if self.current:
-            self._progress(self.current, 1.0)
-        self.current = ""
 
 
 def _check_same(record: Record, wanted: Wanted) -> None:

@@ -7,18 +7,15 @@ namespace, and in a namespace of somebody else's the drill's objects go and the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ....sandbox.model.errors import UsageError
 from ....sandbox.model.stack import Progress
 from ...deploy.kubernetes.names import namespace_of
-from ..cluster.beside import Beside
-from ..cluster.clusters import Clusters, Wanted
+from ..cluster.clusters import Clusters
 from ..cluster.engine import CONTROL_PLANE, Engine, connect
-from ..cluster.images import Builder, Image
-from ..cluster.loading import Early
+from ..cluster.preparing import have_cluster, wanted_of
 from ..records.drills import DrillRecord
 from ..settings import APP_IMAGE, Settings
 from .leaving import check_room, remove, remove_objects
@@ -182,66 +179,6 @@ class ForeignNamespace(Ground):
 
     def close(self) -> None:
         """There is none."""
-
-
-def wanted_of(clusters: Clusters, settings: Settings, label: str) -> Wanted:
-    """The cluster that is there, as it is, where the settings do not insist on another; else one as they say."""
-    record = clusters.folder(settings.cluster).read()
-    if record is None or not record.ready:
-        return Wanted(settings.cluster, settings.workers, settings.node_image, settings.api_port, label)
-    if settings.strict:
-        image, port = settings.node_image or record.image, settings.api_port or record.port
-        return Wanted(settings.cluster, settings.workers, image, port, label)
-    return Wanted(settings.cluster, record.workers, record.image, record.port, label)
-
-
-def have_cluster(
-    clusters: Clusters,
-    engine: Engine,
-    settings: Settings,
-    label: str,
-    progress: Progress,
-    there: Callable[[], None] = lambda: None,
-) -> Image:
-    """Have a cluster with the application image on its nodes.
-
-    The image is built while the cluster is made, and brought onto the nodes from when they run, long before Kubernetes does.
-
-    Args:
-        clusters: of the state folder.
-        engine: that the nodes run on.
-        settings: of cluster and image.
-        label: of the drill that the cluster is for; empty if it is to stay.
-        progress: hears of both.
-        there: is called once the cluster is.
-
-    Raises:
-        StackError: one of both fails; a cluster that was begun is removed.
-    """
-    other = engine.again()  # of its own: a client is for one thread
-    wanted = wanted_of(clusters, settings, label)
-    early = Early(other, wanted.name, wanted.workers + 1)
-
-    def cancel() -> None:
-        early.stop()
-        other.cancel()
-
-    def work(told: Progress) -> Image:
-        image = Builder(other, settings).ensure(told)
-        early.load(image.reference, told)
-        return image
-
-    with Beside(work, progress, cancel) as build:
-        try:
-            cluster = clusters.ensure(wanted, build.progress)
-            there()
-            early.there.set()
-            image = build.result()
-        finally:
-            build.close()
-            other.close()
-    Builder(engine, settings).load(image, cluster.name, progress)
-    return image
 
 
 def ground_of(base: Path, label: str, settings: Settings) -> Ground:
