@@ -27,11 +27,13 @@ from ..monitoring.api import PrometheusApi
 from ..monitoring.rules import wanted_metrics
 from ..monitoring.scraper import Scraper
 from ..real.controls import Controls
+from ..real.findings import OF_REPLICAS
 from ..real.machine.ports import HOST, free_port
 from ..real.machine.processes import Supervisor
 from ..real.machine.programs import Program
 from ..real.models import label_of, models_of
 from ..real.node import Node
+from ..real.pipeline import EARLY
 from ..real.stack import Drill
 from ..real.trial import trial_of
 from ..services.common.registry import RegistryClient
@@ -55,13 +57,9 @@ from .settings import Settings
 
 LEAD = 1.0
 """Wall seconds from the last readiness to the beginning of the warm-up: all services are told by way of the cluster's API."""
-EARLY = 0.4
-"""Seconds by which the pipeline is ahead: what it evaluates at a moment is there for the scrape of that moment."""
 GRACE = 1.5
 """Wall seconds that processes of the host have to end by themselves."""
 _POLL = 0.1
-OF_REPLICAS = frozenset(("model_server_busy_seconds_total", "model_server_requests_total", "model_server_slow_answers_total"))
-"""What the pipeline is told of replicas, beside what rules read."""
 
 
 class Watcher:

@@ -39,7 +39,7 @@ from ...real.controls import Controls
 from ...real.loglines import LONGEST, read_line
 from ...real.pipeline import Known
 from ...real.pipeline import Pod as Reported
-from ...real.service import RealService
+from ...real.service import RealService, Urls
 from ...services.common.times import DrillClock
 from ...services.controller.pods import ServerPod, node_ready, server_pod, shown
 from .authors import author
@@ -55,18 +55,14 @@ _ESSENTIAL = (LOAD, PIPELINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Urls:
-    """Where the services are, as the host reaches them."""
+class KindUrls(Urls):
+    """A cluster has more of them."""
 
-    features: str
-    pipeline: str
-    load: str
-    gateway: str  # its metrics
     controller: str
     registry: str
 
     @classmethod
-    def by(cls, way: Way) -> Urls:
+    def by(cls, way: Way) -> KindUrls:
         """All of them."""
         return cls(
             way.service(FEATURES),
@@ -90,7 +86,7 @@ class KindService(RealService):
     """
 
     def __init__(self, scenario: Scenario, clock: DrillClock, place: Place, way: Way, controls: Controls) -> None:
-        self.place, self.way, self.urls = place, way, (urls := Urls.by(way))
+        self.place, self.way, self.urls = place, way, (urls := KindUrls.by(way))
         super().__init__(scenario, clock, controls, urls.pipeline, urls.load)
         self.client: Client = place.client()
         self.watch = Watch(place, self.log, self._heard, frozenset({LOAD}))

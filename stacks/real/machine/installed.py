@@ -1,16 +1,19 @@
-"""Programs that are installed on this machine: on the PATH, or where a setting says."""
+"""What is installed on this machine: programs, on the PATH or where a setting says, and the packages of an extra of drillbox."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 
 from ....sandbox.model.errors import DrillboxError, UsageError
 
 PROMETHEUS_SETTING = "DRILLBOX_PROMETHEUS"
 """`off`, or the path of the program; not set: the one on the PATH, if there is one."""
+_PACKAGE = re.compile(r"^[A-Za-z0-9._-]+")
 
 
 def find_installed(
@@ -48,3 +51,16 @@ def find_prometheus(environment: Mapping[str, str] = os.environ) -> Path | None:
     if environment.get(PROMETHEUS_SETTING, "").strip().lower() == "off":
         return None
     return find_installed("prometheus", PROMETHEUS_SETTING, environment, "off for the built-in monitor")
+
+
+def packages_of(extra: str) -> dict[str, str]:
+    """The versions of an extra's packages, by name, in its order; empty for one that is not installed."""
+    wanted = [text for text in metadata.requires("drillbox") or () if re.search(rf"extra == ['\"]{extra}['\"]", text)]
+    return {name[0]: _version(name[0]) for text in wanted if (name := _PACKAGE.match(text))}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
