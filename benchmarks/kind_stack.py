@@ -22,10 +22,10 @@ from time import perf_counter
 from _lines import Line, run
 
 from drillbox.sandbox.paths import home
-from drillbox.stacks.kind.cluster import Wanted
-from drillbox.stacks.kind.engine import Engine, connect
-from drillbox.stacks.kind.images import Builder
-from drillbox.stacks.kind.programs import KIND, find, with_docker
+from drillbox.stacks.kind.cluster.engine import Engine, connect
+from drillbox.stacks.kind.cluster.images import Builder
+from drillbox.stacks.kind.cluster.making import Wanted
+from drillbox.stacks.kind.cluster.programs import KIND, find, with_docker
 from drillbox.stacks.kind.settings import CLUSTER, Settings
 
 FACTOR, MEMORY = 2.0, 3072.0

@@ -23,8 +23,8 @@ from _lines import Line, run
 
 from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.paths import home
-from drillbox.stacks.local.processes import Supervisor
 from drillbox.stacks.local.stack import LocalStack
+from drillbox.stacks.real.machine.processes import Supervisor
 
 UP, MEMORY, DOWN = 10.0, 1229.0, 5.0
 """Seconds, MiB, seconds."""

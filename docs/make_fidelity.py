@@ -127,8 +127,9 @@ def standing(stack: str) -> Iterator[None]:
     if stack != "kind":
         yield
         return
-    from drillbox.stacks.kind.cluster import Clusters, Wanted
-    from drillbox.stacks.kind.engine import connect
+    from drillbox.stacks.kind.cluster.clusters import Clusters
+    from drillbox.stacks.kind.cluster.engine import connect
+    from drillbox.stacks.kind.cluster.making import Wanted
     from drillbox.stacks.kind.settings import Settings
 
     found, progress = Settings.read(), console_progress()

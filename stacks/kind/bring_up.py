@@ -22,46 +22,44 @@ from ..control_plane.faults import Faults
 from ..deploy.kubernetes.names import EPOCH, GATEWAY, LOAD_TIME, PORT, PROMETHEUS, PROMETHEUS_PORT, TIMING_CONFIG
 from ..deploy.kubernetes.setup import Images, Setup
 from ..deploy.kubernetes.workloads import load_time
-from ..local.ports import HOST, free_port
-from ..local.processes import Supervisor
-from ..local.programs import Program
 from ..monitoring.alerting import Alerting
 from ..monitoring.api import PrometheusApi
 from ..monitoring.rules import wanted_metrics
 from ..monitoring.scraper import Scraper
 from ..real.controls import Controls
+from ..real.findings import OF_REPLICAS
+from ..real.machine.ports import HOST, free_port
+from ..real.machine.processes import Supervisor
+from ..real.machine.programs import Program
 from ..real.models import label_of, models_of
 from ..real.node import Node
+from ..real.pipeline import EARLY
 from ..real.stack import Drill
 from ..real.trial import trial_of
 from ..services.common.registry import RegistryClient
 from ..services.common.times import DrillClock
-from .beside import heedless
-from .deploying import PATIENCE, asking, deploy, name_nodes, wait_until_ready
-from .drills import folder_of, write
-from .faults import mechanisms
-from .ground import ground_of
-from .node_faults import check_workers
-from .node_hands import Reach
-from .patience import Patient
-from .place import Place
-from .programs import KUBECTL, find
-from .proxy import Way, socket_of
-from .service import KindService
+from .cluster.beside import heedless
+from .cluster.node_hands import Reach
+from .cluster.programs import KUBECTL, find
+from .drill.deploying import PATIENCE, asking, deploy, name_nodes, wait_until_ready
+from .drill.ground import ground_of
+from .drill.patience import Patient
+from .drill.place import Place
+from .drill.proxy import Way, socket_of
+from .drill.service import KindService
+from .drill.standing import write_where
+from .drill.ways import Ways, forwarding
+from .faults.node_faults import check_workers
+from .faults.shelter import shelter_dns
+from .faults.table import mechanisms
+from .records.drills import folder_of, write
 from .settings import Settings
-from .shelter import shelter_dns
-from .standing import write_where
-from .ways import Ways, forwarding
 
 LEAD = 1.0
 """Wall seconds from the last readiness to the beginning of the warm-up: all services are told by way of the cluster's API."""
-EARLY = 0.4
-"""Seconds by which the pipeline is ahead: what it evaluates at a moment is there for the scrape of that moment."""
 GRACE = 1.5
 """Wall seconds that processes of the host have to end by themselves."""
 _POLL = 0.1
-OF_REPLICAS = frozenset(("model_server_busy_seconds_total", "model_server_requests_total", "model_server_slow_answers_total"))
-"""What the pipeline is told of replicas, beside what rules read."""
 
 
 class Watcher:

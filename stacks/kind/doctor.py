@@ -8,16 +8,16 @@ import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from importlib import metadata
 from pathlib import Path
 
 from ...sandbox.model.errors import DrillboxError, StackError
 from ...sandbox.model.housekeeping import Check, State
-from ..local.ports import HOST, check_port, free_port, give_back
-from .engine import HOME, OWNER, Engine, Facts, connect
-from .images import REPOSITORY
-from .programs import DOCKER, KIND, KUBECTL, Tool, find
-from .records import folders
+from ..real.machine.installed import packages_of
+from ..real.machine.ports import HOST, check_port, free_port, give_back
+from .cluster.engine import HOME, OWNER, Engine, Facts, connect
+from .cluster.images import REPOSITORY
+from .cluster.programs import DOCKER, KIND, KUBECTL, Tool, find
+from .records.clusters import folders
 from .settings import API_PORT, BASE_IMAGE, NODE_IMAGE, Settings
 
 MEMORY, ROOMY_MEMORY = 2200.0, 3000.0
@@ -31,7 +31,6 @@ FEWEST_INSTANCES, FEWEST_WATCHES = 100, 65536
 _INOTIFY = Path("/proc/sys/fs/inotify")
 _MEMINFO = Path("/proc/meminfo")
 _EXTRA = "pip install 'drillbox[kind]'"
-_NAME = re.compile(r"^([A-Za-z0-9._-]+)")
 
 
 def checks(base: Path, environment: Mapping[str, str] = os.environ, reach: Callable[[], Engine] = connect) -> list[Check]:
@@ -45,20 +44,11 @@ def checks(base: Path, environment: Mapping[str, str] = os.environ, reach: Calla
 
 
 def _packages() -> Check:
-    wanted = [text for text in metadata.requires("drillbox") or () if re.search(r"extra == ['\"]kind['\"]", text)]
-    names = sorted(match[1] for text in wanted if (match := _NAME.match(text)))
-    versions = {name: _version(name) for name in names}
+    versions = dict(sorted(packages_of("kind").items()))
     missing = [name for name, version in versions.items() if not version]
     if missing:
         return Check("Python packages", State.WRONG, f"not installed: {', '.join(missing)}", _EXTRA)
     return Check("Python packages", State.FINE, ", ".join(f"{name} {version}" for name, version in versions.items()))
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def _tool(tool: Tool, environment: Mapping[str, str]) -> Check:

@@ -12,13 +12,11 @@ from ...sandbox.model.grounds import Choice, Cluster
 from ...sandbox.model.housekeeping import Part
 from ...sandbox.model.stack import Progress
 from . import settings
-from .drills import folders as drills_of
-from .drills import read
-from .engine import Engine, connect
-from .records import ClusterFolder, folders
-from .settings import Settings
-
-PREFIX = "drillbox-"
+from .cluster.engine import Engine, connect
+from .records.clusters import ClusterFolder, folders
+from .records.drills import folders as drills_of
+from .records.drills import read
+from .settings import PREFIX, Settings
 
 
 class KindGrounds:
@@ -58,19 +56,19 @@ class KindGrounds:
                 self._environment.pop(name, None)
         read_again = Settings.read(found)
         if read_again.context:
-            from .ground import ForeignNamespace
+            from .drill.ground import ForeignNamespace
 
             ForeignNamespace("none", read_again)
         else:
-            from .cluster import Wanted
+            from .cluster.making import Wanted
 
             Wanted(read_again.cluster)
         self._environment.update({name: value for name, value in wanted.items() if value})
 
     def up(self, name: str, workers: int | None, port: int | None, progress: Progress) -> Cluster:
         """See the protocol. The application image is brought onto its nodes, too."""
-        from .cluster import Clusters
-        from .ground import have_cluster
+        from .cluster.clusters import Clusters
+        from .cluster.preparing import have_cluster
 
         found = Settings.read({**self._environment, settings.CONTEXT: "", settings.NAMESPACE: ""})
         chosen = self.full_name(name) if name else found.cluster

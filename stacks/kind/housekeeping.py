@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from ...sandbox.model.errors import DrillboxError, StackError
 from ...sandbox.model.housekeeping import Address, Check, Leftover, Part, Standing
-from ..local.claim import held
-from .drills import folder_of, heirs, host_of, read
-from .drills import folders as drills_of
-from .engine import Engine, connect
+from ..real.machine.claim import held
+from .cluster.engine import Engine, connect
+from .records.drills import folder_of, heirs, host_of, read
+from .records.drills import folders as drills_of
 
 if TYPE_CHECKING:
-    from .records import ClusterFolder
-    from .remains import DrillRemains
+    from .drill.remains import DrillRemains
+    from .records.clusters import ClusterFolder
 
 Tell = Callable[[str], None]
 
@@ -89,7 +89,7 @@ class KindHousekeeping:
     def _clusters(self) -> list[ClusterFolder]:
         if not self._base.is_dir():
             return []
-        from .records import folders  # not for nothing: most machines have no cluster
+        from .records.clusters import folders  # not for nothing: most machines have no cluster
 
         return folders(self._base)
 
@@ -97,7 +97,7 @@ class KindHousekeeping:
         return drills_of(self._base) if self._base.is_dir() else []
 
     def _remains(self, path: Path, reached: tuple[Engine | None, str], *, whole: bool = False) -> DrillRemains:
-        from .remains import DrillRemains
+        from .drill.remains import DrillRemains
 
         return DrillRemains(path, self._base, lambda: reached, whole=whole)
 
@@ -153,7 +153,7 @@ class KindHousekeeping:
         return Standing(folder.name, self._host(folder), "", record.since, parts, reach, ground="cluster")
 
     def _look(self, folder: ClusterFolder, engine: Engine | None, trouble: str) -> Leftover:
-        from .removal import Removal
+        from .cluster.removal import Removal
 
         record, host = folder.read(), self._host(folder)
         kept = record is not None and record.ready and not record.session
@@ -167,7 +167,7 @@ class KindHousekeeping:
 
     def _clear(self, folder: ClusterFolder, reached: tuple[Engine | None, str], tell: Tell) -> None:
         """Remove a cluster, unless somebody still plays on it."""
-        from .removal import Removal
+        from .cluster.removal import Removal
 
         engine, trouble = reached
         if engine is None and folder.read() is not None:

@@ -39,7 +39,9 @@ NO_SANDBOX = "DRILLBOX_KIND_I_KNOW_THIS_IS_NOT_A_SANDBOX"
 APP_IMAGE = "DRILLBOX_KIND_APP_IMAGE"
 """The application image, as such a cluster can pull it."""
 
-DEFAULT_CLUSTER, DEFAULT_WORKERS = "drillbox-default", 2
+PREFIX = "drillbox-"
+"""The names of all clusters that drillbox makes begin so."""
+DEFAULT_CLUSTER, DEFAULT_WORKERS, MOST_WORKERS = f"{PREFIX}default", 2, 8
 DEFAULT_BASE = "python:3.12-slim"
 _SOURCES = ("debian", "host")
 _YES = frozenset(("yes", "true", "1"))
@@ -146,6 +148,6 @@ def _port(text: str) -> int:
 
 
 def _workers(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text) <= 8:
+    if text.isascii() and text.isdigit() and int(text) <= MOST_WORKERS:
         return int(text)
-    raise UsageError(f"{WORKERS}={text}: give a number of nodes from 0 to 8")
+    raise UsageError(f"{WORKERS}={text}: give a number of nodes from 0 to {MOST_WORKERS}")

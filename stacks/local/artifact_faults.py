@@ -7,7 +7,7 @@ import shutil
 from ...sandbox.learning import store
 from ...sandbox.model.params import Params
 from ..control_plane.faults import Mechanism
-from .files import folder, unwritable
+from ..real.machine.files import folder, unwritable
 from .service import Service
 
 

@@ -26,35 +26,35 @@ from ..monitoring.rules import rules_text, wanted_metrics
 from ..monitoring.scraper import Scraper
 from ..monitoring.targets import Target
 from ..real.controls import Controls
+from ..real.findings import OF_REPLICAS
+from ..real.machine.files import unwritable
+from ..real.machine.installed import find_prometheus
+from ..real.machine.ports import HOST, free_port
+from ..real.machine.processes import Process, Supervisor
+from ..real.machine.programs import Program
+from ..real.machine.undo import UndoLog
 from ..real.models import label_of, models_of
 from ..real.node import Node
+from ..real.pipeline import EARLY
+from ..real.service import Urls
 from ..real.stack import Drill
 from ..real.trial import trial_of
 from ..services.common.times import DrillClock
 from .faults import mechanisms
-from .files import unwritable
 from .platform import LocalPlatform, replicas
-from .ports import HOST, free_port
-from .processes import Process, Supervisor
-from .programs import Program
-from .prometheus import PrometheusServer, find_prometheus
-from .service import Service, Urls
+from .prometheus import PrometheusServer
+from .service import Service
 from .services import FEATURES, GATEWAY, LOAD, PIPELINE, Places, Programs
 from .standing import write_where
-from .undo import UndoLog
 
 PATIENCE = 60.0
 """Wall seconds that a service has to be ready."""
 LEAD = 0.3
 """Wall seconds from the last readiness to the beginning of the warm-up."""
-EARLY = 0.4
-"""Seconds by which the pipeline is ahead: what it evaluates at a moment is there for the scrape of that moment."""
 GRACE = 0.5
 """Wall seconds that processes have to end by themselves when the stack goes down: nobody waits for their answers any more."""
 _POLL = 0.05
 _TAKEN = re.compile(r"(port \d+ of \S+ is in use)")
-OF_REPLICAS = frozenset(("model_server_busy_seconds_total", "model_server_requests_total", "model_server_slow_answers_total"))
-"""What the pipeline is told of replicas, beside what rules read."""
 
 
 def bring_up(scenario: Scenario, seed: int, folder: Path, progress: Progress) -> Drill:

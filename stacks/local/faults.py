@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ...sandbox.model.params import Params
 from ..control_plane.faults import Mechanism
+from ..real.machine.undo import UndoLog, cancel
 from ..real.orders import Order
 from ..real.pod_faults import Throttling
 from .artifact_faults import BadArtifact
@@ -14,7 +15,6 @@ from .gateway_faults import Disturbance
 from .limits import Leak
 from .pod_faults import BadImage, CrashLoop, Hang, grey, kill, unready
 from .service import Service
-from .undo import UndoLog, cancel
 
 
 @dataclass(frozen=True, slots=True)

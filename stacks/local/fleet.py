@@ -17,9 +17,9 @@ from ...sandbox.model.scenario import Runtime
 from ...sandbox.model.service import Workload
 from ..deploy.envoy.names import POOLS, Address
 from ..real.controls import Controls
-from .ports import HOST, free_port, give_back
-from .processes import Process
-from .programs import Program
+from ..real.machine.ports import HOST, free_port, give_back
+from ..real.machine.processes import Process
+from ..real.machine.programs import Program
 from .replicas import Replica, State
 
 ROLLOUT_PERIOD = 1.0

@@ -9,8 +9,8 @@ from __future__ import annotations
 from ...sandbox.model.params import Params
 from ..control_plane.gateway_faults import GatewayFaults
 from ..deploy.envoy.policy import RUNTIME_FILE
+from ..real.machine.undo import UndoLog, Way
 from .service import Service
-from .undo import UndoLog, Way
 
 
 class Disturbance:

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from ...sandbox.model.errors import StackError
 from ...sandbox.model.params import Params
 from ...sandbox.model.platform_faults import CPU_THROTTLING, MEMORY_LEAK
-from .cgroups import available
+from ..real.machine.cgroups import available
 from .replicas import Replica, State
 
 if TYPE_CHECKING:
-    from .cgroups import Cgroup
+    from ..real.machine.cgroups import Cgroup
     from .service import Service
 
 NEEDS_CGROUPS = frozenset((MEMORY_LEAK.name, CPU_THROTTLING.name, "set-limits"))

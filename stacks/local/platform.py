@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from ...sandbox.model.scenario import Prices
 from ...sandbox.model.views import Table
 from ..monitoring.exporter import PodState, replica_budget
-from .cgroups import Counters
-from .processes import Process
+from ..real.machine.cgroups import Counters
+from ..real.machine.processes import Process
 from .replicas import Replica, State
 from .service import Service
 

@@ -11,12 +11,12 @@ import signal
 from ...sandbox.model.params import Params
 from ..control_plane.faults import CONFIG
 from ..control_plane.luck import Draw
+from ..real.machine.records import Identity
+from ..real.machine.undo import UndoLog, carry_on
 from ..real.pod_faults import Grey, Kill, Unready
-from .records import Identity
 from .replicas import Replica
 from .service import Service
 from .services import hold
-from .undo import UndoLog, carry_on
 
 CHAMPION = "model-champion"
 

@@ -14,10 +14,8 @@ its like, and what nothing reads is dropped at the scrape.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,31 +24,10 @@ from ...sandbox.model.telemetry import SCRAPE_INTERVAL, AlertState
 from ..monitoring.api import PrometheusApi
 from ..monitoring.prometheus_config import configuration, milliseconds
 from ..monitoring.targets import Target, Targets
-from .ports import HOST, check_port, free_port
-
-SETTING = "DRILLBOX_PROMETHEUS"
-"""`off`, or the path of the program; not set: the one on the PATH, if there is one."""
+from ..real.machine.installed import PROMETHEUS_SETTING, find_prometheus
+from ..real.machine.ports import HOST, check_port, free_port
 
 _POLL = 0.02
-
-
-def find_prometheus(environment: Mapping[str, str] = os.environ) -> Path | None:
-    """The program to use; None: there is none, or the setting says so.
-
-    Raises:
-        UsageError: the setting names no program.
-    """
-    wanted = environment.get(SETTING, "").strip()
-    if wanted.lower() == "off":
-        return None
-    if not wanted:
-        found = shutil.which("prometheus", path=environment.get("PATH"))
-        return Path(found) if found else None
-    path = Path(wanted).expanduser()
-    if not path.is_file() or not os.access(path, os.X_OK):
-        what = "a folder" if path.is_dir() else "not a program" if path.exists() else "not there"
-        raise UsageError(f"{SETTING}={wanted}: {path} is {what}; give the path of prometheus, or off for the built-in monitor")
-    return path
 
 
 class PrometheusServer:
@@ -107,7 +84,7 @@ class PrometheusServer:
         check_port(self.port, "prometheus")
         program = self._program or find_prometheus()
         if program is None:
-            raise StackError(f"there is no prometheus on the PATH, or {SETTING} is off")
+            raise StackError(f"there is no prometheus on the PATH, or {PROMETHEUS_SETTING} is off")
         return [
             str(program),
             f"--config.file={self.folder / 'prometheus.yml'}",

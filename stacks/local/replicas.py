@@ -10,7 +10,7 @@ from ...sandbox.control import restart as backoff
 from ..deploy.envoy.names import Address
 
 if TYPE_CHECKING:
-    from .processes import Process
+    from ..real.machine.processes import Process
 
 
 class State(StrEnum):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...sandbox.model.errors import StackError
@@ -18,14 +17,14 @@ from ..deploy.envoy.policy import Policy
 from ..monitoring.targets import Target
 from ..real.controls import Controls
 from ..real.findings import Findings
+from ..real.machine.processes import Process, Supervisor
+from ..real.machine.programs import Program
 from ..real.pipeline import Known, Pod
-from ..real.service import RealService
+from ..real.service import RealService, Urls
 from ..services.common.times import DrillClock
 from .fleet import Fleet
 from .limits import Limits
 from .liveness import Liveness
-from .processes import Process, Supervisor
-from .programs import Program
 from .replicas import Replica
 from .services import FEATURES, GATEWAY, LOAD, Programs, live
 from .tails import lines_of
@@ -35,16 +34,6 @@ PROBES_PERIOD = 1.0
 APPLIED = 5.0
 """Seconds that the gateway has to take up a change."""
 _DYING = 0.2  # seconds in which a process that broke a connection has ended
-
-
-@dataclass(frozen=True, slots=True)
-class Urls:
-    """Where the services listen."""
-
-    features: str
-    pipeline: str
-    load: str
-    gateway: str  # its metrics
 
 
 class Service(RealService):

@@ -11,6 +11,8 @@ from ...sandbox.learning.version import ModelVersion
 from ...sandbox.model.scenario import Scenario, Version
 from ...sandbox.model.service import ServiceSpec, Workload
 from ...sandbox.world.streams import Stream
+from ..real.machine.ports import HOST
+from ..real.machine.programs import HOME, Program
 from ..services.common.environment import (
     THREADS,
     as_variables,
@@ -24,8 +26,6 @@ from ..services.common.environment import (
     slowness,
 )
 from ..services.common.scenarios import dump_scenario
-from .ports import HOST
-from .programs import HOME, Program
 from .replicas import Replica
 
 __all__ = ["FEATURES", "GATEWAY", "LOAD", "PIPELINE", "Places", "Programs", "hold", "live"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from ...sandbox.model.telemetry import LogLine
 from ..real.loglines import LONGEST, read_line
-from .processes import Process
+from ..real.machine.processes import Process
 
 
 def lines_of(process: Process, at: float, hidden: Callable[[str], bool] = lambda _text: False) -> Iterable[LogLine]:

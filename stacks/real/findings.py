@@ -16,6 +16,8 @@ _OF_PODS = {
     "model_server_slow_answers_total": "slow",
 }
 _REQUESTS = "model_server_requests_total"
+OF_REPLICAS = frozenset((*_OF_PODS, _REQUESTS))
+"""What the pipeline is told of replicas, beside what rules read."""
 
 
 @dataclass(slots=True)

@@ -16,6 +16,9 @@ from ...sandbox.model.telemetry import LogLine
 from ...sandbox.model.views import Table
 from .controls import Controls, RefusedError
 
+EARLY = 0.4
+"""Seconds by which the pipeline is ahead: what it evaluates at a moment is there for the scrape of that moment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Desire:

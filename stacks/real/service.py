@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ...sandbox.model.params import Value
 from ...sandbox.model.platform_actions import PUSHED
@@ -23,6 +23,16 @@ from .pipeline import Desire, Known, PipelineClient, Pod
 
 OUTBOX_PERIOD = 0.4
 """Seconds between two looks at what the pipeline has to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where the services are, as the host reaches them."""
+
+    features: str
+    pipeline: str
+    load: str
+    gateway: str  # its metrics
 
 
 class RealService(ABC):

@@ -20,9 +20,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from drillbox.sandbox.model.errors import DrillboxError, StackError
-from drillbox.stacks.kind.engine import connect
-from drillbox.stacks.kind.images import Builder
-from drillbox.stacks.kind.programs import DOCKER, KIND, KUBECTL, find
+from drillbox.stacks.kind.cluster.engine import connect
+from drillbox.stacks.kind.cluster.images import Builder
+from drillbox.stacks.kind.cluster.programs import DOCKER, KIND, KUBECTL, find
 from drillbox.stacks.kind.settings import Settings
 
 FIXTURE = Path(os.environ.get("KINDLAB", Path(__file__).parents[2].parent / "shared" / "kindlab"))

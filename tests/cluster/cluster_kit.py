@@ -18,11 +18,11 @@ from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.model.service import Change, differences, with_fields
 from drillbox.sandbox.model.stack import ApplySpec, ClearFault, InjectFault
 from drillbox.sandbox.model.telemetry import LogLine, Telemetry
-from drillbox.stacks.kind.drills import folders
-from drillbox.stacks.kind.engine import connect
-from drillbox.stacks.kind.node_hands import undo_log
-from drillbox.stacks.kind.programs import KUBECTL, find
-from drillbox.stacks.kind.service import KindService
+from drillbox.stacks.kind.cluster.engine import connect
+from drillbox.stacks.kind.cluster.node_hands import undo_log
+from drillbox.stacks.kind.cluster.programs import KUBECTL, find
+from drillbox.stacks.kind.drill.service import KindService
+from drillbox.stacks.kind.records.drills import folders
 from drillbox.stacks.kind.stack import KindStack
 
 PATIENCE = 420.0

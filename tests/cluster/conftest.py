@@ -18,9 +18,10 @@ from cluster_fixture import NoClusterError, prepare
 from cluster_kit import Played, Standing
 
 from drillbox.stacks.kind import settings
-from drillbox.stacks.kind.cluster import Clusters, Wanted
-from drillbox.stacks.kind.engine import CLUSTER, OWNER, Engine, connect
-from drillbox.stacks.kind.images import Builder
+from drillbox.stacks.kind.cluster.clusters import Clusters
+from drillbox.stacks.kind.cluster.engine import CLUSTER, OWNER, Engine, connect
+from drillbox.stacks.kind.cluster.images import Builder
+from drillbox.stacks.kind.cluster.making import Wanted
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from drillbox.sandbox.model.errors import Exit, StackError
-from drillbox.stacks.kind.cluster import Clusters, Wanted
-from drillbox.stacks.kind.engine import Engine
+from drillbox.stacks.kind.cluster.clusters import Clusters
+from drillbox.stacks.kind.cluster.engine import Engine
+from drillbox.stacks.kind.cluster.making import Wanted
+from drillbox.stacks.kind.cluster.programs import KUBECTL, find
+from drillbox.stacks.kind.cluster.readiness import nodes_of
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
-from drillbox.stacks.kind.programs import KUBECTL, find
-from drillbox.stacks.kind.readiness import nodes_of
 from drillbox.stacks.kind.settings import Settings
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -26,8 +27,9 @@ DEADLINE = 900.0
 HOST = """
 import sys
 from pathlib import Path
-from drillbox.stacks.kind.cluster import Clusters, Wanted
-from drillbox.stacks.kind.engine import connect
+from drillbox.stacks.kind.cluster.clusters import Clusters
+from drillbox.stacks.kind.cluster.making import Wanted
+from drillbox.stacks.kind.cluster.engine import connect
 from drillbox.stacks.kind.settings import Settings
 wanted = Wanted(sys.argv[2], workers=1, image=Settings.read().node_image)
 Clusters(Path(sys.argv[1]), connect()).ensure(wanted, lambda step, done: print(step, done, flush=True))

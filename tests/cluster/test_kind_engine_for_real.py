@@ -15,10 +15,11 @@ import pytest
 from drillbox.sandbox.model.errors import Exit, StackError
 from drillbox.sandbox.model.housekeeping import State
 from drillbox.stacks.kind import doctor
-from drillbox.stacks.kind.cluster import Clusters, Wanted
-from drillbox.stacks.kind.engine import OWNER, Engine, connect
+from drillbox.stacks.kind.cluster.clusters import Clusters
+from drillbox.stacks.kind.cluster.engine import OWNER, Engine, connect
+from drillbox.stacks.kind.cluster.images import Builder, Image, follow
+from drillbox.stacks.kind.cluster.making import Wanted
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
-from drillbox.stacks.kind.images import Builder, Image, follow
 from drillbox.stacks.kind.settings import Settings
 
 pytestmark = pytest.mark.engine

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from cluster_kit import Played, calm
 
-from drillbox.stacks.kind.drills import folders
-from drillbox.stacks.kind.engine import Engine, connect
-from drillbox.stacks.kind.node_hands import Reach
+from drillbox.stacks.kind.cluster.engine import Engine, connect
+from drillbox.stacks.kind.cluster.node_hands import Reach
+from drillbox.stacks.kind.records.drills import folders
 from drillbox.stacks.kind.settings import Settings
 from drillbox.stacks.services.controller.pods import node_ready
 

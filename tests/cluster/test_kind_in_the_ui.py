@@ -22,7 +22,7 @@ from drillbox.sandbox.api.folders import sessions
 from drillbox.sandbox.journal import read_journal
 from drillbox.sandbox.model.errors import DrillboxError
 from drillbox.sandbox.model.events import Accepted, Alerted, Changed, Ended
-from drillbox.stacks.kind.programs import KUBECTL, find
+from drillbox.stacks.kind.cluster.programs import KUBECTL, find
 
 pytestmark = [
     pytest.mark.cluster,

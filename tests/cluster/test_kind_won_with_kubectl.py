@@ -12,8 +12,8 @@ from drillbox.sandbox.cli.playing import Request, conclude, nothing, prepare
 from drillbox.sandbox.journal import read_journal
 from drillbox.sandbox.model.events import Accepted, Changed
 from drillbox.sandbox.operators import Ask, View
-from drillbox.stacks.kind.drills import folders, read
-from drillbox.stacks.kind.programs import KUBECTL, find
+from drillbox.stacks.kind.cluster.programs import KUBECTL, find
+from drillbox.stacks.kind.records.drills import folders, read
 from drillbox.wiring import Wiring, run_drill
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]

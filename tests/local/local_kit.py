@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from drillbox.stacks.local import cgroups
-from drillbox.stacks.local.processes import cgroup_name
-from drillbox.stacks.local.programs import Program
-from drillbox.stacks.local.records import Identity, labelled
+from drillbox.stacks.real.machine import cgroups
+from drillbox.stacks.real.machine.processes import cgroup_name
+from drillbox.stacks.real.machine.programs import Program
+from drillbox.stacks.real.machine.records import Identity, labelled
 
 DEADLINE = 30.0
 """Wall seconds for what takes milliseconds on a machine that is not busy."""

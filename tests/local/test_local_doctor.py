@@ -32,7 +32,7 @@ def test_what_is_missing_is_named_with_its_fix(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(doctor, "usable_envoy", failing("gateway: Envoy 1.20 (/envoy) is too old, it takes 1.39"))
     monkeypatch.setattr(doctor, "free_port", failing("all ports are taken"))
     monkeypatch.setattr("shutil.which", lambda _name, **_how: None)
-    monkeypatch.setattr("drillbox.stacks.local.cgroups.mounts", list)
+    monkeypatch.setattr("drillbox.stacks.real.machine.cgroups.mounts", list)
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (256, 1024))
     monkeypatch.setattr(doctor, "MEMORY", 1e9)
     monkeypatch.setattr(doctor, "DISK", 1e9)

@@ -22,19 +22,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 from local_kit import DEADLINE, Stranger, left, shell, until
 
 from drillbox.sandbox.model.errors import UsageError
-from drillbox.stacks.local import cgroups
 from drillbox.stacks.local.housekeeping import LocalHousekeeping
-from drillbox.stacks.local.processes import Supervisor, cgroup_name
-from drillbox.stacks.local.programs import FOLDER, SESSION
-from drillbox.stacks.local.records import Identity, Record, Records, labelled
-from drillbox.stacks.local.undo import UndoLog, remove_again
+from drillbox.stacks.real.machine import cgroups
+from drillbox.stacks.real.machine.processes import Supervisor, cgroup_name
+from drillbox.stacks.real.machine.programs import FOLDER, SESSION
+from drillbox.stacks.real.machine.records import Identity, Record, Records, labelled
+from drillbox.stacks.real.machine.undo import UndoLog, remove_again
 
 HOST = """
 import signal, sys, time
 from pathlib import Path
-from drillbox.stacks.local.processes import Supervisor
-from drillbox.stacks.local.programs import Program
-from drillbox.stacks.local.undo import UndoLog, remove_again
+from drillbox.stacks.real.machine.processes import Supervisor
+from drillbox.stacks.real.machine.programs import Program
+from drillbox.stacks.real.machine.undo import UndoLog, remove_again
 
 folder, scratch, port = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 LISTEN = "import socket, sys, time; s = socket.socket(); s.setsockopt(1, 2, 1); s.bind(('127.0.0.1', int(sys.argv[1]))); s.listen(); time.sleep(1e6)"
@@ -118,14 +118,14 @@ def test_a_host_killed_at_a_random_moment_leaves_nothing_after_down(
 def test_a_host_that_lives_is_asked_to_end_and_only_killed_by_force(
     base: Path, keeper: LocalHousekeeping, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drillbox.stacks.local.housekeeping.PATIENCE", 0.3)
+    monkeypatch.setattr("drillbox.stacks.real.machine.remains.PATIENCE", 0.3)
     with host(base, tmp_path / "scratch", port) as process:
         until(lambda: len(Records(base / "drill").read()) > 3)
         told: list[str] = []
         (still,) = keeper.down({"drill"}, told.append)
         assert (still.session, still.host) == ("drill", process.pid)
         assert any("drillbox down --force drill" in line for line in told)
-        monkeypatch.setattr("drillbox.stacks.local.housekeeping.PATIENCE", 2.0)
+        monkeypatch.setattr("drillbox.stacks.real.machine.remains.PATIENCE", 2.0)
         assert keeper.down({"drill"}, told.append, force=True) == []
         assert process.wait(DEADLINE) == -signal.SIGKILL
     assert left(base / "drill", "drill") == []

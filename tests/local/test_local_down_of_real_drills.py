@@ -21,7 +21,7 @@ from drillbox.sandbox.cli.main import run
 from drillbox.sandbox.journal import read_journal
 from drillbox.sandbox.model.errors import StackError
 from drillbox.stacks.deploy.envoy.program import find_envoy
-from drillbox.stacks.local.records import Identity, labelled
+from drillbox.stacks.real.machine.records import Identity, labelled
 from drillbox.wiring import Wiring
 
 try:

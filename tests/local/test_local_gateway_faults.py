@@ -17,7 +17,7 @@ from drillbox.stacks.deploy.envoy.policy import RUNTIME_FILE, Policy
 from drillbox.stacks.local.gateway_faults import Disturbance
 from drillbox.stacks.local.service import Service
 from drillbox.stacks.local.stack import FAULTS_DONE
-from drillbox.stacks.local.undo import UndoLog
+from drillbox.stacks.real.machine.undo import UndoLog
 
 sys.path.insert(0, str(Path(__file__).parent))
 from envoy_kit import free_address

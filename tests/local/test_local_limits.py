@@ -28,14 +28,15 @@ from drillbox.sandbox.model.service import with_fields
 from drillbox.sandbox.world.cache import load_data
 from drillbox.stacks.deploy.envoy.names import Address
 from drillbox.stacks.local import bring_up as building
-from drillbox.stacks.local import cgroups, limits
+from drillbox.stacks.local import limits
 from drillbox.stacks.local.housekeeping import LocalHousekeeping
 from drillbox.stacks.local.limits import PROCESS, Leak, Limits, effort
-from drillbox.stacks.local.ports import HOST, free_port
-from drillbox.stacks.local.processes import Process, Supervisor
-from drillbox.stacks.local.programs import Program
 from drillbox.stacks.local.replicas import Replica, State
 from drillbox.stacks.local.stack import LocalStack
+from drillbox.stacks.real.machine import cgroups
+from drillbox.stacks.real.machine.ports import HOST, free_port
+from drillbox.stacks.real.machine.processes import Process, Supervisor
+from drillbox.stacks.real.machine.programs import Program
 from drillbox.stacks.real.pod_faults import Throttling
 from drillbox.stacks.services.model_server.questions import request_body
 from drillbox.wiring import Wiring

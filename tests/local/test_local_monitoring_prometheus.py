@@ -27,12 +27,13 @@ from drillbox.sandbox.monitor.expressions import Binary, Instant, Operation, Rat
 from drillbox.sandbox.monitor.promql import Selector
 from drillbox.sandbox.monitor.rules import AlertRule, RecordingRule, RuleGroup
 from drillbox.sandbox.monitor.store import SeriesStore
-from drillbox.stacks.local.prometheus import SETTING, PrometheusServer, find_prometheus
+from drillbox.stacks.local.prometheus import PrometheusServer
 from drillbox.stacks.monitoring.alerting import Alerting
 from drillbox.stacks.monitoring.api import GoneError
 from drillbox.stacks.monitoring.rules import rules_text
 from drillbox.stacks.monitoring.scraper import Scraper
 from drillbox.stacks.monitoring.targets import Target
+from drillbox.stacks.real.machine.installed import PROMETHEUS_SETTING, find_prometheus
 
 sys.path.insert(0, str(Path(__file__).parent))
 from monitoring_kit import PATIENCE, PROMETHEUS, Producer
@@ -302,16 +303,16 @@ def test_the_setting_names_a_program_or_switches_it_off(tmp_path: Path) -> None:
     program = tmp_path / "prometheus"
     program.write_text("#!/bin/sh\n")
     assert find_prometheus({"PATH": str(tmp_path)}) is None  # it cannot be run
-    with pytest.raises(UsageError, match=rf"{SETTING}=\S+: \S+ is not a program; give the path of prometheus, or off"):
-        find_prometheus({SETTING: str(program)})
+    with pytest.raises(UsageError, match=rf"{PROMETHEUS_SETTING}=\S+: \S+ is not a program; give the path of prometheus, or off"):
+        find_prometheus({PROMETHEUS_SETTING: str(program)})
     program.chmod(0o755)
     assert find_prometheus({"PATH": str(tmp_path)}) == program
-    assert find_prometheus({"PATH": "", SETTING: str(program)}) == program
-    assert find_prometheus({"PATH": str(tmp_path), SETTING: "off"}) is None
+    assert find_prometheus({"PATH": "", PROMETHEUS_SETTING: str(program)}) == program
+    assert find_prometheus({"PATH": str(tmp_path), PROMETHEUS_SETTING: "off"}) is None
     with pytest.raises(UsageError, match="is a folder"):
-        find_prometheus({SETTING: str(tmp_path)})
+        find_prometheus({PROMETHEUS_SETTING: str(tmp_path)})
     with pytest.raises(UsageError, match="is not there"):
-        find_prometheus({SETTING: str(tmp_path / "other")})
+        find_prometheus({PROMETHEUS_SETTING: str(tmp_path / "other")})
 
 
 def test_without_a_prometheus_the_built_in_monitor_is_used_and_shown() -> None:

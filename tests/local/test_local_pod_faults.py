@@ -18,10 +18,10 @@ from drillbox.sandbox.model.stack import ApplySpec, ClearFault, InjectFault
 from drillbox.sandbox.model.telemetry import LogLine
 from drillbox.stacks.deploy.envoy.program import find_envoy
 from drillbox.stacks.local import bring_up as building
-from drillbox.stacks.local.records import stat
 from drillbox.stacks.local.replicas import Replica, State
 from drillbox.stacks.local.stack import LocalStack
-from drillbox.stacks.local.undo import UndoLog
+from drillbox.stacks.real.machine.records import stat
+from drillbox.stacks.real.machine.undo import UndoLog
 
 try:
     find_envoy()

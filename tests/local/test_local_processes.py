@@ -19,12 +19,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from local_kit import Stranger, left, python, shell, until
 
 from drillbox.sandbox.model.errors import StackError, UsageError
-from drillbox.stacks.local import cgroups
-from drillbox.stacks.local.ports import HOST, check_port, free_port, give_back
-from drillbox.stacks.local.processes import Process, Supervisor
-from drillbox.stacks.local.programs import FOLDER, SESSION, Program
-from drillbox.stacks.local.records import Identity, Records, boot_id, labelled, members, stat
-from drillbox.stacks.local.rotation import Lines, ServiceLog
+from drillbox.stacks.real.machine import cgroups
+from drillbox.stacks.real.machine.ports import HOST, check_port, free_port, give_back
+from drillbox.stacks.real.machine.processes import Process, Supervisor
+from drillbox.stacks.real.machine.programs import FOLDER, SESSION, Program
+from drillbox.stacks.real.machine.records import Identity, Records, boot_id, labelled, members, stat
+from drillbox.stacks.real.machine.rotation import Lines, ServiceLog
 
 limited = pytest.mark.skipif(bool(cgroups.available()), reason="there can be no cgroups of our own here")
 
@@ -311,7 +311,7 @@ def test_a_cpu_limit_throttles_and_can_be_changed_and_put_back(supervisor: Super
 
 
 def test_without_cgroups_a_program_runs_without_limits(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drillbox.stacks.local.cgroups.mounts", list)
+    monkeypatch.setattr("drillbox.stacks.real.machine.cgroups.mounts", list)
     assert "no cgroup controller for memory" in cgroups.available()
     process = supervisor.start(shell("service", "true", memory=64.0))
     assert process.cgroup is None

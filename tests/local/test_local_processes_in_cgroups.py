@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from drillbox.sandbox.model.errors import StackError
-from drillbox.stacks.local import cgroups
-from drillbox.stacks.local.mounts import Mount, mounts, own_cgroups
+from drillbox.stacks.real.machine import cgroups
+from drillbox.stacks.real.machine.mounts import Mount, mounts, own_cgroups
 
 
 def tree(root: Path, controllers: str, *handed_out: str) -> None:

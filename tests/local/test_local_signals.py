@@ -25,10 +25,10 @@ from drillbox.stacks.local.housekeeping import LocalHousekeeping
 from drillbox.stacks.local.liveness import FAILURES, PERIOD, Liveness
 from drillbox.stacks.local.pod_faults import CHAMPION, Hang
 from drillbox.stacks.local.pod_faults import kill as killing
-from drillbox.stacks.local.processes import Supervisor
-from drillbox.stacks.local.records import stat
 from drillbox.stacks.local.replicas import Replica, State
-from drillbox.stacks.local.undo import UndoLog
+from drillbox.stacks.real.machine.processes import Supervisor
+from drillbox.stacks.real.machine.records import stat
+from drillbox.stacks.real.machine.undo import UndoLog
 
 SEED = 3
 

@@ -19,10 +19,10 @@ from drillbox.sandbox.model.stack import ApplySpec, ClearFault, InjectFault
 from drillbox.sandbox.model.telemetry import LogLine, Telemetry
 from drillbox.stacks.deploy.envoy import program as envoy
 from drillbox.stacks.local import bring_up as building
-from drillbox.stacks.local.processes import Process
-from drillbox.stacks.local.records import labelled
 from drillbox.stacks.local.replicas import Replica, State
 from drillbox.stacks.local.stack import LocalStack
+from drillbox.stacks.real.machine.processes import Process
+from drillbox.stacks.real.machine.records import labelled
 from drillbox.stacks.real.stack import Drill
 
 try:

@@ -18,8 +18,8 @@ from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.housekeeping import Address, Standing, Trial
 from drillbox.sandbox.world.cache import load_data
 from drillbox.stacks.local.housekeeping import LocalHousekeeping
-from drillbox.stacks.local.processes import Supervisor
 from drillbox.stacks.local.standing import write_where
+from drillbox.stacks.real.machine.processes import Supervisor
 from drillbox.stacks.real.trial import trial_of
 from drillbox.stacks.services.model_server.questions import limits
 

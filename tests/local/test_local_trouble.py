@@ -27,7 +27,7 @@ from drillbox.sandbox.model.errors import StackError
 from drillbox.sandbox.world.cache import load_data
 from drillbox.stacks.deploy.envoy import program as envoy
 from drillbox.stacks.local import bring_up
-from drillbox.stacks.local.records import labelled
+from drillbox.stacks.real.machine.records import labelled
 from drillbox.wiring import Wiring
 
 DRILL = ("run", "monday-rush", "--stack", "local", "--profile", "short", "--operator", "idle", "-q")

@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from local_kit import Stranger, until
 
 from drillbox.sandbox.model.errors import StackError, UsageError
-from drillbox.stacks.local import undo as undoing
-from drillbox.stacks.local.records import stat
-from drillbox.stacks.local.undo import Entry, UndoLog, cancel, carry_on, remove_again, undo, write_back
+from drillbox.stacks.real.machine import undo as undoing
+from drillbox.stacks.real.machine.records import stat
+from drillbox.stacks.real.machine.undo import Entry, UndoLog, cancel, carry_on, remove_again, undo, write_back
 
 
 @pytest.fixture

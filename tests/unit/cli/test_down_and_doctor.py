@@ -22,7 +22,7 @@ from drillbox.sandbox.journal import read_journal
 from drillbox.sandbox.model.events import Ended
 from drillbox.sandbox.model.housekeeping import Check, Leftover, State
 from drillbox.sandbox.paths import home
-from drillbox.stacks.local.processes import Supervisor
+from drillbox.stacks.real.machine.processes import Supervisor
 from drillbox.wiring import Wiring
 
 Command = Callable[..., object]

@@ -8,7 +8,7 @@ from typing import Any, cast
 import docker
 import docker.errors
 
-from drillbox.stacks.kind.engine import Engine
+from drillbox.stacks.kind.cluster.engine import Engine
 
 NETWORK = "drillbox-test"
 

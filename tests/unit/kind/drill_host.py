@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from kind_kit import FakeEngine
 
 from drillbox.sandbox.loading import Library, load_scenario
-from drillbox.stacks.kind import bring_up, ground
+from drillbox.stacks.kind import bring_up
+from drillbox.stacks.kind.drill import ground
 
 
 def main(base: Path, state: Path, step: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from drillbox.sandbox.model.errors import StackError
-from drillbox.stacks.kind.engine import Engine, Facts, Network, NodeContainer
+from drillbox.stacks.kind.cluster.engine import Engine, Facts, Network, NodeContainer
 
 KIND = """#!{python} -IS
 import json, os, pathlib, sys, time

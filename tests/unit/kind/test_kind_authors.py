@@ -9,7 +9,7 @@ from lightkube.models.meta_v1 import LabelSelector, ManagedFieldsEntry, ObjectMe
 from lightkube.resources.apps_v1 import Deployment
 
 from drillbox.stacks.deploy.kubernetes.seen import Seen
-from drillbox.stacks.kind.authors import author
+from drillbox.stacks.kind.drill.authors import author
 
 REPLICAS = {"f:spec": {"f:replicas": {}}}
 Entry = tuple[str, str, dict[str, object]]

@@ -14,8 +14,8 @@ from kind_kit import FakeEngine, programs
 
 from drillbox.sandbox.model.errors import StackError
 from drillbox.sandbox.model.stack import Progress
-from drillbox.stacks.kind.beside import Beside, heedless
-from drillbox.stacks.kind.loading import Early
+from drillbox.stacks.kind.cluster.beside import Beside, heedless
+from drillbox.stacks.kind.cluster.loading import Early
 
 DEADLINE = 60.0
 

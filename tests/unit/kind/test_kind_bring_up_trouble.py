@@ -17,10 +17,13 @@ from kind_kit import FakeEngine, programs
 
 from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import Exit, StackError
-from drillbox.stacks.kind import bring_up, cluster, ground, settings
-from drillbox.stacks.kind.engine import trouble
+from drillbox.stacks.kind import bring_up, settings
+from drillbox.stacks.kind.cluster import clusters
+from drillbox.stacks.kind.cluster.engine import trouble
+from drillbox.stacks.kind.cluster.preparing import have_cluster
+from drillbox.stacks.kind.drill import ground
+from drillbox.stacks.kind.drill.leaving import remove
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
-from drillbox.stacks.kind.leaving import remove
 from drillbox.wiring import run_drill
 
 NAME = "drillbox-test"
@@ -103,7 +106,7 @@ def never_ready(place: Place) -> None:
         {"type": "Ready", "status": "False", "message": "CNI is missing"}
     ]
     place.patch.setattr(
-        cluster.Clusters.__init__, "__kwdefaults__", cluster.Clusters.__init__.__kwdefaults__ | {"readiness": 0.0}
+        clusters.Clusters.__init__, "__kwdefaults__", clusters.Clusters.__init__.__kwdefaults__ | {"readiness": 0.0}
     )
 
 
@@ -154,7 +157,7 @@ def test_a_port_that_is_taken_is_told_before_anything_is_made(place: Place) -> N
 def test_a_kept_cluster_that_is_deleted_under_our_feet_is_left_at_that(place: Place) -> None:
     found = settings.Settings.read()
     one = ground.OwnCluster(place.base, "x-1", found)
-    ground.have_cluster(one._clusters, place.engine, found, "", silent)
+    have_cluster(one._clusters, place.engine, found, "", silent)
     one.prepare(silent)
     place.engine.put(place.engine.state() | {"containers": [], "volumes": []})
     asked = len(place.api.asked)

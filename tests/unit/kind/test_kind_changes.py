@@ -15,10 +15,10 @@ from drillbox.sandbox.model.service import Change
 from drillbox.stacks.deploy.kubernetes.monitoring import drops
 from drillbox.stacks.deploy.kubernetes.names import labels_of
 from drillbox.stacks.deploy.kubernetes.objects import document, objects_of
-from drillbox.stacks.kind.container_faults import Image
-from drillbox.stacks.kind.place import Place
-from drillbox.stacks.kind.proxy import Way
-from drillbox.stacks.kind.service import KindService
+from drillbox.stacks.kind.drill.place import Place
+from drillbox.stacks.kind.drill.proxy import Way
+from drillbox.stacks.kind.drill.service import KindService
+from drillbox.stacks.kind.faults.container_faults import Image
 from drillbox.stacks.real.controls import Controls
 from drillbox.stacks.services.common.times import DrillClock
 

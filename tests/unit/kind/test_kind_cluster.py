@@ -17,11 +17,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from kind_kit import FakeEngine, programs
 
 from drillbox.sandbox.model.errors import Exit, StackError, UsageError
-from drillbox.stacks.kind import removal
-from drillbox.stacks.kind.cluster import Clusters, Steps, Wanted
-from drillbox.stacks.kind.engine import HOME, OWNER
+from drillbox.stacks.kind.cluster import removal
+from drillbox.stacks.kind.cluster.clusters import Clusters
+from drillbox.stacks.kind.cluster.engine import HOME, OWNER
+from drillbox.stacks.kind.cluster.making import Steps, Wanted
+from drillbox.stacks.kind.cluster.readiness import STEP
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
-from drillbox.stacks.kind.readiness import STEP
 
 NAME = "drillbox-test"
 READY = {"a": "", "b": "", "c": ""}
@@ -245,7 +246,8 @@ def test_a_host_killed_while_kind_works_leaves_nothing_after_down(
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from kind_kit import FakeEngine, programs
-from drillbox.stacks.kind.cluster import Clusters, Wanted
+from drillbox.stacks.kind.cluster.clusters import Clusters
+from drillbox.stacks.kind.cluster.making import Wanted
 engine = FakeEngine(Path({str(engine.path)!r}))
 environment = programs(Path({str(tmp_path / "bin")!r}), engine.path, "hang")
 Clusters(Path({str(base)!r}), engine, environment=environment).ensure(Wanted({NAME!r}), lambda *_: None)

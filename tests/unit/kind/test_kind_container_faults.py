@@ -18,8 +18,8 @@ from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import UsageError
 from drillbox.sandbox.model.params import Params, Value
 from drillbox.sandbox.model.scenario import Beat, Scenario
-from drillbox.stacks.kind.container_faults import BadArtifact, Hang, Suffering, damaged, rebuilt
-from drillbox.stacks.kind.node_hands import Reach
+from drillbox.stacks.kind.cluster.node_hands import Reach
+from drillbox.stacks.kind.faults.container_faults import BadArtifact, Hang, Suffering, damaged, rebuilt
 from drillbox.stacks.real.service import RealService
 from drillbox.stacks.services.common.artifacts import unpack
 from drillbox.stacks.services.controller import disturbing

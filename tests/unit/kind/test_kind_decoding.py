@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from drillbox.stacks.kind.decoding import CLASSES
+from drillbox.stacks.kind.cluster.decoding import CLASSES
 
 READERS = """
 import contextlib, sys, threading
 import msgspec
-from drillbox.stacks.kind.decoding import CLASSES, learn
+from drillbox.stacks.kind.cluster.decoding import CLASSES, learn
 
 OBJECT = b'''{"metadata": {"name": "x", "labels": {"a": "b"}},
     "spec": {"template": {"spec": {"containers": [{"name": "c"}]}}, "containers": [{"name": "c"}]}}'''

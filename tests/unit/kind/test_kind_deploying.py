@@ -14,9 +14,9 @@ from lightkube.resources.core_v1 import Pod
 
 from drillbox.sandbox.model.errors import StackError
 from drillbox.stacks.deploy.kubernetes.seen import Seen
-from drillbox.stacks.kind.deploying import wait_until_ready
-from drillbox.stacks.kind.place import Place
-from drillbox.stacks.kind.proxy import Way, socket_of
+from drillbox.stacks.kind.drill.deploying import wait_until_ready
+from drillbox.stacks.kind.drill.place import Place
+from drillbox.stacks.kind.drill.proxy import Way, socket_of
 
 
 def deployment(name: str, wanted: int, ready: int, *, observed: int = 1) -> Deployment:

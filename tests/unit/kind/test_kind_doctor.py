@@ -15,7 +15,7 @@ from kind_kit import FakeEngine, programs
 from drillbox.sandbox.model.errors import StackError
 from drillbox.sandbox.model.housekeeping import Check, State
 from drillbox.stacks.kind import doctor
-from drillbox.stacks.kind.engine import HOME, OWNER, Facts
+from drillbox.stacks.kind.cluster.engine import HOME, OWNER, Facts
 
 
 @pytest.fixture

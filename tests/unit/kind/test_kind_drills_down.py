@@ -15,9 +15,10 @@ from api_kit import FakeApi
 from kind_kit import FakeEngine, programs
 
 from drillbox.sandbox.model.housekeeping import Leftover
-from drillbox.stacks.kind.cluster import Clusters, Wanted
-from drillbox.stacks.kind.drills import folders
+from drillbox.stacks.kind.cluster.clusters import Clusters
+from drillbox.stacks.kind.cluster.making import Wanted
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
+from drillbox.stacks.kind.records.drills import folders
 
 NAME = "drillbox-test"
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from drillbox.sandbox.model.errors import Exit, StackError
-from drillbox.stacks.kind import engine as engines
-from drillbox.stacks.kind.engine import CLUSTER, OWNER, ROLE, connect, trouble
+from drillbox.stacks.kind.cluster import engine as engines
+from drillbox.stacks.kind.cluster.engine import CLUSTER, OWNER, ROLE, connect, trouble
 
 NETWORKS = [
     {"Id": "b", "Name": "bridge", "Options": {"com.docker.network.driver.mtu": "1400"}, "Labels": {}},

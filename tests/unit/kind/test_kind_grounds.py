@@ -18,12 +18,13 @@ from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import StackError, UsageError
 from drillbox.sandbox.model.grounds import Choice
 from drillbox.stacks.deploy.kubernetes.setup import Images, Setup
-from drillbox.stacks.kind import ground, settings
-from drillbox.stacks.kind.deploying import deploy
-from drillbox.stacks.kind.drills import folder_of, write
-from drillbox.stacks.kind.ground import ForeignNamespace
+from drillbox.stacks.kind import settings
+from drillbox.stacks.kind.drill import ground
+from drillbox.stacks.kind.drill.deploying import deploy
+from drillbox.stacks.kind.drill.ground import ForeignNamespace
 from drillbox.stacks.kind.grounds import KindGrounds
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
+from drillbox.stacks.kind.records.drills import folder_of, write
 from drillbox.stacks.kind.settings import Settings
 from drillbox.stacks.kind.stack import KindStack
 
@@ -249,7 +250,7 @@ def test_down_removes_a_drill_from_their_namespace_in_a_new_process(api: FakeApi
 
 
 def test_what_cannot_be_deleted_is_named(api: FakeApi, theirs: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    from drillbox.stacks.kind.leaving import remove_objects
+    from drillbox.stacks.kind.drill.leaving import remove_objects
 
     one = ForeignNamespace("x-1", theirs)
     one.prepare(silent)

@@ -16,8 +16,8 @@ from kind_kit import FakeEngine, programs
 
 from drillbox.sandbox.model.errors import Exit, StackError
 from drillbox.stacks.deploy.image.trim import trim
-from drillbox.stacks.kind.context import context
-from drillbox.stacks.kind.images import Builder
+from drillbox.stacks.kind.cluster.context import context
+from drillbox.stacks.kind.cluster.images import Builder
 from drillbox.stacks.kind.settings import Settings
 
 
@@ -44,7 +44,8 @@ def files() -> dict[str, bytes]:
 def test_the_context_has_the_services_and_nothing_of_the_host(files: dict[str, bytes]) -> None:
     app = {name.removeprefix("app/drillbox/") for name in files if name.startswith("app/drillbox/")}
     assert {"__init__.py", "stacks/services/model_server/__main__.py", "sandbox/world/cache.py", "tui/README"} <= app
-    assert not [name for name in app if name.startswith(("stacks/kind", "stacks/local", "sandbox/cli", "sandbox/api"))]
+    host = ("stacks/kind", "stacks/local", "stacks/real", "sandbox/cli", "sandbox/api")
+    assert not [name for name in app if name.startswith(host)]
     assert not [name for name in app if "__pycache__" in name]
     assert "COPY app/ /opt/drillbox/app/" in files["Dockerfile"].decode()
 

@@ -18,12 +18,12 @@ from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.params import Params, Value, parse_params
 from drillbox.sandbox.model.scenario import Beat
 from drillbox.stacks.deploy.kubernetes.seen import Patch, Seen
-from drillbox.stacks.kind.evictions import Evictions
-from drillbox.stacks.kind.node_faults import NodeCpu, NodeLoss, check_workers
-from drillbox.stacks.kind.node_hands import Reach
-from drillbox.stacks.kind.place import Place
-from drillbox.stacks.kind.service import KindService
-from drillbox.stacks.kind.shelter import shelter_dns
+from drillbox.stacks.kind.cluster.node_hands import Reach
+from drillbox.stacks.kind.drill.place import Place
+from drillbox.stacks.kind.drill.service import KindService
+from drillbox.stacks.kind.faults.evictions import Evictions
+from drillbox.stacks.kind.faults.node_faults import NodeCpu, NodeLoss, check_workers
+from drillbox.stacks.kind.faults.shelter import shelter_dns
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "local"))

@@ -13,9 +13,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from kind_kit import programs
 
 from drillbox.sandbox.model.errors import Exit, StackError, UsageError
-from drillbox.stacks.kind.programs import DOCKER, KIND, KUBECTL, ProgramError, find, run
+from drillbox.stacks.kind.cluster.programs import DOCKER, KIND, KUBECTL, ProgramError, find, run
+from drillbox.stacks.kind.cluster.trouble import explain
 from drillbox.stacks.kind.settings import Settings
-from drillbox.stacks.kind.trouble import explain
 
 
 def script(path: Path, text: str) -> Path:

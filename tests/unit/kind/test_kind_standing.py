@@ -15,11 +15,11 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Pod
 
 from drillbox.sandbox.model.housekeeping import Address, Trial
-from drillbox.stacks.kind.place import Place
-from drillbox.stacks.kind.standing import standing_of, write_where
-from drillbox.stacks.kind.ways import PAUSE, Ways, forwarding
-from drillbox.stacks.local.processes import Supervisor
-from drillbox.stacks.local.programs import Program
+from drillbox.stacks.kind.drill.place import Place
+from drillbox.stacks.kind.drill.standing import standing_of, write_where
+from drillbox.stacks.kind.drill.ways import PAUSE, Ways, forwarding
+from drillbox.stacks.real.machine.processes import Supervisor
+from drillbox.stacks.real.machine.programs import Program
 
 KUBECTL = """#!{python} -IS
 import json, sys

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from drillbox.sandbox.model.errors import StackError
-from drillbox.stacks.kind.patience import PATIENCE, PAUSE, Patient
+from drillbox.stacks.kind.drill.patience import PATIENCE, PAUSE, Patient
 from drillbox.stacks.real.controls import Controls
 
 URL = "http://localhost/api/v1/namespaces/n/services/pipeline:8080/proxy/control"

@@ -1,0 +1,264 @@
+"""The clusters of a state folder: made if they are not there, used again if they are, kept, left and removed.
+
+    cluster = Clusters(base, connect()).ensure(Wanted("drillbox-default", workers=2), progress)
+    kubectl(f"--kubeconfig={cluster.kubeconfig}", ...)
+
+A cluster has a network of its own, made by drillbox and labelled with the secret of its record: containers on that network are
+the cluster's, whoever asks, and all of it goes with the cluster.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ....sandbox.model.errors import StackError
+from ....sandbox.model.stack import Progress
+from ...real.machine.ports import check_port
+from ..records.clusters import ClusterFolder, Record, folders
+from ..records.drills import heirs
+from .beside import heedless
+from .engine import HOME, OWNER, Engine, NodeContainer
+from .making import Kind, Wanted
+from .readiness import Nodes, wait_for_nodes
+from .removal import Removal
+from .trouble import SlowError
+
+CREATION, READINESS = 900.0, 300.0
+"""Wall seconds that kind has to make the nodes, with an image that may have to be pulled, and that these have to become ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster whose nodes are ready.
+
+    Attributes:
+        name: of the cluster.
+        kubeconfig: the file with which to reach it.
+        nodes: containers, by the node's name.
+        made: whether it was made just now.
+    """
+
+    name: str
+    kubeconfig: Path
+    nodes: Mapping[str, NodeContainer]
+    made: bool
+
+
+class Clusters:
+    """The clusters of one state folder on one engine."""
+
+    def __init__(
+        self,
+        base: Path,
+        engine: Engine,
+        *,
+        environment: Mapping[str, str] = os.environ,
+        look: Callable[[Path], Nodes] | None = None,
+        creation: float = CREATION,
+        readiness: float = READINESS,
+    ) -> None:
+        """`base` has a folder for each; `look` tells of the nodes behind a kubeconfig whether they are ready."""
+        self._base, self._engine, self._environment = base, engine, environment
+        self._look, self._creation, self._readiness = look, creation, readiness
+
+    def names(self) -> list[str]:
+        """Those that there are, or that left something."""
+        return [folder.name for folder in folders(self._base)]
+
+    def folder(self, name: str) -> ClusterFolder:
+        """Of a cluster, whether it is there or not."""
+        return ClusterFolder(self._base / name)
+
+    def ensure(self, wanted: Wanted, progress: Progress) -> Cluster:
+        """The cluster, made if it is not there. One that is only asleep (paused, stopped) is woken; a wreck is made anew.
+
+        Raises:
+            StackError: it cannot be made, or is another than wanted; what was begun is removed.
+            UsageError: the state folder cannot be written.
+        """
+        folder = self.folder(wanted.name)
+        with folder.lock():
+            try:
+                return self._have(folder, wanted, progress)
+            finally:
+                folder.discard()
+
+    def check(self, name: str) -> None:
+        """See that a cluster in use is still there.
+
+        Raises:
+            StackError: it is gone, or not all of its nodes are there.
+        """
+        folder = self.folder(name)
+        record = folder.read()
+        there = {node.id for node in self._engine.nodes(name)}
+        known = set(record.nodes) if record is not None else set()
+        missing = max(len(known - there), (record.workers + 1 if record else 1) - len(there))
+        if missing > 0:
+            what = f"{missing} of its nodes are gone" if there else "it was deleted"
+            raise StackError(f"cluster {name}: {what} while it was in use; clear up with: drillbox down --stack kind {name}")
+
+    def remove(self, name: str, progress: Progress) -> None:
+        """Remove a cluster and all that belongs to it.
+
+        Raises:
+            StackError: something of it stays; the message names it.
+        """
+        folder = self.folder(name)
+        with folder.lock():
+            left = self._remove(folder, progress)
+            folder.discard()
+        if left:
+            raise StackError(f"cluster {name}: what could not be removed: {', '.join(left)}")
+
+    def keep(self, name: str) -> None:
+        """Let a cluster stay that was made for a drill."""
+        folder = self.folder(name)
+        with folder.lock():
+            record = folder.read()
+            if record is not None and record.session:
+                folder.write(record.model_copy(update={"session": ""}))
+
+    def release(self, name: str, label: str, progress: Progress) -> bool:
+        """A drill leaves a cluster: one that was made for it goes, unless another drill is on it, with which it goes then.
+
+        Returns:
+            Whether it is gone.
+
+        Raises:
+            StackError: something of it stays; the message names it.
+        """
+        folder = self.folder(name)
+        with folder.lock():
+            record = folder.read()
+            if record is None:
+                folder.discard()
+                return True
+            if record.session != label:
+                return False
+            others = heirs(self._base, name, {label})
+            if others:
+                folder.write(record.model_copy(update={"session": others[0]}))
+                return False
+            left = self._remove(folder, progress)
+            folder.discard()
+        if left:
+            raise StackError(f"cluster {name}: what could not be removed: {', '.join(left)}")
+        return True
+
+    def _have(self, folder: ClusterFolder, wanted: Wanted, progress: Progress) -> Cluster:
+        record = folder.read()
+        if record is not None and record.ready:
+            _check_same(record, wanted)
+            found = self._again(folder, record, progress)
+            if found is not None:
+                return found
+        if record is not None:
+            self._remove(folder, progress)
+            if record.ready and not record.session:  # whoever wanted it to stay still does
+                wanted = replace(wanted, session="")
+        try:
+            return self._create(folder, wanted, progress)
+        except SlowError:
+            progress("kind was too slow: once more", 0.0)
+            return self._create(folder, wanted, progress)
+
+    # ------------------------------------------------------------------------------------------------------------- again
+
+    def _again(self, folder: ClusterFolder, record: Record, progress: Progress) -> Cluster | None:
+        """A cluster that was complete once; None if it cannot be used."""
+        nodes = self._engine.nodes(record.name)
+        if {node.id for node in nodes} != set(record.nodes) or not folder.kubeconfig.is_file():
+            return None
+        step = f"cluster {record.name} is there"
+        progress(step, 0.0)
+        for node in nodes:
+            self._engine.wake(node)
+        try:
+            self._wait(folder, record, progress)
+        except StackError:
+            return None
+        progress(step, 1.0)
+        return Cluster(record.name, folder.kubeconfig, {node.name: node for node in self._engine.nodes(record.name)}, made=False)
+
+    # ------------------------------------------------------------------------------------------------------------ create
+
+    def _create(self, folder: ClusterFolder, wanted: Wanted, progress: Progress) -> Cluster:
+        kind = Kind(self._environment, self._creation)
+        if wanted.port:
+            check_port(wanted.port, f"API of cluster {wanted.name}")
+        self._refuse_others(wanted.name)
+        record = Record.new(wanted.name, wanted.workers, wanted.image, wanted.port, wanted.session)
+        folder.write(record)
+        try:
+            labels = {OWNER: record.token, HOME: str(self._base)}
+            self._engine.make_network(wanted.name, labels)
+            kind.make(wanted, folder, record, progress)
+            record = record.model_copy(update={"creator": None, "nodes": self._ids(wanted.name)})
+            folder.write(record)
+            self.check(wanted.name)
+            self._wait(folder, record, progress)
+            nodes = self._engine.nodes(wanted.name)
+            volumes = tuple(sorted(volume for node in nodes for volume in node.volumes))
+            folder.write(record.model_copy(update={"ready": True, "volumes": volumes}))
+        except BaseException as error:
+            left = self._remove(folder, progress)
+            if left and isinstance(error, StackError):
+                raise StackError(f"{error}; what could not be removed: {', '.join(left)}") from error
+            raise
+        return Cluster(wanted.name, folder.kubeconfig, {node.name: node for node in nodes}, made=True)
+
+    def _refuse_others(self, name: str) -> None:
+        """Nodes or a network of that name that are in no record of ours belong to somebody else."""
+        if self._engine.nodes(name):
+            raise StackError(
+                f"a cluster {name} is there, but not in this state folder: it was made with another one (DRILLBOX_HOME), or by "
+                f"hand; choose another name, or remove it: kind delete cluster --name {name}"
+            )
+        for network in self._engine.networks(name=name):
+            home = network.labels.get(HOME)
+            how = f"DRILLBOX_HOME={Path(home).parent} drillbox down --stack kind" if home else "docker network rm"
+            raise StackError(f"a network {name} is there, but not made from this state folder; remove it: {how} {name}")
+
+    def _wait(self, folder: ClusterFolder, record: Record, progress: Progress) -> None:
+        try:
+            wait_for_nodes(folder.kubeconfig, record.workers + 1, self._readiness, progress, self._look)
+        except StackError as error:
+            self.check(record.name)  # that a node was deleted says more than that it is not ready
+            raise StackError(f"cluster {record.name}: {error}") from error
+
+    def _ids(self, name: str) -> tuple[str, ...]:
+        return tuple(node.id for node in self._engine.nodes(name))
+
+    def _remove(self, folder: ClusterFolder, progress: Progress) -> tuple[str, ...]:
+        """Everything, whatever it is in the middle of; what stays."""
+        progress = heedless(progress)
+        step = f"removing cluster {folder.name}"
+        progress(step, 0.0)
+        try:
+            left = Removal(folder, self._engine).clear(lambda _text: None, keep=True)
+        except StackError as error:
+            return (str(error),)
+        progress(step, 1.0)
+        return left
+
+
+def _check_same(record: Record, wanted: Wanted) -> None:
+    """A cluster of the name that is another one is not silently taken, nor thrown away."""
+    differences = [
+        f"{name}: {has or 'any'} there, {asked or 'any'} wanted"
+        for name, has, asked in (
+            ("workers", str(record.workers), str(wanted.workers)),
+            ("node image", record.image, wanted.image),
+            ("API port", record.port, wanted.port),
+        )
+        if has != asked
+    ]
+    if differences:
+        raise StackError(
+            f"cluster {record.name} is there, but not as wanted ({'; '.join(differences)}): "
+            f"remove it (drillbox down --stack kind {record.name}), or choose another name"
+        )

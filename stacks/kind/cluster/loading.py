@@ -1,0 +1,200 @@
+"""Brings an image from the engine onto the nodes of a cluster: read once, and written into all of them at the same time.
+
+`kind load` does the same by way of a file on this machine's disk, which stays there if it is killed, and does not tell how far it
+is.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from typing import IO
+
+from ....sandbox.model.errors import StackError
+from ....sandbox.model.stack import Progress
+from .engine import Engine, NodeContainer
+from .programs import DOCKER, ProgramError, find, kill_group, run
+
+STEP = "loading the image"
+ANSWER, LOAD = 60.0, 900.0
+"""Wall seconds that a node has to say which images it has, and to take one in once it has got all of it."""
+_LOOK, _PAUSE = 0.2, 2.0
+_CTR = ("ctr", "--namespace=k8s.io", "images")
+_UNPACKED = 2 / 3
+"""Share of the time after which a node has got all of an image, and unpacks the rest."""
+
+
+class Loader:
+    """Loads images.
+
+    Args:
+        engine: that has them, and on which the nodes run.
+        environment: where `docker` is found.
+    """
+
+    def __init__(self, engine: Engine, environment: Mapping[str, str] = os.environ) -> None:
+        self._engine, self._environment = engine, environment
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Let a load that goes on in another thread end."""
+        self._stopped.set()
+
+    def load(self, reference: str, nodes: Sequence[NodeContainer], progress: Progress) -> None:
+        """Bring an image onto those nodes that do not have it.
+
+        Raises:
+            StackError: that fails, for example as a disk is full.
+        """
+        docker = str(find(DOCKER, self._environment).path)
+        wanted = [node for node in nodes if not self._has(docker, node, reference)]
+        progress(STEP, 0.0 if wanted else 1.0)
+        if not wanted:
+            return
+        size = float((self._engine.image(reference) or {}).get("Size") or 0)
+        with ExitStack() as ends:
+            sinks = [ends.enter_context(self._taking(docker, node)) for node in wanted]
+            sent = 0
+            for chunk in self._engine.save(reference):
+                for sink in sinks:
+                    sink.write(chunk)
+                if self._stopped.is_set():
+                    raise StackError(f"{STEP}: it is not wanted any more")
+                sent += len(chunk)
+                progress(STEP, min(1.0, sent / size) * _UNPACKED if size else 0.0)
+            for sink in sinks:
+                sink.close()
+            for place, sink in enumerate(sinks):
+                sink.finish(partial(progress, STEP, _UNPACKED + (1.0 - _UNPACKED) * place / len(sinks)))
+        progress(STEP, 1.0)
+
+    # ------------------------------------------------------------------------------------------------------------- own work
+
+    def _has(self, docker: str, node: NodeContainer, reference: str) -> bool:
+        argv = [docker, "exec", node.name, *_CTR, "ls", "--quiet"]
+        try:
+            there = run(argv, ANSWER, environment=self._environment).split()
+        except ProgramError as error:
+            raise StackError(f"{STEP}: the node {node.name} does not say what it has: {error}") from error
+        return any(name == reference or name.endswith(f"/{reference}") for name in there)
+
+    @contextmanager
+    def _taking(self, docker: str, node: NodeContainer) -> Iterator[Sink]:
+        """A node that takes an image in; whatever becomes of it, its process ends here."""
+        argv = [docker, "exec", "--interactive", node.name, *_CTR, "import", "--all-platforms", "--digests", "-"]
+        with tempfile.TemporaryFile() as told:
+            process = subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=told, stderr=told, env=dict(self._environment), start_new_session=True
+            )
+            into = process.stdin or told  # it is a pipe, always
+            try:
+                yield Sink(node.name, process, into, told, self._stopped.is_set)
+            finally:
+                kill_group(process.pid)
+                process.wait()
+                with suppress(OSError):
+                    into.close()
+
+
+class Early:
+    """Loads an image into a cluster while that is made; what it does not manage is loaded afterwards.
+
+    Args:
+        engine: for the thread that loads.
+        cluster: its name.
+        count: of its nodes.
+        environment: where `docker` is found.
+
+    Attributes:
+        there: set once the cluster is made: nodes that do not answer by then are not waited for.
+    """
+
+    def __init__(self, engine: Engine, cluster: str, count: int, environment: Mapping[str, str] = os.environ) -> None:
+        self._engine, self._cluster, self._count = engine, cluster, count
+        self._loader = Loader(engine, environment)
+        self._stopped = threading.Event()
+        self.there = threading.Event()
+
+    def stop(self) -> None:
+        """Let the thread end."""
+        self._stopped.set()
+        self.there.set()
+        self._loader.stop()
+
+    def load(self, reference: str, progress: Progress) -> None:
+        """Wait for the nodes, and load."""
+        while not self._stopped.is_set():
+            with suppress(StackError):  # they begin to answer one after the other, and may be made anew
+                nodes = self._engine.nodes(self._cluster)
+                if len(nodes) == self._count and all(node.state == "running" for node in nodes):
+                    self._loader.load(reference, nodes, progress)
+                    return
+            if self.there.wait(_PAUSE):
+                return
+
+
+class Sink:
+    """One node's import.
+
+    Args:
+        node: its name.
+        process: that takes the image in.
+        into: its standard input.
+        told: what it prints.
+        stopped: whether nobody waits for it any more.
+    """
+
+    def __init__(
+        self, node: str, process: subprocess.Popen[bytes], into: IO[bytes], told: IO[bytes], stopped: Callable[[], bool]
+    ) -> None:
+        self._node, self._process, self._into, self._told, self._stopped = node, process, into, told, stopped
+
+    def write(self, chunk: bytes) -> None:
+        """Give it a part of the image.
+
+        Raises:
+            StackError: it takes no more.
+        """
+        try:
+            self._into.write(chunk)
+        except OSError:
+            raise self._failure() from None
+
+    def close(self) -> None:
+        """That was all."""
+        with suppress(OSError):
+            self._into.close()
+
+    def finish(self, meanwhile: Callable[[], None]) -> None:
+        """Wait until it has unpacked everything; `meanwhile` is called again and again.
+
+        Raises:
+            StackError: it failed, or takes too long.
+        """
+        deadline = time.monotonic() + LOAD
+        while (code := self._ended()) is None:
+            if self._stopped():
+                raise StackError(f"{STEP}: it is not wanted any more")
+            meanwhile()
+            if time.monotonic() > deadline:
+                raise StackError(f"{STEP}: the node {self._node} did not take it in within {LOAD:g} s")
+        if code != 0:
+            raise self._failure()
+
+    def _ended(self) -> int | None:
+        """Its exit code, if it ends soon."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_LOOK)
+        return None
+
+    def _failure(self) -> StackError:
+        self._ended()
+        self._told.seek(0)
+        lines = self._told.read().decode(errors="replace").strip().splitlines()
+        return StackError(f"{STEP}: the node {self._node} does not take it in: {lines[-1] if lines else 'it tells nothing'}")

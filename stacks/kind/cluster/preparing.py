@@ -1,0 +1,74 @@
+"""A cluster with the application image on its nodes, for drills to come: the image is built while the cluster is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ....sandbox.model.stack import Progress
+from ..settings import Settings
+from .beside import Beside
+from .clusters import Clusters
+from .engine import Engine
+from .images import Builder, Image
+from .loading import Early
+from .making import Wanted
+
+
+def wanted_of(clusters: Clusters, settings: Settings, label: str) -> Wanted:
+    """The cluster that is there, as it is, where the settings do not insist on another; else one as they say."""
+    record = clusters.folder(settings.cluster).read()
+    if record is None or not record.ready:
+        return Wanted(settings.cluster, settings.workers, settings.node_image, settings.api_port, label)
+    if settings.strict:
+        image, port = settings.node_image or record.image, settings.api_port or record.port
+        return Wanted(settings.cluster, settings.workers, image, port, label)
+    return Wanted(settings.cluster, record.workers, record.image, record.port, label)
+
+
+def have_cluster(
+    clusters: Clusters,
+    engine: Engine,
+    settings: Settings,
+    label: str,
+    progress: Progress,
+    there: Callable[[], None] = lambda: None,
+) -> Image:
+    """Have a cluster with the application image on its nodes.
+
+    The image is built while the cluster is made, and brought onto the nodes from when they run, long before Kubernetes does.
+
+    Args:
+        clusters: of the state folder.
+        engine: that the nodes run on.
+        settings: of cluster and image.
+        label: of the drill that the cluster is for; empty if it is to stay.
+        progress: hears of both.
+        there: is called once the cluster is.
+
+    Raises:
+        StackError: one of both fails; a cluster that was begun is removed.
+    """
+    other = engine.again()  # of its own: a client is for one thread
+    wanted = wanted_of(clusters, settings, label)
+    early = Early(other, wanted.name, wanted.workers + 1)
+
+    def cancel() -> None:
+        early.stop()
+        other.cancel()
+
+    def work(told: Progress) -> Image:
+        image = Builder(other, settings).ensure(told)
+        early.load(image.reference, told)
+        return image
+
+    with Beside(work, progress, cancel) as build:
+        try:
+            cluster = clusters.ensure(wanted, build.progress)
+            there()
+            early.there.set()
+            image = build.result()
+        finally:
+            build.close()
+            other.close()
+    Builder(engine, settings).load(image, cluster.name, progress)
+    return image
