@@ -1,17 +1,18 @@
-"""Brings an image from the engine onto the nodes of a cluster: read once, and written into all of them at the same time.
+"""Brings an image from the engine onto the nodes of a cluster: read and compressed once, and written into all at the same time.
 
-`kind load` does the same by way of a file on this machine's disk, which stays there if it is killed, and does not tell how far it
-is.
+`kind load` does the same, uncompressed, by way of a file on this machine's disk, which stays there if it is killed, and does not
+tell how far it is.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import IO
@@ -19,6 +20,7 @@ from typing import IO
 from ....sandbox.model.errors import StackError
 from ....sandbox.model.stack import Progress
 from .engine import Engine, NodeContainer
+from .packing import pack
 from .programs import DOCKER, ProgramError, find, kill_group, run
 
 STEP = "loading the image"
@@ -28,6 +30,8 @@ _LOOK, _PAUSE = 0.2, 2.0
 _CTR = ("ctr", "--namespace=k8s.io", "images")
 _UNPACKED = 2 / 3
 """Share of the time after which a node has got all of an image, and unpacks the rest."""
+Way = Callable[[Iterable[bytes], Callable[[bytes], object]], object]
+"""Reads an archive, and writes what nodes get."""
 
 
 class Loader:
@@ -53,28 +57,48 @@ class Loader:
             StackError: that fails, for example as a disk is full.
         """
         docker = str(find(DOCKER, self._environment).path)
-        wanted = [node for node in nodes if not self._has(docker, node, reference)]
+        wanted = self._without(docker, nodes, reference)
         progress(STEP, 0.0 if wanted else 1.0)
         if not wanted:
             return
+        try:
+            self._give(docker, reference, wanted, pack, progress)
+        except (StackError, tarfile.TarError):
+            if self._stopped.is_set():
+                raise
+            wanted = self._without(docker, wanted, reference)  # they may be too old for compressed layers: once more as it is
+            self._give(docker, reference, wanted, _as_it_is, progress)
+        progress(STEP, 1.0)
+
+    # ------------------------------------------------------------------------------------------------------------- own work
+
+    def _give(self, docker: str, reference: str, nodes: Sequence[NodeContainer], how: Way, progress: Progress) -> None:
         size = float((self._engine.image(reference) or {}).get("Size") or 0)
         with ExitStack() as ends:
-            sinks = [ends.enter_context(self._taking(docker, node)) for node in wanted]
-            sent = 0
-            for chunk in self._engine.save(reference):
+            sinks = [ends.enter_context(self._taking(docker, node)) for node in nodes]
+
+            def read() -> Iterator[bytes]:
+                sent = 0
+                for chunk in self._engine.save(reference):
+                    yield chunk
+                    if self._stopped.is_set():
+                        raise StackError(f"{STEP}: it is not wanted any more")
+                    sent += len(chunk)
+                    progress(STEP, min(1.0, sent / size) * _UNPACKED if size else 0.0)
+
+            def write(piece: bytes) -> None:
                 for sink in sinks:
-                    sink.write(chunk)
-                if self._stopped.is_set():
-                    raise StackError(f"{STEP}: it is not wanted any more")
-                sent += len(chunk)
-                progress(STEP, min(1.0, sent / size) * _UNPACKED if size else 0.0)
+                    sink.write(piece)
+
+            how(read(), write)
             for sink in sinks:
                 sink.close()
             for place, sink in enumerate(sinks):
                 sink.finish(partial(progress, STEP, _UNPACKED + (1.0 - _UNPACKED) * place / len(sinks)))
-        progress(STEP, 1.0)
 
-    # ------------------------------------------------------------------------------------------------------------- own work
+    def _without(self, docker: str, nodes: Sequence[NodeContainer], reference: str) -> list[NodeContainer]:
+        """Those that do not have it."""
+        return [node for node in nodes if not self._has(docker, node, reference)]
 
     def _has(self, docker: str, node: NodeContainer, reference: str) -> bool:
         argv = [docker, "exec", node.name, *_CTR, "ls", "--quiet"]
@@ -100,6 +124,11 @@ class Loader:
                 process.wait()
                 with suppress(OSError):
                     into.close()
+
+
+def _as_it_is(archive: Iterable[bytes], write: Callable[[bytes], object]) -> None:
+    for piece in archive:
+        write(piece)
 
 
 class Early:
