@@ -1,0 +1,148 @@
+"""Faults of releases, settings, artifacts and the gateway on a real cluster, and what ends them; a node that sleeps when a host dies."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster_kit import PATIENCE, Played, Standing, calm
+
+from drillbox.stacks.kind.cluster.engine import connect
+from drillbox.stacks.kind.records.drills import folders
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.soak]
+
+HOST = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from cluster_kit import Played, Standing, calm
+from drillbox.sandbox.paths import home
+played = Played(Standing(sys.argv[2], home(), home() / "kind" / sys.argv[2] / "kubeconfig", ""))
+played.up(calm())
+played.until(lambda _told: played.answered > 100)
+played.begin("nodes.loss", node="node-1")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_faults_of_services_and_what_ends_them(played: Played) -> None:
+    """One after the other in one drill: to bring it up takes longer than a fault."""
+    played.up(calm())
+    played.until(lambda _told: played.answered > 100)
+    a_killed_replica_is_replaced(played)
+    a_gateway_that_aborts_fails_requests(played)
+    a_slow_gateway_raises_the_alert(played)
+    a_bad_artifact_is_never_served_and_rolled_back(played)
+    replicas_that_cannot_load_take_the_mirror(played)
+    a_push_of_configuration_is_in_force_at_once(played)
+    a_limit_of_the_processor_is_the_deployments(played)
+    deadly_settings_loop_until_they_are_rolled_back(played)
+
+
+def a_killed_replica_is_replaced(played: Played) -> None:
+    before = set(played.service.names())
+    played.begin("pods.kill", count=1)
+    played.until(lambda _told: played.serve(3) and len(before & set(played.service.names())) == 2)
+    played.end("pods.kill")
+
+
+def a_gateway_that_aborts_fails_requests(played: Played) -> None:
+    failed = played.failed
+    played.begin("gateway.abort", share=0.5, status=503)
+    played.until(lambda _told: played.failed > failed + 100, "nothing was aborted")
+    played.end("gateway.abort")
+    answered = played.answered
+    played.until(lambda _told: played.answered > answered + 300)
+    failed, answered = played.failed, played.answered
+    played.until(lambda _told: played.answered > answered + 300)
+    assert played.failed - failed < 5, "it aborts no more"
+    played.until(lambda _told: not played.firing, "the alerts do not resolve")
+
+
+def a_slow_gateway_raises_the_alert(played: Played) -> None:
+    played.begin("gateway.delay", delay=1.0, share=0.5)
+    played.until(lambda _told: "LatencyBurnRate" in played.firing, "nobody is told")
+    played.end("gateway.delay")
+    played.until(lambda _told: not played.firing, "the alerts do not resolve")
+
+
+def a_bad_artifact_is_never_served_and_rolled_back(played: Played) -> None:
+    serving = {one.name for one in played.service.pods() if one.ready}
+    played.begin("release.bad_artifact", version="v8")
+    played.until(lambda _told: any(one.running and not one.ready and one.version == "v8" for one in played.service.pods()))
+    played.until(lambda _told: any("cannot" in line.text and "v8" in line.text for line in played.logs), "no log names it")
+    assert serving <= {one.name for one in played.service.pods() if one.ready}, "the old ones serve"
+    played.kubectl("rollout", "undo", "deployment/model-champion")
+    played.until(lambda _told: played.serve(3) and {one.version for one in played.service.pods()} == {"v7"})
+    played.end("release.bad_artifact")
+
+
+def replicas_that_cannot_load_take_the_mirror(played: Played) -> None:
+    played.begin("artifacts.refusing")
+    gone = played.service.names()[0]
+    played.kubectl("delete", "pod", gone, "--wait=false")
+    played.until(lambda _told: any(one.running and not one.ready for one in played.service.pods()), "its successor could load")
+    played.act(servers__artifacts="mirror")
+    played.until(lambda _told: played.serve(3) and gone not in played.service.names(), "the mirror does not help")
+    played.end("artifacts.refusing")
+    played.act(servers__artifacts="origin")
+
+
+def a_push_of_configuration_is_in_force_at_once(played: Played) -> None:
+    before = played.service.spec.gateway.timeout
+    played.begin("config.push", timeout=0.5)
+    played.until(lambda _told: played.service.spec.gateway.timeout == 0.5)
+    data = json.loads(played.kubectl("get", "configmap", "gateway", "--output=json"))["data"]
+    assert data["timeout"] == "500ms"
+    played.end("config.push")
+    played.act(gateway__timeout=before, platform__pushed="")
+
+
+def a_limit_of_the_processor_is_the_deployments(played: Played) -> None:
+    def limits() -> dict[str, str]:
+        found = json.loads(played.kubectl("get", "deployment", "model-champion", "--output=json"))
+        containers: list[dict[str, Any]] = found["spec"]["template"]["spec"]["containers"]
+        return dict(containers[0]["resources"]["limits"])
+
+    before = played.service.spec.servers.cpu
+    played.begin("pods.cpu_throttling", limit=0.5)
+    played.until(lambda _told: limits().get("cpu") == "500m")
+    played.until(lambda _told: played.serve(3))
+    played.end("pods.cpu_throttling")
+    played.act(servers__cpu=before, platform__pushed="")
+    played.until(lambda _told: played.serve(3) and limits().get("cpu") != "500m")
+
+
+def deadly_settings_loop_until_they_are_rolled_back(played: Played) -> None:
+    before = played.service.spec.servers.settings
+    played.begin("pods.crash_loop", after=4.0)
+    played.until(lambda _told: any(one.restarts >= 2 for one in played.service.pods()), "nothing crashes")
+    played.until(lambda _told: "CrashLoopBackOff" in played.kubectl("get", "pods"), "it is not held back")
+    played.end("pods.crash_loop")
+    played.act(servers__settings=before, platform__pushed="")
+    played.until(lambda _told: played.serve(3), "it still crashes")
+
+
+def test_a_node_that_sleeps_when_the_host_is_killed_is_woken_by_down(standing: Standing, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOST, Path(__file__).parent, standing.name]
+    killed = subprocess.run(command, check=False, timeout=PATIENCE)
+    assert killed.returncode == -9
+
+    def states() -> set[str]:
+        with closing(connect()) as engine:
+            return {one.state for one in engine.nodes(standing.name)}
+
+    assert states() == {"running", "paused"}
+    (left,) = folders(standing.home / "kind")
+    down = [sys.executable, "-m", "drillbox", "down", "--stack", "kind", left.name]
+    done = subprocess.run(down, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    assert states() == {"running"}
+    assert folders(standing.home / "kind") == []
+    assert "drill-" not in standing.kubectl("get", "namespaces", "--output=name")
