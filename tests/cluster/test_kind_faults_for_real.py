@@ -147,7 +147,7 @@ def an_image_that_nobody_has_and_a_rollout_undone(played: Played) -> None:
     played.kubectl("rollout", "undo", "deployment/model-champion")
     played.until(lambda _told: played.serve(3), "the rollout was not undone")
     played.end("pods.bad_image")
-    assert not reasons()
+    played.until(lambda _told: not reasons(), "the pod is still there")
 
 
 def a_node_has_less_cpu(played: Played, engine: Engine) -> None:
