@@ -205,7 +205,7 @@ class Clusters:
             volumes = tuple(sorted(volume for node in nodes for volume in node.volumes))
             folder.write(record.model_copy(update={"ready": True, "volumes": volumes}))
         except BaseException as error:
-            left = self._remove(folder, progress)
+            left = self._remove(folder, progress, seen=True)
             if left and isinstance(error, StackError):
                 raise StackError(f"{error}; what could not be removed: {', '.join(left)}") from error
             raise
@@ -213,12 +213,17 @@ class Clusters:
 
     def _refuse_others(self, name: str) -> None:
         """Nodes or a network of that name that are in no record of ours belong to somebody else."""
-        if self._engine.nodes(name):
+        networks, nodes = self._engine.networks(name=name), self._engine.nodes(name)
+        if not networks:
+            for node in (debris := [one for one in nodes if name in one.awaits]):  # their network is gone: they will never run
+                self._engine.remove_node(node.id)
+            nodes = [one for one in nodes if one not in debris]
+        if nodes:
             raise StackError(
                 f"a cluster {name} is there, but not in this state folder: it was made with another one (DRILLBOX_HOME), or by "
                 f"hand; choose another name, or remove it: kind delete cluster --name {name}"
             )
-        for network in self._engine.networks(name=name):
+        for network in networks:
             home = network.labels.get(HOME)
             how = f"DRILLBOX_HOME={Path(home).parent} drillbox down --stack kind" if home else "docker network rm"
             raise StackError(f"a network {name} is there, but not made from this state folder; remove it: {how} {name}")
@@ -233,13 +238,13 @@ class Clusters:
     def _ids(self, name: str) -> tuple[str, ...]:
         return tuple(node.id for node in self._engine.nodes(name))
 
-    def _remove(self, folder: ClusterFolder, progress: Progress) -> tuple[str, ...]:
-        """Everything, whatever it is in the middle of; what stays."""
+    def _remove(self, folder: ClusterFolder, progress: Progress, *, seen: bool = False) -> tuple[str, ...]:
+        """Everything, whatever it is in the middle of; what stays. `seen`: this process has seen how kind ended."""
         progress = heedless(progress)
         step = f"removing cluster {folder.name}"
         progress(step, 0.0)
         try:
-            left = Removal(folder, self._engine).clear(lambda _text: None, keep=True)
+            left = Removal(folder, self._engine).clear(lambda _text: None, keep=True, seen=seen)
         except StackError as error:
             return (str(error),)
         progress(step, 1.0)

@@ -69,6 +69,7 @@ class NodeContainer:
         role: `control-plane` or `worker`.
         state: `running`, `paused`, `exited` ...
         networks: ids of those that it is attached to.
+        awaits: names of those that it is attached to once it starts: it was created, and never ran.
         volumes: names of its volumes.
     """
 
@@ -78,6 +79,7 @@ class NodeContainer:
     state: str
     networks: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
+    awaits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,10 @@ class Network:
     id: str
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class AbsentError(StackError):
+    """What something was to be done with is not there."""
 
 
 class Engine:
@@ -208,12 +214,10 @@ class Engine:
         Raises:
             StackError: the engine does not answer.
         """
-        import docker.errors
-
         try:
             with self.call(f"looking for the image {name}"):
                 found: Mapping[str, Any] = self.client.images.get(name).attrs
-        except docker.errors.NotFound:
+        except AbsentError:
             return None
         return found
 
@@ -305,15 +309,23 @@ class Engine:
 
     @contextlib.contextmanager
     def call(self, doing: str, *, gone: bool = False) -> Iterator[None]:
-        """Errors of the SDK as messages. `gone`: that the thing is not there is none."""
+        """Errors of the SDK as messages. `gone`: that the thing is not there is none.
+
+        Raises:
+            AbsentError: the thing is not there.
+            StackError: anything else.
+        """
         import docker.errors
         import requests
 
         try:
             yield
-        except docker.errors.NotFound:
+        except AbsentError:
             if not gone:
                 raise
+        except docker.errors.NotFound as error:
+            if not gone:
+                raise AbsentError(f"{doing}: {str(error.explanation or error).strip()}") from error
         except docker.errors.APIError as error:
             raise StackError(f"{doing}: {_advised(str(error.explanation or error))}") from error
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
@@ -412,4 +424,5 @@ def _node(found: Mapping[str, Any]) -> NodeContainer:
         state=str(found.get("State", "")),
         networks=tuple(one["NetworkID"] for one in networks.values() if one.get("NetworkID")),
         volumes=tuple(one["Name"] for one in found.get("Mounts") or () if one.get("Type") == "volume" and one.get("Name")),
+        awaits=tuple(name for name, one in networks.items() if not one.get("NetworkID")),
     )

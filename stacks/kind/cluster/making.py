@@ -15,6 +15,7 @@ from ....sandbox.model.stack import Progress
 from ...real.machine.ports import HOST
 from ..records.clusters import ClusterFolder, Record, identity
 from ..settings import DEFAULT_CLUSTER, DEFAULT_WORKERS, MOST_WORKERS, PREFIX
+from .makers import Makers
 from .programs import KIND, ProgramError, find, run, with_docker
 from .trouble import failure
 
@@ -96,11 +97,12 @@ class Kind:
             run(
                 [self._program.path, *wanted.creation(folder.kubeconfig)],
                 self._patience,
-                environment={**self._environment, _NETWORK: wanted.name},
+                environment={**self._environment, **(makers := Makers(record)).environment(), _NETWORK: wanted.name},
                 given=wanted.configuration(),
                 hear=steps.hear,
                 started=lambda pid: folder.write(record.model_copy(update={"creator": identity(pid)})),
                 meanwhile=steps.again,
+                end=makers.end_kind,
             )
         except ProgramError as error:
             raise failure(wanted.name, error, steps.current) from error

@@ -147,6 +147,7 @@ def run(
     hear: Callable[[str], None] | None = None,
     started: Callable[[int], None] | None = None,
     meanwhile: Callable[[], None] | None = None,
+    end: Callable[[int], None] | None = None,
 ) -> str:
     """Run a program to its end.
 
@@ -161,6 +162,7 @@ def run(
         hear: hears of each line that it prints, when it prints it.
         started: hears of the number of its process.
         meanwhile: is called again and again while it prints nothing; what it raises ends the program.
+        end: kills it, given the number of its process; the whole group if not given.
 
     Returns:
         What it printed, both streams as they came.
@@ -192,7 +194,7 @@ def run(
     except (TimeoutError, subprocess.TimeoutExpired):
         raise ProgramError(f"{name} {argv[1]} did not end within {patience:g} s", "\n".join(printed)) from None
     finally:
-        kill_group(process.pid)
+        (end or kill_group)(process.pid)
         process.wait()
         if reader.ident is not None:
             reader.join(_PATIENCE)  # the streams end with the group

@@ -12,11 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from ....sandbox.model.errors import StackError
 from ..records.clusters import ClusterFolder, Record
 from .engine import OWNER, Engine, Network, NodeContainer
-from .programs import kill_group
+from .makers import Makers
 
 Tell = Callable[[str], None]
 PATIENCE = 90.0
 """Wall seconds that the engine has to remove everything."""
+GRACE = 60.0
+"""Wall seconds that a container has to come about that is being created, before it is not waited for any more."""
+QUIET = 15.0
+"""Wall seconds in which no container may appear where nobody has seen how its creation ended: the engine may be at it still."""
 _LOOK = 0.2
 
 
@@ -35,8 +39,7 @@ class Removal:
         record = self._folder.read()
         things: list[str] = []
         if record is not None:
-            if record.creator is not None and record.creator.alive():
-                things.append(f"process {record.creator.pid} of kind")
+            things += [f"process {one.pid} of kind" for one in Makers(record).living()]
             things += [f"container {node.name} ({node.state})" for node in self._nodes(record)]
             things += [f"network {network.name}" for network in self._networks(record)]
             there = self._engine.volumes()
@@ -47,12 +50,13 @@ class Removal:
             things.append(f"folder {self._folder.path}")
         return tuple(things)
 
-    def clear(self, tell: Tell, *, keep: bool = False) -> tuple[str, ...]:
+    def clear(self, tell: Tell, *, keep: bool = False, seen: bool = False) -> tuple[str, ...]:
         """Remove everything; whoever calls has the folder's lock.
 
         Args:
             tell: hears of each thing that was removed.
             keep: whether folder and lock stay, for the next cluster of the name.
+            seen: whether this process has seen how kind ended.
 
         Returns:
             What is still there.
@@ -62,9 +66,8 @@ class Removal:
         """
         record = self._folder.read()
         if record is not None:
-            self._end_creator(record, tell)
-            record = self._empty(record, tell)
-            if self._nodes(record) or self._networks(record) or self._left_volumes(record):
+            record = self._empty(record, tell, seen=seen)
+            if self._nodes(record) or self._networks(record) or self._left_volumes(record) or Makers(record).living():
                 return self.look()
         if keep:
             self._folder.empty()
@@ -75,48 +78,76 @@ class Removal:
 
     # ---------------------------------------------------------------------------------------------------------- own work
 
-    def _end_creator(self, record: Record, tell: Tell) -> None:
-        """Kind works on if its host died; it and what it runs are one process group."""
-        if record.creator is not None and record.creator.alive():
-            kill_group(record.creator.pid)
-            tell(f"{record.name}: killed kind, process {record.creator.pid}")
-
-    def _empty(self, record: Record, tell: Tell) -> Record:
-        """Remove containers, network and volumes until there are none: the engine may still be at work on one for kind."""
-        deadline = time.monotonic() + PATIENCE
+    def _empty(self, record: Record, tell: Tell, *, seen: bool) -> Record:
+        """Remove everything, the network last: for as long as that is there nobody else makes a cluster of the name."""
+        begun = now = time.monotonic()
+        makers = Makers(record)
+        unseen = record.creator is not None and not seen and not makers.living()
+        quiet = now + QUIET if unseen else now
         while True:
-            trouble = ""
-            nodes = self._nodes(record)
-            volumes = {volume for node in nodes for volume in node.volumes}
-            if volumes - set(record.volumes):  # once the container is gone nobody knows whose they were
-                record = record.model_copy(update={"volumes": tuple(sorted(volumes | set(record.volumes)))})
-                self._folder.write(record)
-            try:
-                self._remove(record, nodes, tell)
-            except StackError as error:
-                trouble = str(error)
-            if not trouble and not self._nodes(record) and not self._networks(record):
-                return record
-            if time.monotonic() > deadline:
+            impatient = now - begun > GRACE
+            making = self._end(makers, record, tell, force=impatient)
+            unseen |= making and impatient
+            record, trouble = self._remove_nodes(record, tell)
+            now = time.monotonic()
+            if self._nodes(record) or (making and impatient):
+                quiet = now + QUIET if unseen else now
+            elif not trouble and not making and now >= quiet:
+                trouble = self._remove_rest(record, tell)
+                if not trouble and not self._networks(record):
+                    return record
+            if now - begun > PATIENCE:
                 tell(f"{record.name}: {trouble or 'containers keep appearing'}")
                 return record
             time.sleep(_LOOK)
 
-    def _remove(self, record: Record, nodes: list[NodeContainer], tell: Tell) -> None:
-        with ThreadPoolExecutor(max(1, len(nodes))) as pool:  # each takes the engine some seconds
-            for node, _ in zip(nodes, pool.map(self._engine.remove_node, (one.id for one in nodes)), strict=True):
-                tell(f"{record.name}: removed the container {node.name}")
-        for network in self._networks(record):
-            self._engine.remove_network(network.id)
-            tell(f"{record.name}: removed the network {network.name}")
-        for volume in self._left_volumes(record):
-            self._engine.remove_volume(volume)
-            tell(f"{record.name}: removed the volume {volume[:12]}")
+    def _end(self, makers: Makers, record: Record, tell: Tell, *, force: bool) -> bool:
+        """Let nobody make containers any more, as far as that can be; whether somebody was still at it."""
+        found = makers.end(force=force)
+        if record.creator in found:
+            tell(f"{record.name}: killed kind, process {record.creator and record.creator.pid}")
+        return bool(found)
+
+    def _remove_nodes(self, record: Record, tell: Tell) -> tuple[Record, str]:
+        """Remove the containers that there are; the record, with the names of their volumes, and what went wrong."""
+        nodes = self._nodes(record)
+        volumes = {volume for node in nodes for volume in node.volumes}
+        if volumes - set(record.volumes):  # once the container is gone nobody knows whose they were
+            record = record.model_copy(update={"volumes": tuple(sorted(volumes | set(record.volumes)))})
+            self._folder.write(record)
+        try:
+            with ThreadPoolExecutor(max(1, len(nodes))) as pool:  # each takes the engine some seconds
+                for node, _ in zip(nodes, pool.map(self._engine.remove_node, (one.id for one in nodes)), strict=True):
+                    tell(f"{record.name}: removed the container {node.name}")
+        except StackError as error:
+            return record, str(error)
+        return record, ""
+
+    def _remove_rest(self, record: Record, tell: Tell) -> str:
+        """Remove network and volumes; what went wrong."""
+        try:
+            for network in self._networks(record):
+                self._engine.remove_network(network.id)
+                tell(f"{record.name}: removed the network {network.name}")
+            for volume in self._left_volumes(record):
+                self._engine.remove_volume(volume)
+                tell(f"{record.name}: removed the volume {volume[:12]}")
+        except StackError as error:
+            return str(error)
+        return ""
 
     def _nodes(self, record: Record) -> list[NodeContainer]:
-        """Containers that are ours: in the record, or on the network that carries its secret."""
+        """Containers that are ours: in the record, on the network that carries its secret, or created for that.
+
+        One that never ran knows only the network's name. That is as good as its id while no other network is called so.
+        """
         own = {network.id for network in self._networks(record)}
-        return [node for node in self._engine.nodes(record.name) if node.id in record.nodes or own & set(node.networks)]
+        alone = {network.id for network in self._engine.networks(name=record.name)} <= own
+        return [
+            node
+            for node in self._engine.nodes(record.name)
+            if node.id in record.nodes or own & set(node.networks) or (alone and record.name in node.awaits)
+        ]
 
     def _networks(self, record: Record) -> list[Network]:
         return self._engine.networks(label=f"{OWNER}={record.token}")

@@ -152,7 +152,12 @@ class Records:
 
 def labelled(label: str, folder: Path) -> list[Identity]:
     """The living processes of this user that carry a session's label, this one excepted."""
-    marks = {os.fsencode(f"{SESSION}={label}"), os.fsencode(f"{FOLDER}={folder}")}
+    return marked(f"{SESSION}={label}", f"{FOLDER}={folder}")
+
+
+def marked(*settings: str) -> list[Identity]:
+    """The living processes of this user that have all these in their environment, as `NAME=value`; this one excepted."""
+    marks = set(map(os.fsencode, settings))
     found = []
     for pid in _numbers():
         identity = Identity.of(pid)  # before its environment is read: the number cannot change hands in between unnoticed

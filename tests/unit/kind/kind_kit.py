@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import docker.errors
+
 from drillbox.sandbox.model.errors import StackError
 from drillbox.stacks.kind.cluster.engine import Engine, Facts, Network, NodeContainer
 
@@ -34,6 +36,11 @@ print("Creating cluster", repr(name), "...", file=sys.stderr)
 print(" • Ensuring node image (kindest/node:v1.34.0) \\U0001f5bc  ...", file=sys.stderr, flush=True)
 print(" ✓ Ensuring node image (kindest/node:v1.34.0) \\U0001f5bc", file=sys.stderr)
 print(" • Preparing nodes \\U0001f4e6 \\U0001f4e6  ...", file=sys.stderr, flush=True)
+if mode == "creating":
+    import subprocess
+    roles = ["control-plane", *(["worker"] * config.count("role: worker"))]
+    clients = [subprocess.Popen(["docker", "run", name, role, f"{{name}}-{{role}}{{number or ''}}", os.environ["KIND_EXPERIMENTAL_DOCKER_NETWORK"]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for number, role in enumerate(roles)]
+    [client.wait() for client in clients]; sys.exit(1)
 node("control-plane", 1)
 for number in range(1, config.count("role: worker") + 1):
     node("worker", number)
@@ -95,11 +102,36 @@ class FakeEngine(Engine):
         )
 
     def nodes(self, cluster: str) -> list[NodeContainer]:
+        if self.state().get("creating"):
+            self._go_on_creating()
         found = [one for one in self.state()["containers"] if one["cluster"] == cluster]
         return [
-            NodeContainer(one["id"], one["name"], one["role"], one["state"], tuple(one["networks"]), tuple(one["volumes"]))
+            NodeContainer(
+                one["id"],
+                one["name"],
+                one["role"],
+                one["state"],
+                tuple(one["networks"]),
+                tuple(one["volumes"]),
+                tuple(one.get("awaits", ())),
+            )
             for one in found
         ]
+
+    def _go_on_creating(self, looks: int = 1) -> None:
+        """What clients have asked for comes about, whether they are still there or not; it is in no list before."""
+        with self.changing() as state:
+            for one in state["creating"]:
+                one["looks"] -= looks
+            for one in [one for one in state["creating"] if one["looks"] <= 0]:
+                state["creating"].remove(one)
+                state["containers"].append(one["container"])
+                state["volumes"] += one["container"]["volumes"]
+
+    def settle(self) -> None:
+        """All that is being created comes about."""
+        if self.state().get("creating"):
+            self._go_on_creating(LOOKS)
 
     def networks(self, *, label: str = "", name: str = "") -> list[Network]:
         key, _, value = label.partition("=")
@@ -156,8 +188,9 @@ class FakeEngine(Engine):
             state["images"].pop(tag, None)
 
     def pull(self, name: str) -> Iterator[Mapping[str, Any]]:
-        yield {"status": "Pulling"}
-        yield {"error": f"pull access denied for {name}"}
+        with self.call(f"pulling {name}"):  # the engine refuses before it says anything
+            raise docker.errors.NotFound("404 Client Error", explanation=f"pull access denied for {name}")
+        yield {}
 
     def build(
         self, tar: bytes, *, tag: str, arguments: Mapping[str, str], network: str | None, patience: float
@@ -175,11 +208,29 @@ class FakeEngine(Engine):
         """Nothing is open."""
 
 
+LOOKS = 6
+"""So often a container that is being created is not in the list of nodes yet."""
 DOCKER = """#!{python} -IS
-import json, os, pathlib, sys
+import json, os, pathlib, sys, time
 state, told = pathlib.Path({state!r}), sys.argv[1:]
+def change(f):
+    import fcntl
+    mine = os.open(str(state) + ".lock", os.O_CREAT | os.O_RDWR); fcntl.flock(mine, fcntl.LOCK_EX)
+    found = json.loads(state.read_text()); f(found); new = state.with_suffix(f".{{os.getpid()}}"); new.write_text(json.dumps(found)); new.replace(state); os.close(mine)
 if told[0] == "--version":
     print("Docker version 28.1.0, build x"); sys.exit(0)
+if told[0] == "run":
+    _, cluster, role, name, network = told
+    one = dict(id=name + "-id", name=name, role=role, state="created", cluster=cluster, networks=[], volumes=["volume-of-" + name], awaits=[network])
+    change(lambda found: found.setdefault("creating", []).append(dict(looks={looks}, container=one)))
+    def start(found):
+        ids = [one["id"] for one in found["networks"] if one["name"] == network]
+        for one in found["containers"]:
+            if ids and one["name"] == name:
+                one |= dict(state="running", networks=ids, awaits=[])
+    while one in (each["container"] for each in json.loads(state.read_text())["creating"]):
+        time.sleep(0.02)
+    change(start); sys.exit(0)
 found = json.loads(state.read_text())
 (node,) = [name for name in told if name in {{one["name"] for one in found["containers"]}}]
 if "ls" in told:
@@ -187,13 +238,8 @@ if "ls" in told:
 elif {full!r}:
     print("ctr: no space left on device"); sys.exit(1)
 else:
-    mine = os.open(str(state) + ".lock", os.O_CREAT | os.O_RDWR)
-    import fcntl
-    fcntl.flock(mine, fcntl.LOCK_EX)
     image = sys.stdin.read()
-    found = json.loads(state.read_text())
-    found["loaded"].append([node, image])
-    new = state.with_suffix(f".{{os.getpid()}}"); new.write_text(json.dumps(found)); new.replace(state)
+    change(lambda found: found["loaded"].append([node, image]))
 """
 """Nodes keep what they get: in this small engine an image is its own name."""
 KUBECTL = """#!{python} -IS
@@ -216,7 +262,7 @@ def programs(folder: Path, state: Path, mode: str = "", version: str = "0.33.0",
         KIND.format(python=sys.executable, state=str(state), mode=mode, version=version, api=str(api or "")), encoding="utf-8"
     )
     docker = folder / "docker"
-    docker.write_text(DOCKER.format(python=sys.executable, state=str(state), full=mode == "full"), encoding="utf-8")
+    docker.write_text(DOCKER.format(python=sys.executable, state=str(state), full=mode == "full", looks=LOOKS), encoding="utf-8")
     kubectl = folder / "kubectl"
     kubectl.write_text(KUBECTL.format(python=sys.executable), encoding="utf-8")
     for path in (kind, docker, kubectl):

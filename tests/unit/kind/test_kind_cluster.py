@@ -20,9 +20,11 @@ from drillbox.sandbox.model.errors import Exit, StackError, UsageError
 from drillbox.stacks.kind.cluster import removal
 from drillbox.stacks.kind.cluster.clusters import Clusters
 from drillbox.stacks.kind.cluster.engine import HOME, OWNER
+from drillbox.stacks.kind.cluster.makers import Makers
 from drillbox.stacks.kind.cluster.making import Steps, Wanted
 from drillbox.stacks.kind.cluster.readiness import STEP
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
+from drillbox.stacks.kind.records.clusters import folders
 
 NAME = "drillbox-test"
 READY = {"a": "", "b": "", "c": ""}
@@ -239,29 +241,47 @@ def test_a_cluster_deleted_under_our_feet_is_told(clusters: Callable[..., Cluste
         clusters().check(NAME)
 
 
-def test_a_host_killed_while_kind_works_leaves_nothing_after_down(
-    tmp_path: Path, engine: FakeEngine, base: Path, keeper: KindHousekeeping
-) -> None:
-    host = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+HOST = """
+import sys; sys.path.insert(0, {here!r})
 from pathlib import Path
 from kind_kit import FakeEngine, programs
 from drillbox.stacks.kind.cluster.clusters import Clusters
 from drillbox.stacks.kind.cluster.making import Wanted
-engine = FakeEngine(Path({str(engine.path)!r}))
-environment = programs(Path({str(tmp_path / "bin")!r}), engine.path, "hang")
-Clusters(Path({str(base)!r}), engine, environment=environment).ensure(Wanted({NAME!r}), lambda *_: None)
+engine = FakeEngine(Path({state!r}))
+environment = programs(Path({bin!r}), engine.path, {mode!r})
+Clusters(Path({base!r}), engine, environment=environment).ensure(Wanted({name!r}), lambda *_: None)
 """
+
+
+def killed(tmp_path: Path, engine: FakeEngine, base: Path, mode: str, when: Callable[[], bool]) -> None:
+    """Let a host make a cluster, and kill it at a moment."""
+    here = str(Path(__file__).parent)
+    host = HOST.format(here=here, state=str(engine.path), bin=str(tmp_path / "bin"), mode=mode, base=str(base), name=NAME)
     process = subprocess.Popen([sys.executable, "-c", host])
     deadline = time.monotonic() + DEADLINE
-    while len(engine.nodes(NAME)) < 3:
+    while not when():
         assert time.monotonic() < deadline
         assert process.poll() is None
         os.sched_yield()
-    (busy,) = keeper.leftovers()
-    assert busy.host == process.pid
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+def creating(engine: FakeEngine) -> int:
+    return len(engine.state().get("creating", ()))
+
+
+def test_a_host_killed_while_kind_works_leaves_nothing_after_down(
+    tmp_path: Path, engine: FakeEngine, base: Path, keeper: KindHousekeeping
+) -> None:
+    def all_there() -> bool:
+        if len(engine.nodes(NAME)) < 3:
+            return False
+        (busy,) = keeper.leftovers()
+        assert busy.host is not None
+        return True
+
+    killed(tmp_path, engine, base, "hang", all_there)
     (found,) = keeper.leftovers()
     assert found.host is None
     assert any(thing.startswith("process ") for thing in found.things)
@@ -271,6 +291,81 @@ Clusters(Path({str(base)!r}), engine, environment=environment).ensure(Wanted({NA
     assert nothing_left(engine, base)
     assert keeper.down([NAME], heard.append) == []
     assert keeper.leftovers() == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StackError("the image does not build")])
+def test_containers_that_are_being_created_when_it_ends_do_not_survive(
+    clusters: Callable[..., Clusters], engine: FakeEngine, base: Path, error: BaseException
+) -> None:
+    def progress(_step: str, _done: float) -> None:
+        if creating(engine) == 3:
+            raise error
+
+    with pytest.raises(type(error)):
+        clusters("creating").ensure(Wanted(NAME), progress)
+    engine.settle()
+    assert nothing_left(engine, base)
+
+
+@pytest.mark.parametrize("clients", ["live", "killed"])
+def test_nor_do_they_after_a_crash(
+    tmp_path: Path, engine: FakeEngine, base: Path, keeper: KindHousekeeping, monkeypatch: pytest.MonkeyPatch, clients: str
+) -> None:
+    killed(tmp_path, engine, base, "creating", lambda: creating(engine) == 3)
+    (folder,) = folders(base)
+    record = folder.read()
+    assert record is not None
+    assert record.nodes == ()
+    if clients == "killed":
+        makers = Makers(record)
+        while makers.end(force=True):
+            os.sched_yield()
+        monkeypatch.setattr(removal, "QUIET", 3.0)
+    assert keeper.down([NAME], lambda _text: None) == []
+    engine.settle()
+    assert nothing_left(engine, base)
+
+
+def test_a_client_that_hangs_is_not_waited_for_for_ever(
+    clusters: Callable[..., Clusters], engine: FakeEngine, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def progress(_step: str, _done: float) -> None:
+        if creating(engine) == 3:
+            with engine.changing() as state:
+                for one in state["creating"]:
+                    one["looks"] = 20
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(removal, "GRACE", 0.5)
+    monkeypatch.setattr(removal, "QUIET", 4.0)
+    with pytest.raises(KeyboardInterrupt):
+        clusters("creating").ensure(Wanted(NAME), progress)
+    engine.settle()
+    assert nothing_left(engine, base)
+
+
+def test_what_was_created_for_a_network_that_is_gone_is_in_nobodys_way(
+    clusters: Callable[..., Clusters], engine: FakeEngine
+) -> None:
+    debris = {"id": "x", "name": f"{NAME}-worker", "role": "worker", "state": "created", "cluster": NAME}
+    with engine.changing() as state:
+        state["containers"].append(debris | {"networks": [], "volumes": ["v"], "awaits": [NAME]})
+        state["volumes"].append("v")
+    clusters().ensure(Wanted(NAME), Heard())
+    assert len(engine.nodes(NAME)) == 3
+    assert "v" not in engine.volumes()
+
+
+def test_what_others_are_creating_is_left_alone(clusters: Callable[..., Clusters], engine: FakeEngine, base: Path) -> None:
+    clusters().ensure(Wanted(NAME, workers=0), Heard())
+    theirs = {"id": "x", "name": f"{NAME}-worker", "role": "worker", "state": "created", "cluster": NAME}
+    with engine.changing() as state:
+        state["networks"].append({"id": "n", "name": NAME, "labels": {HOME: "/other/kind", OWNER: "z"}})
+        state["containers"].append(theirs | {"networks": [], "volumes": [], "awaits": [NAME]})
+    clusters().remove(NAME, Heard())
+    assert [node.id for node in engine.nodes(NAME)] == ["x"]
+    with pytest.raises(StackError, match="not in this state folder"):
+        clusters().ensure(Wanted(NAME), Heard())
 
 
 def test_without_an_engine_down_says_so_and_can_be_repeated(

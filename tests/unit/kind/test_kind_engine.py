@@ -15,7 +15,7 @@ import pytest
 
 from drillbox.sandbox.model.errors import Exit, StackError
 from drillbox.stacks.kind.cluster import engine as engines
-from drillbox.stacks.kind.cluster.engine import CLUSTER, OWNER, ROLE, connect, trouble
+from drillbox.stacks.kind.cluster.engine import CLUSTER, OWNER, ROLE, AbsentError, NodeContainer, connect, trouble
 
 NETWORKS = [
     {"Id": "b", "Name": "bridge", "Options": {"com.docker.network.driver.mtu": "1400"}, "Labels": {}},
@@ -129,7 +129,11 @@ def test_the_things_of_a_cluster(daemon: Daemon) -> None:
         ("n",),
         ("v1",),
     )
+    assert node.awaits == ()
     assert "io.x-k8s.kind.cluster%3Ddrillbox-a" in daemon.asked[-1][1]
+    created = CONTAINER | {"State": "created", "NetworkSettings": {"Networks": {"drillbox-a": {"NetworkID": ""}}}}
+    daemon.answers["GET", "/containers/json"] = (200, [created])
+    assert [(one.networks, one.awaits) for one in engine.nodes("drillbox-a")] == [((), ("drillbox-a",))]
     engine.wake(node)
     engine.remove_node(node.id)
     assert "v=True" in daemon.asked[-1][1]
@@ -154,6 +158,22 @@ def test_what_is_gone_is_removed_and_what_stays_is_told(daemon: Daemon) -> None:
     daemon.answers["POST", "/networks/create"] = (500, {"message": "all predefined address pools have been fully subnetted"})
     with pytest.raises(StackError, match="remove networks that nobody uses: docker network prune"):
         engine.make_network("drillbox-b", {})
+    engine.close()
+
+
+def test_what_is_not_there_is_told_as_any_trouble(daemon: Daemon) -> None:
+    engine = connect()
+    gone = NodeContainer("c2", "drillbox-a-worker2", "worker", "paused")
+    daemon.answers["POST", "/containers/c2/unpause"] = (404, {"message": "No such container: c2"})
+    with pytest.raises(AbsentError, match="starting the node drillbox-a-worker2: No such container: c2"):
+        engine.wake(gone)
+    daemon.answers["GET", "/images/gone:1/get"] = (404, {"message": "No such image: gone:1"})
+    with pytest.raises(AbsentError, match="reading the image gone:1: No such image"):
+        list(engine.save("gone:1"))
+    daemon.answers["POST", "/images/create"] = (404, {"message": "pull access denied for pyhton"})
+    with pytest.raises(AbsentError, match=r"pulling pyhton:3: pull access denied for pyhton") as caught:
+        list(engine.pull("pyhton:3"))
+    assert caught.value.exit_code is Exit.STACK
     engine.close()
 
 

@@ -127,6 +127,17 @@ def test_a_node_that_is_gone_needs_no_undoing(docker: FakeDocker, reach: Reach) 
     assert reach.undo.pending() == []
 
 
+def test_a_node_that_somebody_removed_is_told(docker: FakeDocker, reach: Reach) -> None:
+    docker.containers.clear()
+    with pytest.raises(StackError, match=f"looking at the node {WORKER}: no such container: {WORKER}"):
+        NodeLoss(reach, lambda: NODES).begin("beat", "nodes.loss", given("nodes.loss", node="node-1"))
+    with pytest.raises(StackError, match=f"no such container: {WORKER}"):
+        NodeCpu(reach, lambda: NODES).begin("more", "nodes.cpu_limit", given("nodes.cpu_limit", node="node-1", cores=0.5))
+    with pytest.raises(StackError, match=f"signal STOP on the node {WORKER}: no such container"):
+        reach.hands.stop_process(WORKER, "containerd://abc123")
+    assert reach.undo.pending() == []
+
+
 def test_an_engine_that_does_not_answer_is_told_and_asked_again(docker: FakeDocker, reach: Reach) -> None:
     NodeLoss(reach, lambda: NODES).begin("beat", "nodes.loss", given("nodes.loss", node="node-1"))
     docker.silent = True
