@@ -140,7 +140,7 @@ class _Builder:
         kubectl = find(KUBECTL)
         ground = self._ground
         if ground.own:
-            check_workers(scenario, ground.workers)
+            check_workers(scenario, ground.workers, ground.cluster, there=ground.there)
         models = models_of(scenario, progress)
         label, place = ground.place.label, ground.place
         folder = folder_of(self._base, label)
@@ -190,7 +190,7 @@ class _Builder:
         controls = Controls(self._token, patient)
         self._ends.callback(controls.close)
         clock = DrillClock(time.monotonic() + self._scenario.warmup + PATIENCE)  # until it is known
-        service = KindService(self._scenario, clock, place, way, controls)
+        service = KindService(self._scenario, clock, place, way, controls, self._ground.check)
         self._ends.callback(service.close)
         patient.worth_it = lambda: service.whole
         return service

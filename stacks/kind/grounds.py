@@ -67,6 +67,7 @@ class KindGrounds:
 
     def up(self, name: str, workers: int | None, port: int | None, progress: Progress) -> Cluster:
         """See the protocol. The application image is brought onto its nodes, too."""
+        from .cluster.clusters import Cluster as Had
         from .cluster.clusters import Clusters
         from .cluster.preparing import have_cluster
 
@@ -74,15 +75,14 @@ class KindGrounds:
         chosen = self.full_name(name) if name else found.cluster
         with closing(self._reach()) as engine:
             clusters = Clusters(self._base, engine, environment=self._environment)
-            before = clusters.folder(chosen).read()
+            had: list[Had] = []
             try:
-                have_cluster(clusters, engine, found.of(chosen, workers, port), "", progress)
+                have_cluster(clusters, engine, found.of(chosen, workers, port), "", progress, had.append)
             except BaseException:
-                if before is None or not before.ready:
+                if any(one.made or one.kept for one in had):  # what had to be made for it and failed is gone already
                     with suppress(StackError):  # `drillbox down` finds it, and what is told is why it is not wanted
-                        clusters.remove(chosen, progress)
+                        clusters.withdraw(chosen, progress)
                 raise
-            clusters.keep(chosen)
             return self._look(clusters.folder(chosen), engine)
 
     def clusters(self) -> list[Cluster]:

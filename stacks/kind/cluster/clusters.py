@@ -10,7 +10,7 @@ the cluster's, whoever asks, and all of it goes with the cluster.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from ..records.drills import heirs
 from .beside import heedless
 from .engine import HOME, OWNER, Engine, NodeContainer
 from .making import Kind, Wanted
+from .others import check_lost, wreck_in_use
 from .readiness import Nodes, wait_for_nodes
 from .removal import Removal
 from .trouble import SlowError
@@ -39,12 +40,14 @@ class Cluster:
         kubeconfig: the file with which to reach it.
         nodes: containers, by the node's name.
         made: whether it was made just now.
+        kept: whether it was there for a drill, and stays from now on.
     """
 
     name: str
     kubeconfig: Path
     nodes: Mapping[str, NodeContainer]
     made: bool
+    kept: bool = False
 
 
 class Clusters:
@@ -75,8 +78,11 @@ class Clusters:
     def ensure(self, wanted: Wanted, progress: Progress) -> Cluster:
         """The cluster, made if it is not there. One that is only asleep (paused, stopped) is woken; a wreck is made anew.
 
+        One that was made for a drill stays from now on if it is wanted for none. What faults of another drill that is played on
+        it do to its nodes is not undone, and a wreck on which one is played is not removed: then it cannot be had.
+
         Raises:
-            StackError: it cannot be made, or is another than wanted; what was begun is removed.
+            StackError: it cannot be made or had, or is another than wanted; what was begun is removed.
             UsageError: the state folder cannot be written.
         """
         folder = self.folder(wanted.name)
@@ -114,13 +120,16 @@ class Clusters:
         if left:
             raise StackError(f"cluster {name}: what could not be removed: {', '.join(left)}")
 
-    def keep(self, name: str) -> None:
-        """Let a cluster stay that was made for a drill."""
-        folder = self.folder(name)
-        with folder.lock():
-            record = folder.read()
-            if record is not None and record.session:
-                folder.write(record.model_copy(update={"session": ""}))
+    def withdraw(self, name: str, progress: Progress) -> bool:
+        """Whoever wanted a cluster to stay does not any more: it goes, or with the last of the drills that are on it.
+
+        Returns:
+            Whether it is gone.
+
+        Raises:
+            StackError: something of it stays; the message names it.
+        """
+        return self.release(name, "", progress)
 
     def release(self, name: str, label: str, progress: Progress) -> bool:
         """A drill leaves a cluster: one that was made for it goes, unless another drill is on it, with which it goes then.
@@ -153,9 +162,15 @@ class Clusters:
         record = folder.read()
         if record is not None and record.ready:
             _check_same(record, wanted)
-            found = self._again(folder, record, progress)
+            others = heirs(self._base, record.name, {wanted.session})
+            found = self._again(folder, record, others, progress)
             if found is not None:
+                if not wanted.session and record.session:
+                    folder.write(record.model_copy(update={"session": ""}))
+                    found = replace(found, kept=True)
                 return found
+            if others:
+                raise wreck_in_use(record.name, others)
         if record is not None:
             self._remove(folder, progress)
             if record.ready and not record.session:  # whoever wanted it to stay still does
@@ -168,11 +183,16 @@ class Clusters:
 
     # ------------------------------------------------------------------------------------------------------------- again
 
-    def _again(self, folder: ClusterFolder, record: Record, progress: Progress) -> Cluster | None:
-        """A cluster that was complete once; None if it cannot be used."""
+    def _again(self, folder: ClusterFolder, record: Record, others: Sequence[str], progress: Progress) -> Cluster | None:
+        """A cluster that was complete once; None if it cannot be used. `others` are drills that are played on it.
+
+        Raises:
+            StackError: it can be used once what these do to its nodes is over.
+        """
         nodes = self._engine.nodes(record.name)
         if {node.id for node in nodes} != set(record.nodes) or not folder.kubeconfig.is_file():
             return None
+        check_lost(self._base, record.name, nodes, others, self._engine)
         step = f"cluster {record.name} is there"
         progress(step, 0.0)
         for node in nodes:

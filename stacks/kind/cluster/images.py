@@ -121,7 +121,7 @@ class Builder:
         try:
             return next((str(told["error"]) for told in self._engine.pull(name) if "error" in told), "")
         except StackError as error:
-            return str(error)
+            return str(error).removeprefix(f"pulling {name}: ")
 
     def _prometheus(self) -> Path | None:
         if self._settings.prometheus != "host":

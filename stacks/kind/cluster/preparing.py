@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ....sandbox.model.stack import Progress
 from ..settings import Settings
 from .beside import Beside
-from .clusters import Clusters
+from .clusters import Cluster, Clusters
 from .engine import Engine
 from .images import Builder, Image
 from .loading import Early
@@ -31,7 +31,7 @@ def have_cluster(
     settings: Settings,
     label: str,
     progress: Progress,
-    there: Callable[[], None] = lambda: None,
+    there: Callable[[Cluster], None] = lambda _cluster: None,
 ) -> Image:
     """Have a cluster with the application image on its nodes.
 
@@ -64,7 +64,7 @@ def have_cluster(
     with Beside(work, progress, cancel) as build:
         try:
             cluster = clusters.ensure(wanted, build.progress)
-            there()
+            there(cluster)
             early.there.set()
             image = build.result()
         finally:

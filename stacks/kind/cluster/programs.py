@@ -138,7 +138,7 @@ def _why(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def run(
+def run(  # noqa: PLR0913 -- each of them is about the program
     argv: Sequence[str | Path],
     patience: float,
     *,

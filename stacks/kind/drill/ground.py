@@ -7,13 +7,14 @@ namespace, and in a namespace of somebody else's the drill's objects go and the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ....sandbox.model.errors import UsageError
 from ....sandbox.model.stack import Progress
 from ...deploy.kubernetes.names import namespace_of
-from ..cluster.clusters import Clusters
+from ..cluster.clusters import Cluster, Clusters
 from ..cluster.engine import CONTROL_PLANE, Engine, connect
 from ..cluster.preparing import have_cluster, wanted_of
 from ..records.drills import DrillRecord
@@ -46,6 +47,11 @@ class Ground(ABC):
         """The number of nodes beside the control plane, as far as that is known before there are any."""
 
     @property
+    def there(self) -> bool:
+        """Whether its nodes are there already."""
+        return True
+
+    @property
     @abstractmethod
     def cluster(self) -> str:
         """Name of the cluster of ours; empty on somebody else's."""
@@ -73,6 +79,14 @@ class Ground(ABC):
         """
 
     @abstractmethod
+    def check(self) -> None:
+        """See that what the drill stands on is still there, as far as anybody but its API knows; in any thread.
+
+        Raises:
+            StackError: it is gone; the message says what, and how to clear up.
+        """
+
+    @abstractmethod
     def leave(self, progress: Progress) -> None:
         """Take away what the drill has brought; it may not have brought anything yet.
 
@@ -96,7 +110,7 @@ class OwnCluster(Ground):
 
     def __init__(self, base: Path, label: str, settings: Settings) -> None:
         self.engine = self._engine = connect()
-        self._settings, self._label = settings, label
+        self._base, self._settings, self._label = base, settings, label
         self._clusters = Clusters(base, self._engine)
         self._used = False
         self.place = Place(self._clusters.folder(settings.cluster).kubeconfig, namespace_of(label), label)
@@ -111,12 +125,23 @@ class OwnCluster(Ground):
         """Its name."""
         return self._settings.cluster
 
+    @property
+    def there(self) -> bool:
+        """Whether there is such a cluster."""
+        record = self._clusters.folder(self.cluster).read()
+        return record is not None and record.ready
+
+    def check(self) -> None:
+        """See the base. The engine knows of containers; a client of it is for one thread."""
+        with closing(self._engine.again()) as engine:
+            Clusters(self._base, engine).check(self.cluster)
+
     def prepare(self, progress: Progress) -> str:
         """See the base. The image is built while the cluster is made."""
         image = have_cluster(self._clusters, self._engine, self._settings, self._label, progress, self._use)
         return image.reference
 
-    def _use(self) -> None:
+    def _use(self, _cluster: Cluster) -> None:
         self._used = True
 
     def leave(self, progress: Progress) -> None:
@@ -162,6 +187,9 @@ class ForeignNamespace(Ground):
     def cluster(self) -> str:
         """None of ours."""
         return ""
+
+    def check(self) -> None:
+        """Nobody but its API knows of it."""
 
     def prepare(self, progress: Progress) -> str:
         """See the base: whether it may be done there."""

@@ -7,7 +7,7 @@ with kubectl for example, is a change like any other.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx2
@@ -83,13 +83,23 @@ class KindService(RealService):
         place: of the drill.
         way: to its services.
         controls: orders to them.
+        check: raises an error if the drill's cluster is not there any more.
     """
 
-    def __init__(self, scenario: Scenario, clock: DrillClock, place: Place, way: Way, controls: Controls) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        clock: DrillClock,
+        place: Place,
+        way: Way,
+        controls: Controls,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self.place, self.way, self.urls = place, way, (urls := KindUrls.by(way))
         super().__init__(scenario, clock, controls, urls.pipeline, urls.load)
         self.client: Client = place.client()
         self.watch = Watch(place, self.log, self._heard, frozenset({LOAD}))
+        self._check_ground = check
         self._following = Following(self)
         self._paid = 0.0
         self._paid_at: float | None = None
@@ -113,6 +123,7 @@ class KindService(RealService):
         try:
             yield
         except StackError as error:
+            self._check_ground()
             if not self.watch.answers:
                 raise StackError(f"{error} (the cluster's API does not answer: is the cluster still there?)") from error
             self._check_lives()

@@ -28,18 +28,19 @@ def needed(scenario: Scenario) -> int:
     return max((NODES.index(node) + 1 for node in hit), default=0)
 
 
-def check_workers(scenario: Scenario, workers: int) -> None:
-    """Whether the nodes are there that a scenario's faults are for.
+def check_workers(scenario: Scenario, workers: int, cluster: str, *, there: bool) -> None:
+    """Whether a cluster has the nodes that a scenario's faults are for, or will have them, if it is not `there` yet.
 
     Raises:
         StackError: there are too few; the message says how to get more.
     """
     most = needed(scenario)
-    if workers < most:
-        raise StackError(
-            f"{scenario.id} is played on {most} worker nodes or more, and the cluster has {workers}: "
-            f"remove it (drillbox down --stack kind), then set {WORKERS}={most}"
-        )
+    if workers >= most:
+        return
+    has = f"has {workers}: remove it (drillbox down --stack kind {cluster}), then" if there else f"would have {workers}:"
+    raise StackError(
+        f"{scenario.id} is played on {most} worker nodes or more, and the cluster {cluster} {has} set {WORKERS}={most}"
+    )
 
 
 def container_of(nodes: Mapping[str, Node], name: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ import docker.errors
 
 from drillbox.sandbox.model.errors import StackError
 from drillbox.stacks.kind.cluster.engine import Engine, Facts, Network, NodeContainer
+from drillbox.stacks.kind.records.clusters import ClusterFolder
+from drillbox.stacks.kind.records.drills import DrillRecord, folder_of, write
+from drillbox.stacks.real.machine.claim import Claim
 
 KIND = """#!{python} -IS
 import json, os, pathlib, sys, time
@@ -252,6 +257,25 @@ while True:
     one, _ = at.accept(); one.recv(65536); one.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: 0\\r\\nconnection: close\\r\\n\\r\\n"); one.close()
 """
 """It says yes to whatever is asked by way of its proxy."""
+
+
+@contextmanager
+def playing(base: Path, label: str, cluster: str) -> Iterator[Path]:
+    """A living drill on a cluster, played by this process; its folder."""
+    folder = folder_of(base, label)
+    claim = Claim(folder, label)
+    where = ClusterFolder(base / cluster).kubeconfig
+    write(
+        folder,
+        DrillRecord(
+            label=label, scenario="x", cluster=cluster, kubeconfig=where, namespace=f"drill-{label}", since=datetime.now(UTC)
+        ),
+    )
+    try:
+        yield folder
+    finally:
+        claim.release()
+        shutil.rmtree(folder)
 
 
 def programs(folder: Path, state: Path, mode: str = "", version: str = "0.33.0", api: Path | None = None) -> dict[str, str]:

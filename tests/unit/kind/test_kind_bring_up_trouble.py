@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import sys
@@ -145,6 +146,26 @@ def test_it_is_told_and_nothing_is_left(place: Place, wrong: Callable[[Place], N
     assert place.left() == []
 
 
+def once_nodes_are_created(self: FakeEngine, *_args: object, **_options: object) -> Iterator[dict[str, str]]:
+    """A build that fails while the engine creates the containers of nodes."""
+    yield {"stream": "Step 3/9 : RUN pip install"}
+    while len(self.state().get("creating", ())) < 3:
+        os.sched_yield()
+    yield {"error": "returned a non-zero code: 7"}
+
+
+def test_a_build_that_fails_while_nodes_are_created_leaves_nothing(place: Place) -> None:
+    place.have("creating")
+    place.patch.setattr(FakeEngine, "build", once_nodes_are_created)
+    found = settings.Settings.read()
+    made = clusters.Clusters(place.base, place.engine)
+    with pytest.raises(StackError, match="the build failed at 'RUN pip install': exit code 7") as caught:
+        have_cluster(made, place.engine, found, "", silent)
+    assert caught.value.exit_code is Exit.STACK
+    place.engine.settle()
+    assert place.left() == []
+
+
 def test_a_port_that_is_taken_is_told_before_anything_is_made(place: Place) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -163,6 +184,16 @@ def test_a_kept_cluster_that_is_deleted_under_our_feet_is_left_at_that(place: Pl
     asked = len(place.api.asked)
     one.leave(silent)
     assert len(place.api.asked) == asked
+
+
+def test_a_drill_whose_cluster_was_deleted_says_so(place: Place) -> None:
+    one = ground.OwnCluster(place.base, "x-1", settings.Settings.read())
+    one.prepare(silent)
+    one.check()
+    with place.engine.changing() as state:
+        state["containers"].pop()
+    with pytest.raises(StackError, match=f"1 of its nodes are gone while it was in use; clear up with: .* --stack kind {NAME}"):
+        one.check()
 
 
 def test_nodes_that_a_dead_drill_cordoned_are_free_again(place: Place) -> None:

@@ -70,10 +70,15 @@ class Drill:
         (folder / "kubeconfig").write_text(self.api.kubeconfig())
         place = Place(folder / "kubeconfig", setup.where, setup.label)
         way = Way(folder / "socket", setup.where)
-        self.service = KindService(scenario, DrillClock(None), place, way, cast("Controls", self.services))
+        self.trouble = ""  # that a look at the cluster finds
+        self.service = KindService(scenario, DrillClock(None), place, way, cast("Controls", self.services), self.check)
         self.service.watch.start(60.0)
         self.changes: list[Change] = []
         self.logs: list[str] = []
+
+    def check(self) -> None:
+        if self.trouble:
+            raise StackError(self.trouble)
 
     def look(self) -> None:
         self.service.round(0.0)
@@ -105,6 +110,24 @@ def drill(tmp_path: Path) -> Iterator[Drill]:
 
 def variable(name: str, value: str) -> dict[str, Any]:
     return {"spec": {"template": {"spec": {"containers": [{"name": "model-server", "env": [{"name": name, "value": value}]}]}}}}
+
+
+def test_a_cluster_that_is_gone_says_more_than_whoever_does_not_answer(drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_now: float) -> None:
+        raise StackError("http://proxy/api/v1/namespaces/x/services/load answers 502")
+
+    drill.service.chores.append(refused)
+    with pytest.raises(StackError, match="answers 502"):
+        drill.service.round(0.0)
+    drill.trouble = "cluster drillbox-x: 1 of its nodes are gone while it was in use"
+    with pytest.raises(StackError, match="1 of its nodes are gone while it was in use"):
+        drill.service.round(0.0)
+    drill.service.chores.clear()
+    drill.look()
+    monkeypatch.setattr(type(drill.service.watch), "answers", False)
+    drill.look()
+    with pytest.raises(StackError, match="1 of its nodes are gone while it was in use"):
+        drill.service.round(31.0)
 
 
 def test_changes_by_kubectl_are_changes_of_fields(drill: Drill) -> None:

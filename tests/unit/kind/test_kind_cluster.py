@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
-from kind_kit import FakeEngine, programs
+from kind_kit import FakeEngine, playing, programs
 
 from drillbox.sandbox.model.errors import Exit, StackError, UsageError
 from drillbox.stacks.kind.cluster import removal
@@ -22,6 +22,7 @@ from drillbox.stacks.kind.cluster.clusters import Clusters
 from drillbox.stacks.kind.cluster.engine import HOME, OWNER
 from drillbox.stacks.kind.cluster.makers import Makers
 from drillbox.stacks.kind.cluster.making import Steps, Wanted
+from drillbox.stacks.kind.cluster.node_hands import NODE, undo_log
 from drillbox.stacks.kind.cluster.readiness import STEP
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
 from drillbox.stacks.kind.records.clusters import folders
@@ -138,6 +139,42 @@ def test_a_wreck_is_made_anew(
     assert [one.session for one in keeper.leftovers()] == [NAME]
     assert keeper.down([NAME], lambda _text: None) == []
     assert nothing_left(engine, base)
+
+
+def test_a_wreck_on_which_a_drill_is_played_is_not_removed(
+    clusters: Callable[..., Clusters], engine: FakeEngine, base: Path
+) -> None:
+    clusters().ensure(Wanted(NAME), Heard())
+    with engine.changing() as state:
+        state["containers"].pop()
+    with playing(base, "x-1", NAME), playing(base, "x-2", NAME):
+        with pytest.raises(
+            StackError, match=r"lost a node, .*the drill x-1 is played on it: .*down --stack kind x-1\)"
+        ) as caught:
+            clusters().ensure(Wanted(NAME, session="x-2"), Heard())
+        with pytest.raises(StackError, match=r"the drills x-1, x-2 are played on it: .*down --stack kind x-1 x-2\)"):
+            clusters().ensure(Wanted(NAME), Heard())
+    assert caught.value.exit_code is Exit.STACK
+    assert len(engine.nodes(NAME)) == 2
+    assert clusters().ensure(Wanted(NAME), Heard()).made
+
+
+def test_a_node_that_a_living_drill_has_paused_is_not_woken(
+    clusters: Callable[..., Clusters], engine: FakeEngine, base: Path
+) -> None:
+    clusters().ensure(Wanted(NAME), Heard())
+    with engine.changing() as state:
+        worker = state["containers"][1]
+        worker["state"] = "paused"
+    with playing(base, "x-1", NAME) as folder:
+        log = undo_log(folder, engine)
+        log.note(worker["name"], NODE, {"container": worker["id"], "name": worker["name"], "networks": {}})
+        with pytest.raises(StackError, match=f"the node {worker['name']} is lost to a fault of the drill x-1, .*wait until"):
+            clusters().ensure(Wanted(NAME, session="x-2"), Heard())
+        assert [node.state for node in engine.nodes(NAME)] == ["running", "paused", "running"]
+        log.done(worker["name"])
+        clusters().ensure(Wanted(NAME, session="x-2"), Heard())
+    assert {node.state for node in engine.nodes(NAME)} == {"running"}
 
 
 def test_several_by_name_do_not_touch_each_other(clusters: Callable[..., Clusters], keeper: KindHousekeeping) -> None:

@@ -15,6 +15,7 @@ from api_kit import FakeApi
 from kind_kit import FakeEngine, programs
 
 from drillbox.sandbox.model.housekeeping import Leftover
+from drillbox.stacks.kind.cluster import removal
 from drillbox.stacks.kind.cluster.clusters import Clusters
 from drillbox.stacks.kind.cluster.making import Wanted
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
@@ -77,7 +78,8 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(removal, "QUIET", 0.5)
     api = FakeApi()
     made = World(tmp_path, api)
     yield made

@@ -12,13 +12,16 @@ from lightkube.resources.core_v1 import ConfigMap
 
 sys.path.insert(0, str(Path(__file__).parent))
 from api_kit import FakeApi
-from kind_kit import FakeEngine, programs
+from kind_kit import FakeEngine, playing, programs
 
 from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import StackError, UsageError
 from drillbox.sandbox.model.grounds import Choice
+from drillbox.sandbox.model.stack import Progress
 from drillbox.stacks.deploy.kubernetes.setup import Images, Setup
 from drillbox.stacks.kind import settings
+from drillbox.stacks.kind.cluster.clusters import Cluster, Clusters
+from drillbox.stacks.kind.cluster.making import Wanted
 from drillbox.stacks.kind.drill import ground
 from drillbox.stacks.kind.drill.deploying import deploy
 from drillbox.stacks.kind.drill.ground import ForeignNamespace
@@ -121,6 +124,65 @@ def test_a_cluster_that_cannot_have_the_image_does_not_stay(grounds: KindGrounds
         grounds.up("lab", 0, None, silent)
     assert engine.state()["containers"] == []
     assert grounds.names() == []
+
+
+def full(engine: FakeEngine, tmp_path: Path) -> None:
+    """Nodes take no image any more."""
+    programs(tmp_path / "bin", engine.path, "full", api=tmp_path / "config")
+
+
+def test_a_cluster_of_a_drill_is_its_own_again_if_it_cannot_be_kept(
+    grounds: KindGrounds, engine: FakeEngine, tmp_path: Path
+) -> None:
+    clusters = ground.Clusters(grounds._base, engine)
+    full(engine, tmp_path)
+    with playing(grounds._base, "x-1", "drillbox-lab"):
+        clusters.ensure(Wanted("drillbox-lab", 0, session="x-1"), silent)
+        with pytest.raises(StackError, match="no space left on device"):
+            grounds.up("lab", 0, None, silent)
+        assert [(one.ready, one.session, len(one.nodes)) for one in grounds.clusters()] == [(True, "x-1", 1)]
+    assert clusters.release("drillbox-lab", "x-1", silent)
+
+
+def test_a_new_cluster_on_which_a_drill_has_begun_goes_with_that(
+    grounds: KindGrounds, engine: FakeEngine, tmp_path: Path
+) -> None:
+    full(engine, tmp_path)
+    with playing(grounds._base, "x-1", "drillbox-lab"):
+        with pytest.raises(StackError, match="no space left on device"):
+            grounds.up("lab", 0, None, silent)
+        assert [one.session for one in grounds.clusters()] == ["x-1"]
+
+
+def test_a_cluster_that_somebody_else_makes_is_not_removed(
+    grounds: KindGrounds, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clusters = ground.Clusters(grounds._base, engine)
+    ensure = Clusters.ensure
+
+    def late(_self: Clusters, wanted: Wanted, _progress: Progress) -> Cluster:
+        """The lock is not to be had: a drill makes the cluster, and has it a moment later."""
+        ensure(clusters, Wanted(wanted.name, 0, session="x-1"), silent)
+        raise StackError("another process makes or removes it at this moment")
+
+    monkeypatch.setattr(Clusters, "ensure", late)
+    with pytest.raises(StackError, match="another process makes"):
+        grounds.up("lab", 0, None, silent)
+    assert [(one.ready, one.session, len(one.nodes)) for one in grounds.clusters()] == [(True, "x-1", 1)]
+
+
+def test_a_cluster_stays_from_when_somebody_asks_for_it(grounds: KindGrounds, engine: FakeEngine) -> None:
+    clusters = ground.Clusters(grounds._base, engine)
+    clusters.ensure(Wanted("drillbox-lab", 0, session="x-1"), silent)
+    gone: list[bool] = []
+
+    def progress(step: str, _done: float) -> None:
+        if step == "loading the image" and not gone:
+            gone.append(clusters.release("drillbox-lab", "x-1", silent))
+
+    made = grounds.up("lab", 0, None, progress)
+    assert gone == [False]
+    assert (made.ready, made.session, len(made.nodes)) == (True, "", 1)
 
 
 # ----------------------------------------------------------------------------------------------------------------- the choice

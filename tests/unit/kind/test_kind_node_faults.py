@@ -161,11 +161,18 @@ def test_nodes_that_cannot_be_hit_are_refused(docker: FakeDocker, reach: Reach) 
 
 def test_a_scenario_says_how_many_workers_it_needs() -> None:
     plain = load_scenario(Library.packaged().find("slow-afternoon"), "short")
-    check_workers(plain, 0)
+    check_workers(plain, 0, "drillbox-x", there=True)
     lossy = replace(plain, timeline=(Beat("beat", "nodes.loss", given("nodes.loss", node="node-3"), at=1.0),))
-    check_workers(lossy, 3)
-    with pytest.raises(StackError, match=r"3 worker nodes or more, and the cluster has 2: .*DRILLBOX_KIND_WORKERS=3"):
-        check_workers(lossy, 2)
+    check_workers(lossy, 3, "drillbox-x", there=True)
+    more = "slow-afternoon is played on 3 worker nodes or more, and the cluster drillbox-x"
+    with pytest.raises(StackError) as there:
+        check_workers(lossy, 2, "drillbox-x", there=True)
+    assert str(there.value) == (
+        f"{more} has 2: remove it (drillbox down --stack kind drillbox-x), then set DRILLBOX_KIND_WORKERS=3"
+    )
+    with pytest.raises(StackError) as none_yet:
+        check_workers(lossy, 2, "drillbox-x", there=False)
+    assert str(none_yet.value) == f"{more} would have 2: set DRILLBOX_KIND_WORKERS=3"
 
 
 def test_a_process_is_stopped_in_its_container_and_goes_on(docker: FakeDocker, reach: Reach) -> None:
