@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +15,12 @@ from pathlib import Path
 import pytest
 
 from drillbox.sandbox.model.errors import Exit, StackError
+from drillbox.stacks.kind.cluster import images
 from drillbox.stacks.kind.cluster.clusters import Clusters
+from drillbox.stacks.kind.cluster.context import Context
 from drillbox.stacks.kind.cluster.engine import Engine
 from drillbox.stacks.kind.cluster.making import Wanted
+from drillbox.stacks.kind.cluster.preparing import have_cluster
 from drillbox.stacks.kind.cluster.programs import KUBECTL, find
 from drillbox.stacks.kind.cluster.readiness import nodes_of
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
@@ -104,6 +109,28 @@ def test_a_host_that_is_killed_while_it_makes_a_cluster(engine: Engine, things: 
     while kinds(called):
         assert time.monotonic() < deadline
         os.sched_yield()
+
+
+@pytest.mark.soak
+def test_a_build_that_fails_while_kind_works_leaves_nothing(
+    engine: Engine, things: Callable[[str], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.read().of(name("unbuilt"), 0, None)
+    before = things(settings.cluster)
+    recipe = f"FROM {settings.base_image}\nRUN sleep 2 && echo this is the trouble && exit 7\n".encode()
+    with io.BytesIO() as buffer:
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            info = tarfile.TarInfo("Dockerfile")
+            info.size = len(recipe)
+            tar.addfile(info, io.BytesIO(recipe))
+        made = Context(buffer.getvalue(), f"of-a-test-{os.getpid()}")
+    monkeypatch.setattr(images, "context", lambda *_: made)
+    with pytest.raises(StackError, match=r"application image: the build failed at 'RUN sleep 2.*exit code 7") as caught:
+        have_cluster(Clusters(tmp_path / "kind", engine), engine, settings, "", lambda _step, _done: None)
+    assert "  this is the trouble" in str(caught.value).splitlines()
+    assert caught.value.exit_code is Exit.STACK
+    assert things(settings.cluster) == before
+    assert list((tmp_path / "kind").iterdir()) == []
 
 
 @pytest.mark.soak

@@ -104,8 +104,8 @@ class Removal:
     def _end(self, makers: Makers, record: Record, tell: Tell, *, force: bool) -> bool:
         """Let nobody make containers any more, as far as that can be; whether somebody was still at it."""
         found = makers.end(force=force)
-        if record.creator in found:
-            tell(f"{record.name}: killed kind, process {record.creator and record.creator.pid}")
+        if record.creator is not None and record.creator in found:
+            tell(f"{record.name}: killed kind, process {record.creator.pid}")
         return bool(found)
 
     def _remove_nodes(self, record: Record, tell: Tell) -> tuple[Record, str]:
