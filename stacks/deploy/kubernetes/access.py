@@ -47,7 +47,7 @@ def access(setup: Setup) -> list[Access]:
     """Accounts, roles and bindings."""
     found: list[Access] = []
     for account, rules in RULES.items():
-        if account == PROMETHEUS and not setup.images.prometheus:
+        if account == PROMETHEUS and not setup.images.asks_kubernetes:
             continue
         meta = setup.meta(account, account)
         found += [

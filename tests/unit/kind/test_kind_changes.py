@@ -15,6 +15,7 @@ from drillbox.sandbox.model.service import Change
 from drillbox.stacks.deploy.kubernetes.monitoring import drops
 from drillbox.stacks.deploy.kubernetes.names import labels_of
 from drillbox.stacks.deploy.kubernetes.objects import document, objects_of
+from drillbox.stacks.kind.drill.extras import Extras
 from drillbox.stacks.kind.drill.place import Place
 from drillbox.stacks.kind.drill.proxy import Way
 from drillbox.stacks.kind.drill.service import KindService
@@ -209,6 +210,21 @@ def test_a_pipeline_that_began_anew_ends_the_drill_with_its_reason(drill: Drill,
         drill.api.delete("pods", "pipeline-1")
     with pytest.raises(StackError, match="pipeline ended in the middle of the drill"):
         drill.wait(lambda: False)
+
+
+def test_a_grafana_that_cannot_be_had_is_a_warning_and_told_once(drill: Drill) -> None:
+    Extras(drill.service, ["DRILLBOX_KIND_GRAFANA=g:1: the nodes have to pull it: a disk is full"])
+    one = running("grafana-1", "grafana", "")
+    for reason in ("ErrImagePull", "ImagePullBackOff", "ErrImagePull", "ImagePullBackOff"):
+        one["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": reason, "message": f"{reason} of g:1"}}
+        drill.api.put("pods", one)
+        before = drill.service.watch.version
+        drill.wait(lambda before=before: drill.service.watch.version > before)  # type: ignore[misc]  # its own
+        drill.look()
+    assert [line for line in drill.logs if "g:1" in line] == [
+        "DRILLBOX_KIND_GRAFANA=g:1: the nodes have to pull it: a disk is full",
+        "is not there, and the drill goes on without it: ImagePullBackOff: ImagePullBackOff of g:1",
+    ]
 
 
 def server(name: str, node: str, *, ready: bool = True) -> dict[str, Any]:

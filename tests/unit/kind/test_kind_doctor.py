@@ -53,6 +53,35 @@ def test_a_machine_with_all_of_it(
     assert engine.state() == before
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "fix"),
+    [
+        ("DRILLBOX_KIND_WORKERS", "abc", "give a number of nodes from 0 to 8"),
+        ("DRILLBOX_KIND_API_PORT", "99", "give a port from 1024 to 65535, or 0 for a free one"),
+    ],
+)
+def test_a_setting_that_cannot_be_read_is_a_check_of_its_own(
+    tmp_path: Path,
+    environment: dict[str, str],
+    engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    fix: str,
+) -> None:
+    monkeypatch.setattr(doctor, "_INOTIFY", limits(tmp_path / "inotify", 8192, 524288))
+    checks = found(tmp_path / "kind", environment | {variable: value}, engine)
+    assert checks.pop("settings") == Check("settings", State.WRONG, f"{variable}={value}", fix)
+    assert {check.state for check in checks.values()} == {State.FINE}, "as without settings"
+
+
+def test_settings_and_images_that_are_named_are_told(tmp_path: Path, environment: dict[str, str], engine: FakeEngine) -> None:
+    given = environment | {"DRILLBOX_KIND_ENVOY": "e:1", "DRILLBOX_KIND_WORKERS": "1"}
+    checks = found(tmp_path / "kind", given, engine)
+    assert checks["settings"].found == "DRILLBOX_KIND_WORKERS, DRILLBOX_KIND_ENVOY"
+    assert checks["images"].found.startswith("pulled when needed: kind's node image, python:3.12-slim, e:1")
+
+
 def test_no_engine(tmp_path: Path, environment: dict[str, str]) -> None:
     def reach() -> FakeEngine:
         raise StackError("no container engine answers at unix:///x: start it (sudo systemctl start docker)")
