@@ -13,10 +13,12 @@ from lightkube import Client
 from lightkube.core.exceptions import ApiError
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Namespace, Node
+from lightkube.resources.rbac_authorization_v1 import ClusterRoleBinding, RoleBinding
 
 from ....sandbox.model.errors import StackError
 from ....sandbox.model.platform import NODES
 from ....sandbox.model.stack import Progress
+from ...deploy.kubernetes.access import may_be_refused
 from ...deploy.kubernetes.names import CHAMPION, COMPONENT, GRAFANA, NODE
 from ...deploy.kubernetes.objects import Rendered, first_revision, needs_first_revision, objects_of
 from ...deploy.kubernetes.seen import Seen, name_of
@@ -32,6 +34,9 @@ _STUCK = frozenset(
     ("CreateContainerConfigError", "CreateContainerError", "ErrImageNeverPull", "ImagePullBackOff", "InvalidImageName")
 )
 """Why a container waits that will not start by waiting."""
+_BINDINGS = (RoleBinding, ClusterRoleBinding)
+_REFUSED = (403, 404)
+"""A Role that grants what one has not got, and a binding to a Role that is therefore not there."""
 EXTRAS = frozenset((GRAFANA,))
 """What a drill can do without: it is not waited for, and what it lacks ends nothing."""
 
@@ -86,9 +91,10 @@ def deploy(client: Client, setup: Setup, progress: Progress) -> None:
 
 
 def _stages(wanted: Sequence[Rendered]) -> Iterator[list[Rendered]]:
-    """The namespace; then what pods need when they start; then who makes pods."""
-    for kinds in ((Namespace,), None, (Deployment,)):
-        chosen = [one for one in wanted if (isinstance(one, kinds) if kinds else not isinstance(one, Namespace | Deployment))]
+    """The namespace; then what pods need when they start; then who gets Roles, which have to be there; then who makes pods."""
+    last: tuple[type[Any], ...] = (Namespace, *_BINDINGS, Deployment)
+    for kinds in ((Namespace,), (), _BINDINGS, (Deployment,)):
+        chosen = [one for one in wanted if (isinstance(one, kinds) if kinds else not isinstance(one, last))]
         if chosen:
             yield chosen
 
@@ -100,7 +106,11 @@ def _apply(client: Client, setup: Setup, one: Rendered) -> None:
             # A roll-back needs a revision to go back to.
             client.apply(first_revision(one, setup.spec.champion.previous), force=True)
             _wait_observed(client, name_of(one))
-        client.apply(one, force=True)
+        try:
+            client.apply(one, force=True)
+        except ApiError as error:
+            if not may_be_refused(one) or error.status.code not in _REFUSED:
+                raise
 
 
 def _wait_observed(client: Client, name: str) -> None:

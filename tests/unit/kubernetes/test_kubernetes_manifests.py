@@ -18,7 +18,9 @@ from drillbox.sandbox.loading.library import Library
 from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.scenario import Scenario
 from drillbox.stacks.deploy.envoy.names import EVERYWHERE
+from drillbox.stacks.deploy.kubernetes.access import METRICS
 from drillbox.stacks.deploy.kubernetes.config import catalogued
+from drillbox.stacks.deploy.kubernetes.needs import NEEDS
 from drillbox.stacks.deploy.kubernetes.objects import document, objects_of
 from drillbox.stacks.deploy.kubernetes.pods import CONTROL_PLANE
 from drillbox.stacks.deploy.kubernetes.seen import MissingError
@@ -188,6 +190,7 @@ def test_accounts_may_do_what_they_need_and_no_more(docs: list[Doc], pods: dict[
         "controller": {(what, verb) for what in ("pods", "configmaps", "deployments") for verb in look},
         "pipeline": {("jobs", verb) for verb in look | {"create", "delete"}}
         | {(what, verb) for what in ("pods", "pods/log") for verb in look},
+        "controller-metrics": {("pods", "get"), ("pods", "list")},
         "prometheus": {("pods", verb) for verb in look},
         "drill-monday-3-nodes": {("nodes", verb) for verb in look} | {("nodes/proxy", "get")},
     }
@@ -207,6 +210,13 @@ def test_envoys_own_image_waits_for_its_files_and_then_becomes_envoy(pods: dict[
         (tmp_path / "bootstrap.json").touch()
         told, _ = waiting.communicate(timeout=60.0)
     assert told.startswith(f"-c {folder}/bootstrap.json --concurrency 1")
+
+
+def test_roles_of_the_namespace_grant_only_what_whoever_plays_needs_anyway(docs: list[Doc]) -> None:
+    for name, role in of_kind(docs, "Role").items():
+        for rule in role["rules"]:
+            for group, resource in ((group, one) for group in rule["apiGroups"] for one in rule["resources"]):
+                assert name == METRICS or set(rule["verbs"]) <= set(NEEDS[group][resource]), f"{name}: {resource}"
 
 
 def test_bindings_bind_accounts_that_there_are_to_roles_that_there_are(docs: list[Doc]) -> None:
