@@ -6,6 +6,7 @@ import functools
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +20,7 @@ from .cluster.images import REPOSITORY
 from .cluster.programs import DOCKER, KIND, KUBECTL, Tool, find
 from .records.clusters import folders
 from .settings import API_PORT, NAMES, Settings
+from .stack import ELSEWHERE, LINUX, check_machine
 
 MEMORY, ROOMY_MEMORY = 2200.0, 3000.0
 """MiB that a cluster of three nodes and a drill take, and that leave something to the machine."""
@@ -35,8 +37,10 @@ _EXTRA = "pip install 'drillbox[kind]'"
 
 def checks(base: Path, environment: Mapping[str, str] = os.environ, reach: Callable[[], Engine] = connect) -> list[Check]:
     """All checks; `base` is where the clusters' folders are, or will be."""
-    found = [_packages()]
-    if found[0].state is State.WRONG:  # the rest is asked through them
+    found = [_system(), _packages()]
+    if found[0].state is State.WRONG:  # much of the rest is about Linux
+        return found[:1]
+    if found[1].state is State.WRONG:  # the rest is asked through them
         return found
     settings, told = _settings(environment)
     found += [told, _tool(DOCKER, environment), *_engine(base, settings, reach)]
@@ -53,6 +57,14 @@ def _settings(environment: Mapping[str, str]) -> tuple[Settings, Check]:
         return Settings(), Check("settings", State.WRONG, what, fix)
     given = [name for name in NAMES if environment.get(name, "").strip()]
     return settings, Check("settings", State.FINE, ", ".join(given) or "none")
+
+
+def _system() -> Check:
+    try:
+        check_machine()
+    except StackError:
+        return Check("system", State.WRONG, f"{sys.platform}: {LINUX}", ELSEWHERE)
+    return Check("system", State.FINE, f"Linux {os.uname().release}")
 
 
 def _packages() -> Check:

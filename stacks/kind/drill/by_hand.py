@@ -75,7 +75,7 @@ class Deletions:
 
     def look(self, seen: Seen, pods: Iterable[Pod], nodes: Iterable[Node]) -> list[Pod]:
         """Those that turn out to have been deleted by somebody since the last look."""
-        present = {_name(pod): pod for pod in pods if _template(pod)}
+        present = {_name(pod): pod for pod in pods if _TEMPLATE in _labels(pod)}
         there = {name: pod for name, pod in present.items() if not _leaves(pod)}
         at_work = {str(node.metadata.name): _at_work(node) for node in nodes if node.metadata}
         known = frozenset(self._there)
@@ -122,9 +122,8 @@ def _generation(seen: Seen, pod: Pod) -> int:
 
 
 def _template(pod: Pod) -> tuple[str, str]:
-    """Deployment and template; empty if no Deployment made it."""
-    template = _labels(pod).get(_TEMPLATE, "")
-    return (deployment_of(pod), template) if template else ("", "")
+    """Deployment and template."""
+    return deployment_of(pod), _labels(pod).get(_TEMPLATE, "")
 
 
 def _labels(pod: Pod) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from importlib import metadata
@@ -12,10 +13,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from kind_kit import FakeEngine, programs
 
-from drillbox.sandbox.model.errors import StackError
+from drillbox.sandbox.loading import Library, load_scenario
+from drillbox.sandbox.model.errors import Exit, StackError
 from drillbox.sandbox.model.housekeeping import Check, State
 from drillbox.stacks.kind import doctor
 from drillbox.stacks.kind.cluster.engine import HOME, OWNER, Facts
+from drillbox.stacks.kind.stack import KindStack
 
 
 @pytest.fixture
@@ -165,5 +168,21 @@ def test_packages_that_are_not_installed(tmp_path: Path, engine: FakeEngine, mon
         return version(name)
 
     monkeypatch.setattr(metadata, "version", without)
-    (check,) = doctor.checks(tmp_path, {}, lambda: engine)
+    (_, check) = doctor.checks(tmp_path, {}, lambda: engine)
     assert check == Check("Python packages", State.WRONG, "not installed: lightkube", "pip install 'drillbox[kind]'")
+
+
+def test_another_system_than_linux_is_told_beforehand_and_when_a_drill_comes_up(
+    tmp_path: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "pidfd_open")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    (check,) = doctor.checks(tmp_path, {}, lambda: engine)
+    assert (check.name, check.state) == ("system", State.WRONG)
+    assert check.found.startswith("darwin: the host of a drill on a cluster runs on Linux 5.4 or later")
+    assert check.fix.startswith("play on --stack sim")
+    scenario = load_scenario(Library.packaged().find("slow-afternoon"), "short")
+    with pytest.raises(StackError, match="^the host of a drill on a cluster runs on Linux .*: play on --stack sim") as caught:
+        KindStack(tmp_path / "kind").bring_up(scenario, 1, lambda _step, _done: None)
+    assert caught.value.exit_code == Exit.STACK
+    assert not (tmp_path / "kind").exists()
