@@ -133,7 +133,7 @@ def test_who_asks_the_api_has_a_role_and_a_token_for_that(slow_afternoon: Scenar
 def test_who_asks_the_controller_has_no_right_to_anything(slow_afternoon: Scenario, images: Images) -> None:
     setup = setup_of(slow_afternoon, images=images)
     docs = [document(one) for one in objects_of(setup)]
-    assert set(of_kind(docs, "Role")) == {"controller", "pipeline"}
+    assert "prometheus" not in of_kind(docs, "Role", "ServiceAccount")
     assert of_kind(docs, "Deployment")["prometheus"]["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
     assert "http_sd_configs" in discovery(setup)
 
