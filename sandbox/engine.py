@@ -37,7 +37,7 @@ from .model.events import (
 from .model.expr import Expression
 from .model.params import ParamError, Params, parse_params
 from .model.scenario import Beat, Scenario
-from .model.service import Change, ServiceSpec, differences, with_fields
+from .model.service import Change, ServiceSpec, differences, fields_of, with_fields
 from .model.stack import ApplySpec, Capabilities, ClearFault, Effect, InjectFault
 from .model.telemetry import Ledger, LogLine, Telemetry
 from .monitor.alerts import Alert, Notifications, State, Transition
@@ -46,6 +46,7 @@ STEP = 1.0
 """Seconds of drill time between steps."""
 TOO_LATE = "the drill ended before"
 """Why commands that the end overtook came to nothing."""
+_FIELDS = frozenset(path for path, _ in fields_of(ServiceSpec()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Engine:
         self._replicas = telemetry.replicas
         self._registered += telemetry.versions
         for change in telemetry.changes:
-            self.spec = with_fields(self.spec, {change.field: change.after})
+            self._desire(change)
         if readings is not None:
             self.slis, self._first = readings.slis, readings
             for transition in readings.transitions:
@@ -301,8 +302,13 @@ class Engine:
         self._versions = tuple(dict.fromkeys((*self._versions, version.version)))
         events.append(self._event(version))
 
+    def _desire(self, change: Change) -> None:
+        """What only one stack has, such as the image of replicas, is told, and is no field of the desired state."""
+        if change.field in _FIELDS:
+            self.spec = with_fields(self.spec, {change.field: change.after})
+
     def _record(self, change: Change, events: list[Event]) -> None:
-        self.spec = with_fields(self.spec, {change.field: change.after})
+        self._desire(change)
         events.append(self._event(Changed(change.field, change.before, change.after, change.by, change.why)))
 
 

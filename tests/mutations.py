@@ -63,7 +63,7 @@ MUTATIONS = (
     Mutation("a change names who made it", "differences(self.spec, wanted, pending.actor)", "differences(self.spec, wanted, 'you')"),
     Mutation("the stack is told of each change", "effects.append(ApplySpec(wanted, changes))", "effects.append(ApplySpec(wanted, ()))"),
     Mutation("nothing is asked of the stack if nothing changes", "            if changes:\n", "            if True:\n"),
-    Mutation("the desired state follows what is recorded", "        self.spec = with_fields(self.spec, {change.field: change.after})\n        events.append", "        events.append"),
+    Mutation("the desired state follows what is recorded", "        self._desire(change)\n        events.append", "        events.append"),
     Mutation("a fault begins at its time", "            return beat.at <= self.now\n", "            return beat.at < self.now\n"),
     Mutation("a fault begins once", "            self._beats.remove(beat)\n", "            pass\n"),
     Mutation("a condition has a latest time", "        if beat.by is not None and beat.by <= self.now:\n            return True\n", ""),

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,7 @@ from ...sandbox.model.telemetry import AlertState
 from ...sandbox.world.cache import load_data
 from ..control_plane.faults import Faults
 from ..deploy.kubernetes.names import EPOCH, GATEWAY, LOAD_TIME, PORT, PROMETHEUS, PROMETHEUS_PORT, TIMING_CONFIG
-from ..deploy.kubernetes.setup import Images, Setup
+from ..deploy.kubernetes.setup import Setup
 from ..deploy.kubernetes.workloads import load_time
 from ..monitoring.alerting import Alerting
 from ..monitoring.api import PrometheusApi
@@ -42,7 +43,9 @@ from .cluster.beside import heedless
 from .cluster.node_hands import Reach
 from .cluster.programs import KUBECTL, find
 from .drill.deploying import PATIENCE, asking, deploy, name_nodes, wait_until_ready
+from .drill.extras import Extras
 from .drill.ground import ground_of
+from .drill.images import bring, images_of
 from .drill.patience import Patient
 from .drill.place import Place
 from .drill.proxy import Way, socket_of
@@ -150,8 +153,9 @@ class _Builder:
         far = socket.parent if socket.parent != supervisor.folder else None
         write(folder, ground.record(scenario.id, far))
         self._ends.callback(self._leave)
-        image = ground.prepare(progress)
-        images = Images(image, grafana=self._settings.grafana)
+        images = images_of(self._settings)
+        images = replace(images, application=ground.prepare(progress))
+        missing = bring(self._settings, ground, progress)
         versions = {name: model.id for name, model in models.items()}
         setup = Setup(label, scenario, self._seed, self._token, images, versions, ground.namespace, ground.own)
         nodes = Reach.of(ground.engine, folder) if ground.engine is not None else None
@@ -170,6 +174,7 @@ class _Builder:
         proxy = ways.open(way.program(kubectl.path, place))
         way.wait(PATIENCE, proxy.alive)
         service = self._service(place, way)
+        Extras(service, missing)
         service.watch.start(PATIENCE)
         self._upload(service, models.values())
         wait_until_ready(service.watch.seen, service.watch.pods, progress)

@@ -6,11 +6,12 @@ import functools
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from ...sandbox.model.errors import DrillboxError, StackError
+from ...sandbox.model.errors import DrillboxError, StackError, UsageError
 from ...sandbox.model.housekeeping import Check, State
 from ..real.machine.installed import packages_of
 from ..real.machine.ports import HOST, check_port, free_port, give_back
@@ -18,7 +19,8 @@ from .cluster.engine import HOME, OWNER, Engine, Facts, connect
 from .cluster.images import REPOSITORY
 from .cluster.programs import DOCKER, KIND, KUBECTL, Tool, find
 from .records.clusters import folders
-from .settings import API_PORT, BASE_IMAGE, NODE_IMAGE, Settings
+from .settings import API_PORT, NAMES, Settings
+from .stack import ELSEWHERE, LINUX, check_machine
 
 MEMORY, ROOMY_MEMORY = 2200.0, 3000.0
 """MiB that a cluster of three nodes and a drill take, and that leave something to the machine."""
@@ -35,12 +37,34 @@ _EXTRA = "pip install 'drillbox[kind]'"
 
 def checks(base: Path, environment: Mapping[str, str] = os.environ, reach: Callable[[], Engine] = connect) -> list[Check]:
     """All checks; `base` is where the clusters' folders are, or will be."""
-    found = [_packages()]
-    if found[0].state is State.WRONG:  # the rest is asked through them
+    found = [_system(), _packages()]
+    if found[0].state is State.WRONG:  # much of the rest is about Linux
+        return found[:1]
+    if found[1].state is State.WRONG:  # the rest is asked through them
         return found
-    found += [_tool(DOCKER, environment), *_engine(base, environment, reach)]
-    found += [_tool(KIND, environment), _tool(KUBECTL, environment), _inotify(), _port(environment)]
+    settings, told = _settings(environment)
+    found += [told, _tool(DOCKER, environment), *_engine(base, settings, reach)]
+    found += [_tool(KIND, environment), _tool(KUBECTL, environment), _inotify(), _port(settings)]
     return found
+
+
+def _settings(environment: Mapping[str, str]) -> tuple[Settings, Check]:
+    """What the environment says; where that cannot be, the rest is looked at as if it said nothing."""
+    try:
+        settings = Settings.read(environment)
+    except UsageError as error:
+        what, _, fix = str(error).partition(": ")
+        return Settings(), Check("settings", State.WRONG, what, fix)
+    given = [name for name in NAMES if environment.get(name, "").strip()]
+    return settings, Check("settings", State.FINE, ", ".join(given) or "none")
+
+
+def _system() -> Check:
+    try:
+        check_machine()
+    except StackError:
+        return Check("system", State.WRONG, f"{sys.platform}: {LINUX}", ELSEWHERE)
+    return Check("system", State.FINE, f"Linux {os.uname().release}")
 
 
 def _packages() -> Check:
@@ -69,7 +93,7 @@ def _fix(error: StackError, tool: Tool) -> str:
 # ------------------------------------------------------------------------------------------------------------------- engine
 
 
-def _engine(base: Path, environment: Mapping[str, str], reach: Callable[[], Engine]) -> list[Check]:
+def _engine(base: Path, settings: Settings, reach: Callable[[], Engine]) -> list[Check]:
     """The engine, and what is asked of it."""
     with ExitStack() as ends:
         try:
@@ -80,7 +104,7 @@ def _engine(base: Path, environment: Mapping[str, str], reach: Callable[[], Engi
                 functools.partial(_engine_version, engine, facts),
                 functools.partial(_memory, facts),
                 functools.partial(_disk, facts),
-                functools.partial(_images, engine, environment),
+                functools.partial(_images, engine, settings),
                 functools.partial(_strays, engine, base),
             )
             return [check() for check in every]
@@ -127,10 +151,10 @@ def _disk(facts: Facts) -> Check:
     return Check("disk", state, f"{free:.0f} MiB free in {place}{need}", fix)
 
 
-def _images(engine: Engine, environment: Mapping[str, str]) -> Check:
+def _images(engine: Engine, settings: Settings) -> Check:
     """What would have to be pulled. Whether it can be is seen when it is done: nothing is started here."""
-    settings = Settings.read(environment)
-    wanted = {settings.node_image: NODE_IMAGE, settings.base_image: BASE_IMAGE}
+    extra = (settings.envoy, settings.prometheus_image, settings.grafana)
+    wanted = dict.fromkeys((settings.node_image, settings.base_image, *filter(None, extra)))
     there = [name for name in wanted if name and engine.image(name)]
     missing = [name or "kind's node image" for name in wanted if name not in there]
     found = "; ".join(
@@ -184,9 +208,8 @@ def _inotify() -> Check:
     return Check("inotify", state, f"{found}: with more than a few nodes that is too little", fix)
 
 
-def _port(environment: Mapping[str, str]) -> Check:
+def _port(settings: Settings) -> Check:
     try:
-        settings = Settings.read(environment)
         if settings.api_port:
             check_port(settings.api_port, f"{API_PORT}, the cluster's API")
             return Check("ports", State.FINE, f"{settings.api_port} of {HOST} is free")

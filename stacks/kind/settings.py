@@ -28,7 +28,13 @@ DEBIAN_MIRROR = "DRILLBOX_KIND_DEBIAN"
 PROMETHEUS = "DRILLBOX_KIND_PROMETHEUS"
 """`debian`: Prometheus is installed into the application image; `host`: the program of this machine is copied into it."""
 GRAFANA_IMAGE = "DRILLBOX_KIND_GRAFANA"
-"""Image of Grafana, which the nodes can pull or have; not set: there is no Grafana."""
+"""Image of Grafana; not set: there is no Grafana."""
+PROMETHEUS_IMAGE = "DRILLBOX_KIND_PROMETHEUS_IMAGE"
+"""Image of Prometheus; not set: the application image has one."""
+ENVOY_IMAGE = "DRILLBOX_KIND_ENVOY"
+"""Image of Envoy; not set: the application image has one."""
+DISCOVERY = "DRILLBOX_KIND_DISCOVERY"
+"""Whom Prometheus asks for its targets: `kubernetes`, the API, or `controller`; not set: the API if it is built for that."""
 
 CONTEXT = "DRILLBOX_KIND_CONTEXT"
 """Context of the user's own kubeconfig: a cluster that drillbox did not make. Not set: one that it makes."""
@@ -39,11 +45,18 @@ NO_SANDBOX = "DRILLBOX_KIND_I_KNOW_THIS_IS_NOT_A_SANDBOX"
 APP_IMAGE = "DRILLBOX_KIND_APP_IMAGE"
 """The application image, as such a cluster can pull it."""
 
+NAMES = (
+    *(NODE_IMAGE, CLUSTER, WORKERS, API_PORT, BASE_IMAGE, BUILD_NETWORK, PACKAGE_INDEX, DEBIAN_MIRROR, PROMETHEUS),
+    *(PROMETHEUS_IMAGE, DISCOVERY, ENVOY_IMAGE, GRAFANA_IMAGE, CONTEXT, NAMESPACE, NO_SANDBOX, APP_IMAGE),
+)
+"""All of them."""
+
 PREFIX = "drillbox-"
 """The names of all clusters that drillbox makes begin so."""
 DEFAULT_CLUSTER, DEFAULT_WORKERS, MOST_WORKERS = f"{PREFIX}default", 2, 8
 DEFAULT_BASE = "python:3.12-slim"
 _SOURCES = ("debian", "host")
+_DISCOVERIES = ("kubernetes", "controller")
 _YES = frozenset(("yes", "true", "1"))
 _NAMESPACE, _LONGEST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"), 63
 
@@ -66,6 +79,9 @@ class Settings:
         context: of a cluster that drillbox did not make; empty for one that it makes.
         namespace: there.
         app_image: the application image for such a cluster; empty if none is named.
+        prometheus_image: of Prometheus; empty for that of the application.
+        envoy: image of Envoy; empty for that of the application.
+        discovery: `kubernetes`, `controller`, or empty for what Prometheus can.
         strict: whether a cluster that is there has to be as these say; else it is taken as it is.
     """
 
@@ -82,6 +98,9 @@ class Settings:
     context: str = ""
     namespace: str = ""
     app_image: str = ""
+    prometheus_image: str = ""
+    envoy: str = ""
+    discovery: str = ""
     strict: bool = False
 
     def of(self, cluster: str, workers: int | None, port: int | None) -> Settings:
@@ -101,9 +120,11 @@ class Settings:
         def text(name: str, default: str = "") -> str:
             return environment.get(name, "").strip() or default
 
-        source = text(PROMETHEUS, "debian")
+        source, discovery = text(PROMETHEUS, "debian"), text(DISCOVERY)
         if source not in _SOURCES:
             raise UsageError(f"{PROMETHEUS}={source}: {nearest(source, _SOURCES)}")
+        if discovery and discovery not in _DISCOVERIES:
+            raise UsageError(f"{DISCOVERY}={discovery}: {nearest(discovery, _DISCOVERIES)}")
         return cls(
             text(NODE_IMAGE),
             _port(text(API_PORT, "0")),
@@ -117,6 +138,9 @@ class Settings:
             text(GRAFANA_IMAGE),
             *_elsewhere(text(CONTEXT), text(NAMESPACE), confirmed=text(NO_SANDBOX).lower() in _YES),
             text(APP_IMAGE),
+            text(PROMETHEUS_IMAGE),
+            text(ENVOY_IMAGE),
+            discovery,
         )
 
 

@@ -10,6 +10,7 @@ from ...sandbox.model.errors import StackError, UsageError
 from ...sandbox.model.faults import FAULTS
 from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.stack import Capabilities, Progress
+from ..real.machine.records import check_supported
 from ..real.stack import Drill, RealStack
 from .settings import Settings
 
@@ -21,7 +22,21 @@ CAPABILITIES = Capabilities(faults=FAULTS_DONE, actions=frozenset(ACTIONS), pace
 NODES_TOUCHED = frozenset(("pods.hang", "nodes.loss", "nodes.cpu_limit", "cordon", "uncordon", "drain"))
 """Faults and actions that reach for nodes, or for what runs on them beside Kubernetes."""
 NOT_OURS = "it touches nodes, and drillbox did not make this cluster"
+LINUX = "the host of a drill on a cluster runs on Linux 5.4 or later (on Windows: WSL2)"
+ELSEWHERE = "play on --stack sim, which runs everywhere, or in a virtual machine with Linux and a container engine"
 MISSING = "the kind stack needs the Kubernetes and Docker clients: pip install 'drillbox[kind]'"
+
+
+def check_machine() -> None:
+    """Refuse a system on which no host of a drill can run.
+
+    Raises:
+        StackError: it is not Linux, or too old a one.
+    """
+    try:
+        check_supported()
+    except StackError:
+        raise StackError(f"{LINUX}: {ELSEWHERE}") from None
 
 
 class KindStack(RealStack):
@@ -49,6 +64,7 @@ class KindStack(RealStack):
         Raises:
             StackError: something does not start; nothing is left behind that was not there before.
         """
+        check_machine()
         try:
             from .bring_up import bring_up
         except ModuleNotFoundError as error:

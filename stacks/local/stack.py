@@ -51,7 +51,7 @@ class LocalStack(RealStack):
             StackError: something does not start; nothing is left behind.
         """
         if sys.platform != "linux":
-            raise StackError("the local stack runs on Linux only: play on the simulation, or on a cluster (--stack kind)")
+            raise StackError("the local stack runs on Linux only: play on --stack sim, which runs everywhere")
         from .bring_up import bring_up
 
         return bring_up(scenario, seed, self._folder, progress)

@@ -116,6 +116,9 @@ class FakeKubernetes:
         self._version += 1
         one["metadata"]["resourceVersion"] = str(self._version)
         key = (plural, one["metadata"]["name"])
+        before = self.objects.get(key, {"metadata": {}})
+        grown = before.get("spec") != one.get("spec")
+        one["metadata"]["generation"] = before["metadata"].get("generation", 0) + grown
         if kind == "DELETED":
             self.objects.pop(key)
         else:

@@ -25,7 +25,6 @@ RULES = {
     CONTROLLER: (
         _rule("", ("pods", "configmaps"), READ),
         _rule("apps", ("deployments",), READ),
-        _rule("metrics.k8s.io", ("pods",), ("get", "list")),
     ),
     # Training jobs, and what they say.
     PIPELINE: (
@@ -37,6 +36,11 @@ RULES = {
 }
 """By ServiceAccount; all other pods have no account that may do anything, and no token."""
 
+METRICS = "controller-metrics"
+"""A Role of its own, for what whoever plays can perhaps not grant: where nothing serves the metrics API, the administrator of a
+namespace has no right to it."""
+_METRICS = (_rule("metrics.k8s.io", ("pods",), ("get", "list")),)
+
 NODES = (_rule("", ("nodes",), READ), _rule("", ("nodes/proxy",), ("get",)))
 """What the controller may see outside the namespace, in clusters that drillbox made: nodes, and their kubelets' measurements."""
 
@@ -47,15 +51,24 @@ def access(setup: Setup) -> list[Access]:
     """Accounts, roles and bindings."""
     found: list[Access] = []
     for account, rules in RULES.items():
-        if account == PROMETHEUS and not setup.images.prometheus:
+        if account == PROMETHEUS and not setup.images.asks_kubernetes:
             continue
         meta = setup.meta(account, account)
-        found += [
-            ServiceAccount(metadata=meta, automountServiceAccountToken=False),
-            Role(metadata=meta, rules=list(rules)),
-            RoleBinding(metadata=meta, roleRef=_role("Role", account), subjects=[_subject(setup, account)]),
-        ]
+        found += [ServiceAccount(metadata=meta, automountServiceAccountToken=False), *_granted(setup, account, account, rules)]
+    found += _granted(setup, METRICS, CONTROLLER, _METRICS)
     return [*found, *_of_nodes(setup)] if setup.own_cluster else found
+
+
+def _granted(setup: Setup, name: str, account: str, rules: Sequence[PolicyRule]) -> tuple[Role, RoleBinding]:
+    """A Role, and whose it is."""
+    meta = setup.meta(name, account)
+    binding = RoleBinding(metadata=meta, roleRef=_role("Role", name), subjects=[_subject(setup, account)])
+    return Role(metadata=meta, rules=list(rules)), binding
+
+
+def may_be_refused(one: object) -> bool:
+    """Whether a drill can do without an object: what it needs the metrics API for is measured otherwise, or not at all."""
+    return isinstance(one, Role | RoleBinding) and bool(one.metadata and one.metadata.name == METRICS)
 
 
 def _of_nodes(setup: Setup) -> list[Access]:

@@ -280,6 +280,9 @@ class Cordons:
 
 _CONTAINER = ("f:spec", "f:template", "f:spec", "f:containers", f'k:{{"name":"{MODEL_SERVER}"}}')
 
+IMAGE = (*_CONTAINER, "f:image")
+"""Path of the model servers' image in the `managedFields` of a pool's Deployment."""
+
 
 def _of_container(deployment: str, part: Json) -> Patch:
     container: Json = {"name": MODEL_SERVER, **part}

@@ -53,10 +53,10 @@ def discovery(setup: Setup) -> Json:
     The `instance` of a model server is its pod; all others are one of their kind, and their `instance` is their `job`. A pod that
     does not answer stays a target for as long as it is there.
 
-    Debian's Prometheus, which is in the application's image, is built without the discovery by the Kubernetes API: it asks the
-    controller, which watches the pods.
+    Debian's Prometheus, which is in the application's image where nothing else is wanted, is built without the discovery by the
+    Kubernetes API: it asks the controller, which watches the pods.
     """
-    return by_kubernetes(setup) if setup.images.prometheus else by_controller()
+    return by_kubernetes(setup) if setup.images.asks_kubernetes else by_controller()
 
 
 def by_controller() -> Json:
@@ -97,7 +97,7 @@ def prometheus(setup: Setup) -> Deployment:
         PROMETHEUS,
         images.prometheus or images.application,
         images.pull,
-        command=["prometheus"],
+        command=None if images.prometheus else ["prometheus"],  # images of its own begin with it, wherever it is in them
         args=[
             f"--config.file={FOLDER}/{CONFIG_FILE}",
             f"--storage.tsdb.path={DATA}",
@@ -115,7 +115,7 @@ def prometheus(setup: Setup) -> Deployment:
         volumeMounts=pods.mounts(config=FOLDER, data=DATA),
     )
     volumes = [pods.mounted_config("config", PROMETHEUS_CONFIG), pods.scratch("data", "1Gi")]
-    return deployment(setup, PROMETHEUS, PROMETHEUS, [container], volumes, account=PROMETHEUS if images.prometheus else "")
+    return deployment(setup, PROMETHEUS, PROMETHEUS, [container], volumes, account=PROMETHEUS if images.asks_kubernetes else "")
 
 
 def with_dropped(text: str, labels: Iterable[str]) -> str:

@@ -11,22 +11,34 @@ from ....sandbox.model.scenario import Scenario
 from ....sandbox.model.service import ServiceSpec
 from .names import labels_of, namespace_of
 
+KUBERNETES, CONTROLLER = "kubernetes", "controller"
+"""Whom Prometheus asks for its targets: the Kubernetes API, or the controller of the gateway."""
+
 
 @dataclass(frozen=True, slots=True)
 class Images:
     """The images of the containers.
 
     Attributes:
-        application: all of drillbox's own programs, and Envoy.
-        prometheus: with a program `prometheus` on its PATH; that of the application if not given.
+        application: all of drillbox's own programs, Envoy, and Prometheus.
+        prometheus: whose entry point is Prometheus, as in `prom/prometheus`; that of the application if not given.
         grafana: Grafana's; without one there is no Grafana.
         pull: when a node pulls them: `IfNotPresent`, `Never` or `Always`.
+        envoy: with programs `envoy` and `sh`, as `envoyproxy/envoy`; that of the application if not given.
+        discovery: how Prometheus finds its targets: `KUBERNETES`, `CONTROLLER`, or empty for what its image can in any case.
     """
 
     application: str
     prometheus: str = ""
     grafana: str = ""
     pull: str = "IfNotPresent"
+    envoy: str = ""
+    discovery: str = ""
+
+    @property
+    def asks_kubernetes(self) -> bool:
+        """Whether Prometheus asks the Kubernetes API for its targets, for which it needs a Role."""
+        return self.discovery == KUBERNETES or (not self.discovery and bool(self.prometheus))
 
 
 @dataclass(frozen=True, slots=True)

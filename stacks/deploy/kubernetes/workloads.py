@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lightkube.models.apps_v1 import RollingUpdateDeployment
 from lightkube.models.core_v1 import ExecAction, Lifecycle, LifecycleHandler, TopologySpreadConstraint
 from lightkube.resources.apps_v1 import Deployment
@@ -9,8 +11,9 @@ from lightkube.resources.apps_v1 import Deployment
 from ....sandbox.control.rollout import SURGE, UNAVAILABLE
 from ....sandbox.model.scenario import Runtime
 from ...services.common.environment import as_variables, hold, of_features, of_load, of_model_server, of_pipeline
+from ..envoy.gateway import BOOTSTRAP, command
 from . import pods
-from .deployments import common, deployment, named, pod_of, program, run, service, service_mounts, service_volumes
+from .deployments import common, contained, deployment, named, pod_of, program, run, service, service_mounts, service_volumes
 from .names import (
     ADMIN_PORT,
     CATALOGUE,
@@ -45,6 +48,11 @@ POD_START = 2.0
 SCENARIO_FOLDER, TRAINING_FOLDER = "/etc/drillbox/scenario", "/etc/drillbox/training"
 GATEWAY_FOLDER, REGISTRY_FOLDER = "/run/gateway", "/var/lib/registry"
 
+WAITING = (
+    *("/bin/sh", "-c", 'trap "exit 0" TERM; until [ -e "$0" ]; do sleep 0.1; done; exec "$@"'),
+    f"{GATEWAY_FOLDER}/{BOOTSTRAP}",
+)
+"""What comes before a program in an image without ours: it begins once the controller has written the bootstrap."""
 _STORES = f"http://{REGISTRY}:{PORT}/$(ARTIFACT_SOURCE)"
 """The registry has a path for each place that artifacts can come from; Kubernetes puts the variable in."""
 
@@ -102,11 +110,12 @@ def gateway(setup: Setup) -> Deployment:
         "CONTROLLER_PIPELINE_URL": url(PIPELINE),
         "DRILL_SCENARIO": f"{SCENARIO_FOLDER}/{SCENARIO_FILE}",
     }
-    envoy = program(
-        setup,
+    envoy = contained(
         ENVOY,
-        pods.plain(folder),
-        command=run("controller.envoy"),
+        setup.images.envoy or setup.images.application,
+        setup.images.pull,
+        env=pods.plain(folder),
+        command=[*WAITING, *command(Path("envoy"), Path(GATEWAY_FOLDER))] if setup.images.envoy else run("controller.envoy"),
         ports=pods.ports(http=PORT, metrics=METRICS_PORT),
         readinessProbe=pods.ready(port="metrics"),
         livenessProbe=pods.alive(port="metrics"),

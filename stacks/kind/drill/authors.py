@@ -8,6 +8,7 @@ from typing import Any
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap
 
+from ...deploy.kubernetes.homes import IMAGE
 from ...deploy.kubernetes.names import MANAGER
 from ...deploy.kubernetes.seen import Seen
 from ...deploy.kubernetes.table import HOMES
@@ -26,17 +27,30 @@ def author(seen: Seen, path: str) -> str:
         held = seen.deployments.get(name)
     elif kind is ConfigMap:
         held = seen.configs.get(name)
-    entries = (held.metadata.managedFields if held is not None and held.metadata else None) or ()
-    found = [(str(entry.time or ""), str(entry.manager or "")) for entry in entries if _holds(entry.fieldsV1, place)]
-    if not found:
-        # What a command took away is nobody's any more: whoever touched the object last did it.
-        found = [(str(entry.time or ""), str(entry.manager or "")) for entry in entries if entry.manager != _CONTROLLER]
-    manager = max(found, default=("", ""))[1]
+    manager = _manager(held, place)
     if manager.startswith(KUBECTL):
         return KUBECTL
     if manager == MANAGER and place[-1:] == _SCALED:
         return KUBECTL  # who asks through `scale`, which Kubernetes before 1.22 notes nowhere: nothing else in a drill does
     return manager if manager and manager != MANAGER else SOMEBODY
+
+
+def author_of_image(deployment: Deployment) -> str:
+    """Who set the image of a pool's model servers last; empty if drillbox did: its faults do that."""
+    manager = _manager(deployment, IMAGE)
+    if manager.startswith(KUBECTL):
+        return KUBECTL
+    return "" if manager == MANAGER else manager or SOMEBODY
+
+
+def _manager(held: Any, place: tuple[str, ...]) -> str:
+    """Who wrote a place of an object last."""
+    entries = (held.metadata.managedFields if held is not None and held.metadata else None) or ()
+    found = [(str(entry.time or ""), str(entry.manager or "")) for entry in entries if _holds(entry.fieldsV1, place)]
+    if not found:
+        # What a command took away is nobody's any more: whoever touched the object last did it.
+        found = [(str(entry.time or ""), str(entry.manager or "")) for entry in entries if entry.manager != _CONTROLLER]
+    return max(found, default=("", ""))[1]
 
 
 _SCALED = ("f:replicas",)

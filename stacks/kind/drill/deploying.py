@@ -13,11 +13,13 @@ from lightkube import Client
 from lightkube.core.exceptions import ApiError
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Namespace, Node
+from lightkube.resources.rbac_authorization_v1 import ClusterRoleBinding, RoleBinding
 
 from ....sandbox.model.errors import StackError
 from ....sandbox.model.platform import NODES
 from ....sandbox.model.stack import Progress
-from ...deploy.kubernetes.names import CHAMPION, NODE
+from ...deploy.kubernetes.access import may_be_refused
+from ...deploy.kubernetes.names import CHAMPION, COMPONENT, GRAFANA, NODE
 from ...deploy.kubernetes.objects import Rendered, first_revision, needs_first_revision, objects_of
 from ...deploy.kubernetes.seen import Seen, name_of
 from ...deploy.kubernetes.setup import Setup
@@ -32,6 +34,11 @@ _STUCK = frozenset(
     ("CreateContainerConfigError", "CreateContainerError", "ErrImageNeverPull", "ImagePullBackOff", "InvalidImageName")
 )
 """Why a container waits that will not start by waiting."""
+_BINDINGS = (RoleBinding, ClusterRoleBinding)
+_REFUSED = (403, 404)
+"""A Role that grants what one has not got, and a binding to a Role that is therefore not there."""
+EXTRAS = frozenset((GRAFANA,))
+"""What a drill can do without: it is not waited for, and what it lacks ends nothing."""
 
 
 @contextmanager
@@ -84,9 +91,10 @@ def deploy(client: Client, setup: Setup, progress: Progress) -> None:
 
 
 def _stages(wanted: Sequence[Rendered]) -> Iterator[list[Rendered]]:
-    """The namespace; then what pods need when they start; then who makes pods."""
-    for kinds in ((Namespace,), None, (Deployment,)):
-        chosen = [one for one in wanted if (isinstance(one, kinds) if kinds else not isinstance(one, Namespace | Deployment))]
+    """The namespace; then what pods need when they start; then who gets Roles, which have to be there; then who makes pods."""
+    last: tuple[type[Any], ...] = (Namespace, *_BINDINGS, Deployment)
+    for kinds in ((Namespace,), (), _BINDINGS, (Deployment,)):
+        chosen = [one for one in wanted if (isinstance(one, kinds) if kinds else not isinstance(one, last))]
         if chosen:
             yield chosen
 
@@ -98,7 +106,11 @@ def _apply(client: Client, setup: Setup, one: Rendered) -> None:
             # A roll-back needs a revision to go back to.
             client.apply(first_revision(one, setup.spec.champion.previous), force=True)
             _wait_observed(client, name_of(one))
-        client.apply(one, force=True)
+        try:
+            client.apply(one, force=True)
+        except ApiError as error:
+            if not may_be_refused(one) or error.status.code not in _REFUSED:
+                raise
 
 
 def _wait_observed(client: Client, name: str) -> None:
@@ -120,26 +132,26 @@ def wait_until_ready(
     progress: Progress,
     patience: float = PATIENCE,
 ) -> None:
-    """Wait until every Deployment has the replicas that it wants.
+    """Wait until every Deployment has the replicas that it wants, but for Grafana, which no drill needs.
 
     Raises:
         StackError: they are not within `patience` seconds, or one can never be; the message names it and why.
     """
     deadline = time.monotonic() + patience
     while True:
-        deployments = seen().deployments
+        deployments = {name: one for name, one in seen().deployments.items() if name not in EXTRAS}
         waiting = [name for name, one in deployments.items() if _missing(one)]
         total = len(deployments)
         progress("pods", (total - len(waiting)) / max(1, total))
         if total and not waiting:
             return
-        troubles = dict(_troubles(pods()))
-        for name, (reason, told) in troubles.items():
+        found = dict(troubles(pod for pod in pods() if not extra(pod)))
+        for name, (reason, told) in found.items():
             if reason in _STUCK:
                 raise StackError(f"{name} does not start: {reason}{f': {told}' if told else ''}")
         if time.monotonic() > deadline:
             whole = ", ".join(sorted(waiting)) or "nothing"
-            why = "; ".join(f"{name}: {reason} {told}".strip() for name, (reason, told) in troubles.items())
+            why = "; ".join(f"{name}: {reason} {told}".strip() for name, (reason, told) in found.items())
             raise StackError(f"not ready within {patience:g} s: {whole}{f' ({why})' if why else ''}")
         time.sleep(_POLL)
 
@@ -152,7 +164,12 @@ def _missing(one: Deployment) -> int:
     return max(0, wanted - min(status.readyReplicas or 0, status.updatedReplicas or 0))
 
 
-def _troubles(pods: Iterable[Any]) -> Iterator[tuple[str, tuple[str, str]]]:
+def extra(pod: Any) -> bool:
+    """Whether a pod is of what a drill can do without."""
+    return (pod.metadata.labels or {}).get(COMPONENT) in EXTRAS
+
+
+def troubles(pods: Iterable[Any]) -> Iterator[tuple[str, tuple[str, str]]]:
     """What containers that do not run say, and pods that no node takes."""
     for pod in pods:
         status = pod.status

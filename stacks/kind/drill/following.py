@@ -98,6 +98,7 @@ class Following:
                 self._delete(one.name)
 
     def _delete(self, pod: str) -> None:
+        self._service.deletions.ours(pod)
         try:
             self._service.client.delete(Pod, pod)
         except ApiError as error:

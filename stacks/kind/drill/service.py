@@ -19,7 +19,7 @@ from lightkube.types import PatchType
 from ....sandbox.model.errors import StackError
 from ....sandbox.model.params import Value
 from ....sandbox.model.scenario import Scenario
-from ....sandbox.model.service import Change, fields_of, with_fields
+from ....sandbox.model.service import Change, fields_of, get, with_fields
 from ....sandbox.model.views import Cell, Table
 from ...deploy.kubernetes.config import catalogued
 from ...deploy.kubernetes.names import (
@@ -42,8 +42,9 @@ from ...real.pipeline import Pod as Reported
 from ...real.service import RealService, Urls
 from ...services.common.times import DrillClock
 from ...services.controller.pods import ServerPod, node_ready, server_pod, shown
-from .authors import author
-from .following import Following
+from .authors import KUBECTL, author
+from .by_hand import Deletions, PoolImages, deployment_of
+from .following import WORKLOADS, Following
 from .place import Place
 from .proxy import Way
 from .watching import Watch
@@ -101,6 +102,7 @@ class KindService(RealService):
         self.watch = Watch(place, self.log, self._heard, frozenset({LOAD}))
         self._check_ground = check
         self._following = Following(self)
+        self.deletions, self._images = Deletions(clock.now), PoolImages()
         self._paid = 0.0
         self._paid_at: float | None = None
         self._version = -1  # of the watch, that was looked at last
@@ -254,6 +256,7 @@ class KindService(RealService):
 
     def _observe(self) -> None:
         """Whatever differs from the known desired state, somebody has changed in the cluster."""
+        self._observe_by_hand()
         seen = self.watch.seen()
         found = fields_in(seen)
         for problem in found.problems:
@@ -271,12 +274,33 @@ class KindService(RealService):
             Change(path, known[path], value, author(seen, path.replace(".previous", ".version")))
             for path, value in changed.items()
         )
-        self._found.changes += changes
         self.spec = with_fields(self.spec, changed)
+        self._tell(changes)
         for change in changes:
-            self.log("cluster", "info", f"{change.field}: {change.before} -> {change.after} ({change.by})")
             self._following.follow(change, ours=False)
         self.pipeline.tell_spec(self.spec)
+
+    def _observe_by_hand(self) -> None:
+        """Images that somebody set, and pods that somebody deleted: one of a pool is a replica that was restarted."""
+        seen = self.watch.seen()
+        self._tell(self._images.look(seen))
+        parts = {pool: part for part, pool in WORKLOADS.items()}
+        for pod in self.deletions.look(seen, self.watch.pods(), self.watch.nodes()):
+            part, name = parts.get(deployment_of(pod)), str(pod.metadata.name if pod.metadata else "")
+            if part is None:
+                self.log("cluster", "warning", f"somebody deleted the pod {name}; its Deployment has made another")
+                continue
+            path = f"{part}.restarted"
+            change = Change(path, get(self.spec, path), f"{name}#{KUBECTL}", KUBECTL)
+            self.spec = with_fields(self.spec, {path: change.after})
+            self._write({path: change.after})
+            self._tell([change])
+
+    def _tell(self, changes: Iterable[Change]) -> None:
+        """Changes that somebody else has made."""
+        for change in changes:
+            self._found.changes.append(change)
+            self.log("cluster", "info", f"{change.field}: {change.before} -> {change.after} ({change.by})")
 
     def _check(self, now: float) -> None:
         if self.watch.answers:

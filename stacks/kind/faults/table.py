@@ -86,6 +86,7 @@ def _of_replicas(service: KindService, seed: int, nodes: Reach | None) -> dict[s
                 raise
 
     def kill(one: ServerPod) -> None:
+        service.deletions.ours(one.name)
         with asking(f"deleting {one.name}"):
             service.client.delete(Pod, one.name, grace_period=0)  # the Deployment makes another
 

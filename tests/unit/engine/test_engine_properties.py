@@ -400,6 +400,18 @@ def test_the_warm_up_is_where_the_drill_begins() -> None:
     assert engine.spec.champion.replicas == 4
 
 
+def test_a_change_of_what_only_one_stack_has_is_told_and_changes_no_field() -> None:
+    image = Change("champion.image", "app:1", "app:2", "kubectl")
+    play = Play(toy())
+    before = play.engine.spec
+    (told,) = bodies(play.second(Facts(changes=(image,))), Changed)
+    assert (told.field, told.before, told.after, told.by) == ("champion.image", "app:1", "app:2", "kubectl")
+    assert play.engine.spec == before
+    engine = Engine(toy(), ABLE)
+    engine.warm_up(Telemetry(-5.0, changes=(image,)), None)
+    assert engine.spec == before
+
+
 # Alerts
 
 

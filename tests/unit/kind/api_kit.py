@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Collection, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,14 @@ class FakeApi:
         objects: by namespace (empty for none), plural and name.
         refused: the status of the answer, by plural.
         stuck: plurals of which nothing can be deleted.
+        held: by API group and resource, what its user may do, and so may grant; None: everything.
     """
 
     def __init__(self, nodes: int = 3) -> None:
         self.objects: dict[tuple[str, str, str], Json] = {}
         self.refused: dict[str, int] = {}
         self.stuck: set[str] = set()
+        self.held: Mapping[str, Mapping[str, Collection[str]]] | None = None
         self.asked: list[str] = []
         for number in range(nodes):
             role = {"node-role.kubernetes.io/control-plane": ""} if number == 0 else {}
@@ -118,8 +121,21 @@ class FakeApi:
             return self.refused[plural], _status(self.refused[plural], "no")
         if space and ("", "namespaces", space) not in self.objects:
             return 404, _status(404, f'namespaces "{space}" not found')
+        if self.held is not None and (why := self._escalation(space, plural, body)):
+            return why
         known = self.objects.get((space, plural, name), {"metadata": {"name": name}})
         return 200, self.put(space, plural, {**known, **body, "metadata": {**known["metadata"], **body.get("metadata", {})}})
+
+    def _escalation(self, space: str, plural: str, body: Json) -> tuple[int, Json] | None:
+        """Nobody grants what they have not got, nor by a Role that is not there."""
+        if plural == "rolebindings" and (space, "roles", body["roleRef"]["name"]) not in self.objects:
+            return 404, _status(404, f'roles "{body["roleRef"]["name"]}" not found')
+        for rule in body["rules"] if plural == "roles" else ():
+            for group in rule["apiGroups"]:
+                for resource in rule["resources"]:
+                    if not set(rule["verbs"]) <= set((self.held or {}).get(group, {}).get(resource, ())):
+                        return 403, _status(403, f"attempting to grant RBAC permissions not currently held: {group} {resource}")
+        return None
 
     def delete(self, path: str) -> tuple[int, Json]:
         space, plural, name = self._asked("DELETE", path)

@@ -13,6 +13,7 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
 from drillbox.sandbox.model.errors import StackError
+from drillbox.stacks.deploy.kubernetes.names import COMPONENT
 from drillbox.stacks.deploy.kubernetes.seen import Seen
 from drillbox.stacks.kind.drill.deploying import wait_until_ready
 from drillbox.stacks.kind.drill.place import Place
@@ -29,14 +30,15 @@ def deployment(name: str, wanted: int, ready: int, *, observed: int = 1) -> Depl
     return made
 
 
-def pod(name: str, waiting: Mapping[str, str] | None = None, unplaced: str = "") -> Pod:
+def pod(name: str, waiting: Mapping[str, str] | None = None, unplaced: str = "", component: str = "model-server") -> Pod:
     status: dict[str, Any] = {}
     if waiting is not None:
         base = {"name": "model-server", "image": "", "imageID": "", "ready": False, "restartCount": 0}
         status["containerStatuses"] = [base | {"state": {"waiting": dict(waiting)}}]
     if unplaced:
         status["conditions"] = [{"type": "PodScheduled", "status": "False", "message": unplaced}]
-    made = from_dict({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "status": status})
+    meta = {"name": name, "labels": {COMPONENT: component}}
+    made = from_dict({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": status})
     assert isinstance(made, Pod)
     return made
 
@@ -64,6 +66,16 @@ def test_what_can_never_start_is_told_at_once() -> None:
     stuck = pod("a-1", {"reason": "ErrImageNeverPull", "message": "no such image"})
     with pytest.raises(StackError, match=r"^a-1 does not start: ErrImageNeverPull: no such image$"):
         wait_until_ready(lambda: seen(deployment("a", 1, 0)), lambda: [stuck], lambda _step, _done: None, patience=600.0)
+
+
+def test_a_grafana_that_cannot_be_had_is_not_waited_for() -> None:
+    stuck = pod("grafana-1", {"reason": "ImagePullBackOff", "message": "no such image"}, component="grafana")
+    looks = iter(
+        [seen(deployment("a", 1, 0), deployment("grafana", 1, 0)), seen(deployment("a", 1, 1), deployment("grafana", 1, 0))]
+    )
+    told: list[float] = []
+    wait_until_ready(lambda: next(looks), lambda: [stuck], lambda _step, done: told.append(done), patience=600.0)
+    assert told == [0.0, 1.0]
 
 
 def test_after_its_patience_it_names_who_is_missing_and_why() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from importlib import metadata
@@ -12,10 +13,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from kind_kit import FakeEngine, programs
 
-from drillbox.sandbox.model.errors import StackError
+from drillbox.sandbox.loading import Library, load_scenario
+from drillbox.sandbox.model.errors import Exit, StackError
 from drillbox.sandbox.model.housekeeping import Check, State
 from drillbox.stacks.kind import doctor
 from drillbox.stacks.kind.cluster.engine import HOME, OWNER, Facts
+from drillbox.stacks.kind.stack import KindStack
 
 
 @pytest.fixture
@@ -51,6 +54,35 @@ def test_a_machine_with_all_of_it(
     assert "pulled when needed: kind's node image, python:3.12-slim" in checks["images"].found
     assert not any(check.fix for check in checks.values())
     assert engine.state() == before
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "fix"),
+    [
+        ("DRILLBOX_KIND_WORKERS", "abc", "give a number of nodes from 0 to 8"),
+        ("DRILLBOX_KIND_API_PORT", "99", "give a port from 1024 to 65535, or 0 for a free one"),
+    ],
+)
+def test_a_setting_that_cannot_be_read_is_a_check_of_its_own(
+    tmp_path: Path,
+    environment: dict[str, str],
+    engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    fix: str,
+) -> None:
+    monkeypatch.setattr(doctor, "_INOTIFY", limits(tmp_path / "inotify", 8192, 524288))
+    checks = found(tmp_path / "kind", environment | {variable: value}, engine)
+    assert checks.pop("settings") == Check("settings", State.WRONG, f"{variable}={value}", fix)
+    assert {check.state for check in checks.values()} == {State.FINE}, "as without settings"
+
+
+def test_settings_and_images_that_are_named_are_told(tmp_path: Path, environment: dict[str, str], engine: FakeEngine) -> None:
+    given = environment | {"DRILLBOX_KIND_ENVOY": "e:1", "DRILLBOX_KIND_WORKERS": "1"}
+    checks = found(tmp_path / "kind", given, engine)
+    assert checks["settings"].found == "DRILLBOX_KIND_WORKERS, DRILLBOX_KIND_ENVOY"
+    assert checks["images"].found.startswith("pulled when needed: kind's node image, python:3.12-slim, e:1")
 
 
 def test_no_engine(tmp_path: Path, environment: dict[str, str]) -> None:
@@ -136,5 +168,21 @@ def test_packages_that_are_not_installed(tmp_path: Path, engine: FakeEngine, mon
         return version(name)
 
     monkeypatch.setattr(metadata, "version", without)
-    (check,) = doctor.checks(tmp_path, {}, lambda: engine)
+    (_, check) = doctor.checks(tmp_path, {}, lambda: engine)
     assert check == Check("Python packages", State.WRONG, "not installed: lightkube", "pip install 'drillbox[kind]'")
+
+
+def test_another_system_than_linux_is_told_beforehand_and_when_a_drill_comes_up(
+    tmp_path: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "pidfd_open")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    (check,) = doctor.checks(tmp_path, {}, lambda: engine)
+    assert (check.name, check.state) == ("system", State.WRONG)
+    assert check.found.startswith("darwin: the host of a drill on a cluster runs on Linux 5.4 or later")
+    assert check.fix.startswith("play on --stack sim")
+    scenario = load_scenario(Library.packaged().find("slow-afternoon"), "short")
+    with pytest.raises(StackError, match="^the host of a drill on a cluster runs on Linux .*: play on --stack sim") as caught:
+        KindStack(tmp_path / "kind").bring_up(scenario, 1, lambda _step, _done: None)
+    assert caught.value.exit_code == Exit.STACK
+    assert not (tmp_path / "kind").exists()

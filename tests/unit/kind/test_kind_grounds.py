@@ -18,6 +18,7 @@ from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import StackError, UsageError
 from drillbox.sandbox.model.grounds import Choice
 from drillbox.sandbox.model.stack import Progress
+from drillbox.stacks.deploy.kubernetes.needs import NEEDS
 from drillbox.stacks.deploy.kubernetes.setup import Images, Setup
 from drillbox.stacks.kind import settings
 from drillbox.stacks.kind.cluster.clusters import Cluster, Clusters
@@ -270,6 +271,65 @@ def test_a_drill_in_their_namespace_leaves_only_what_was_there(api: FakeApi, the
     one.leave(silent)
     assert api.objects == before
     one.leave(silent)
+
+
+VERBS = {"PATCH": {"patch", "create"}, "DELETE": {"delete"}}
+
+
+def test_the_administrator_of_a_namespace_may_play_there_without_a_metrics_api(api: FakeApi, theirs: Settings) -> None:
+    api.held = NEEDS
+    one = played(api, theirs, "x-1")
+    assert {"roles/controller", "rolebindings/controller", "roles/pipeline"} <= api.names("team")
+    assert not {"roles/controller-metrics", "rolebindings/controller-metrics"} & api.names("team")
+    one.leave(silent)
+    assert api.names("team") == set()
+
+
+def test_where_it_is_served_the_metrics_api_is_granted(api: FakeApi, theirs: Settings) -> None:
+    api.held = {**NEEDS, "metrics.k8s.io": {"pods": ("get", "list", "watch")}}
+    played(api, theirs, "x-1")
+    assert {"roles/controller-metrics", "rolebindings/controller-metrics"} <= api.names("team")
+
+
+def test_another_right_that_is_missing_is_told(api: FakeApi, theirs: Settings) -> None:
+    api.held = {**NEEDS, "batch": {}}
+    with pytest.raises(
+        StackError, match="Role pipeline: the cluster's API says: attempting to grant .* not currently held: batch jobs"
+    ):
+        played(api, theirs, "x-1")
+
+
+def test_the_rights_that_are_told_are_those_that_are_asked_for(api: FakeApi, theirs: Settings) -> None:
+    told = {resource: set(verbs) for resources in NEEDS.values() for resource, verbs in resources.items()}
+    one = played(api, theirs, "x-1")
+    one.leave(silent)
+    asked = {(plural, verb) for line in api.asked for method, plural in [line.split()] for verb in VERBS.get(method, {"list"})}
+    asked.discard(("namespaces", "list"))  # whether it is there, if that may be asked
+    for plural, verb in asked:
+        assert verb in told[plural], f"{verb} {plural}"
+    watched = {"deployments", "configmaps", "pods"}  # by `Watch`
+    assert all({"list", "watch"} <= told[plural] for plural in watched)
+    made_elsewhere = {"jobs", "pods"}  # by the pipeline, and by Deployments
+    assert {plural for plural in told if "create" in told[plural] and "/" not in plural} - made_elsewhere == {
+        plural for plural, verb in asked if verb == "create"
+    }
+
+
+def test_the_rights_are_those_of_the_documentation() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "kind-cluster.md").read_text(encoding="utf-8")
+    rows = [
+        f"| {f'`{group}`' if group else 'core'} | {', '.join(f'`{one}`' for one in names)} | {', '.join(verbs)} |"
+        for group, verbs, names in rights()
+    ]
+    table = "\n".join(["| API group | resources | verbs |", "|---|---|---|", *rows]) + "\n"
+    assert table in text, f"put this into kind-cluster.md:\n{table}"
+
+
+def rights() -> Iterator[tuple[str, tuple[str, ...], list[str]]]:
+    """Group, verbs, and the resources for which these are needed."""
+    for group, resources in NEEDS.items():
+        for verbs in dict.fromkeys(resources.values()):
+            yield group, verbs, [name for name, wanted in resources.items() if wanted == verbs]
 
 
 def test_objects_of_somebody_else_are_never_taken_over(api: FakeApi, theirs: Settings) -> None:

@@ -16,6 +16,8 @@ from drillbox.stacks.deploy.kubernetes.seen import Patch, Seen, merge
 from drillbox.stacks.deploy.kubernetes.setup import Images, Setup
 
 WORKERS = {"node-1": "drill-worker", "node-2": "drill-worker2"}
+IMAGES = Images("drillbox-app:0123456789ab", "prom/prometheus:v3.5.0", "grafana/grafana:11.5.0", envoy="envoyproxy/envoy:v1.39.0")
+"""All that there can be."""
 _KINDS = ("Deployment", "ConfigMap", "Node")
 Doc = dict[str, Any]
 Documents = dict[tuple[str, str], dict[str, Any]]
@@ -25,7 +27,7 @@ def setup_of(scenario: Scenario, spec: ServiceSpec | None = None, **given: Any) 
     """A drill of a scenario, with another desired state if one is given."""
     chosen = scenario if spec is None else dataclasses.replace(scenario, service=spec)
     artifacts = {name: f"{name}-0123456789ab" for name in chosen.deployable}
-    images = given.pop("images", Images("drillbox-app:0123456789ab", "prom/prometheus:v3.5.0", "grafana/grafana:11.5.0"))
+    images = given.pop("images", IMAGES)
     return Setup("monday-3", chosen, 3, "secret-token", images, artifacts, **given)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from drillbox.sandbox.loading.library import Library
 from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.scenario import Scenario
 from drillbox.stacks.deploy.envoy.names import EVERYWHERE
+from drillbox.stacks.deploy.kubernetes.access import METRICS
 from drillbox.stacks.deploy.kubernetes.config import catalogued
+from drillbox.stacks.deploy.kubernetes.needs import NEEDS
 from drillbox.stacks.deploy.kubernetes.objects import document, objects_of
 from drillbox.stacks.deploy.kubernetes.pods import CONTROL_PLANE
 from drillbox.stacks.deploy.kubernetes.seen import MissingError
@@ -187,12 +190,33 @@ def test_accounts_may_do_what_they_need_and_no_more(docs: list[Doc], pods: dict[
         "controller": {(what, verb) for what in ("pods", "configmaps", "deployments") for verb in look},
         "pipeline": {("jobs", verb) for verb in look | {"create", "delete"}}
         | {(what, verb) for what in ("pods", "pods/log") for verb in look},
+        "controller-metrics": {("pods", "get"), ("pods", "list")},
         "prometheus": {("pods", verb) for verb in look},
         "drill-monday-3-nodes": {("nodes", verb) for verb in look} | {("nodes/proxy", "get")},
     }
     assert "*" not in json.dumps(of_kind(docs, "Role", "ClusterRole"))
     with_token = {name: pod.get("serviceAccountName") for name, pod in pods.items() if pod["automountServiceAccountToken"]}
     assert with_token == {"gateway": "controller", "pipeline": "pipeline", "prometheus": "prometheus"}
+
+
+def test_envoys_own_image_waits_for_its_files_and_then_becomes_envoy(pods: dict[str, Doc], tmp_path: Path) -> None:
+    (envoy, controller) = pods["gateway"]["containers"]
+    assert (envoy["image"], controller["image"]) == ("envoyproxy/envoy:v1.39.0", "drillbox-app:0123456789ab")
+    assert envoy["command"][4:7] == ["envoy", "-c", "/run/gateway/bootstrap.json"]
+    assert "/run/gateway" in {one["mountPath"] for one in envoy["volumeMounts"]}
+    folder, words = str(tmp_path), [one.replace("/run/gateway", str(tmp_path)) for one in envoy["command"]]
+    words[4] = "echo"
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as waiting:
+        (tmp_path / "bootstrap.json").touch()
+        told, _ = waiting.communicate(timeout=60.0)
+    assert told.startswith(f"-c {folder}/bootstrap.json --concurrency 1")
+
+
+def test_roles_of_the_namespace_grant_only_what_whoever_plays_needs_anyway(docs: list[Doc]) -> None:
+    for name, role in of_kind(docs, "Role").items():
+        for rule in role["rules"]:
+            for group, resource in ((group, one) for group in rule["apiGroups"] for one in rule["resources"]):
+                assert name == METRICS or set(rule["verbs"]) <= set(NEEDS[group][resource]), f"{name}: {resource}"
 
 
 def test_bindings_bind_accounts_that_there_are_to_roles_that_there_are(docs: list[Doc]) -> None:
@@ -227,7 +251,7 @@ def environment(one: Doc, docs: list[Doc]) -> dict[str, str]:
 @pytest.mark.parametrize("path", Library.packaged().paths(), ids=lambda path: path.stem)
 def test_every_service_understands_its_environment_in_every_scenario(path: Path) -> None:
     drill = Library.packaged().load(path)
-    docs = [document(one) for one in objects_of(setup_of(drill))]
+    docs = [document(one) for one in objects_of(setup_of(drill, images=Images("app:1")))]
     job = json.loads(of_kind(docs, "ConfigMap")["training"]["data"]["job.yaml"])
     pods = {name: one["spec"]["template"]["spec"] for name, one in of_kind([*docs, job], "Deployment", "Job").items()}
     seen = set()

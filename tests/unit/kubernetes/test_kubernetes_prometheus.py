@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import yaml
 from fastapi.testclient import TestClient
-from objects_kit import setup_of
+from objects_kit import of_kind, setup_of
 
 from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.model.service import with_fields
 from drillbox.stacks.deploy.kubernetes.deployments import pod_of
 from drillbox.stacks.deploy.kubernetes.monitoring import discovery, prometheus_config
 from drillbox.stacks.deploy.kubernetes.names import CHAMPION
-from drillbox.stacks.deploy.kubernetes.objects import deployments
+from drillbox.stacks.deploy.kubernetes.objects import deployments, document, objects_of
 from drillbox.stacks.deploy.kubernetes.setup import Images, Setup
 from drillbox.stacks.local.prometheus import PrometheusServer
 from drillbox.stacks.monitoring.rules import rules_text
@@ -116,6 +116,40 @@ def test_prometheus_of_the_application_image_finds_the_same_targets_by_names_and
     assert answer.json() == [
         {"targets": ["10.0.0.7:8080"], "labels": {"job": "model-server", "instance": "model-champion-5d9f-x2x7q"}}
     ]
+
+
+@pytest.mark.parametrize("images", [Images("app:1", discovery="kubernetes"), Images("app:1", "prom/prometheus:v3.5.0")])
+def test_who_asks_the_api_has_a_role_and_a_token_for_that(slow_afternoon: Scenario, images: Images) -> None:
+    setup = setup_of(slow_afternoon, images=images)
+    docs = [document(one) for one in objects_of(setup)]
+    role = of_kind(docs, "Role")["prometheus"]
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
+    pod = of_kind(docs, "Deployment")["prometheus"]["spec"]["template"]["spec"]
+    assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("prometheus", True)
+    assert "kubernetes_sd_configs" in discovery(setup)
+
+
+@pytest.mark.parametrize("images", [Images("app:1"), Images("app:1", "prom/prometheus:v3.5.0", discovery="controller")])
+def test_who_asks_the_controller_has_no_right_to_anything(slow_afternoon: Scenario, images: Images) -> None:
+    setup = setup_of(slow_afternoon, images=images)
+    docs = [document(one) for one in objects_of(setup)]
+    assert "prometheus" not in of_kind(docs, "Role", "ServiceAccount")
+    assert of_kind(docs, "Deployment")["prometheus"]["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+    assert "http_sd_configs" in discovery(setup)
+
+
+def test_an_image_of_prometheus_begins_with_its_entry_point(slow_afternoon: Scenario) -> None:
+    def container(image: str) -> dict[str, Any]:
+        docs = [document(one) for one in objects_of(setup_of(slow_afternoon, images=Images("app:1", image)))]
+        found: dict[str, Any] = of_kind(docs, "Deployment")["prometheus"]["spec"]["template"]["spec"]["containers"][0]
+        return found
+
+    own, official = container(""), container("prom/prometheus:v3.5.0")
+    assert (own.pop("image"), own.pop("command")) == ("app:1", ["prometheus"])
+    assert official.pop("image") == "prom/prometheus:v3.5.0"
+    for one in (own, official):
+        one.pop("name")
+    assert own == official
 
 
 def test_only_pods_of_this_drill_are_asked_for(drill: Setup) -> None:
