@@ -12,10 +12,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from typing import IO, Any
 
 LEVEL = 1
 """Of Zstandard: higher ones cost more time than they save."""
@@ -96,7 +93,7 @@ class _Writer(io.BufferedIOBase):
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
 
-    def write(self, piece: Buffer, /) -> int:
+    def write(self, piece: Any, /) -> int:
         """Hand it on."""
         found = bytes(piece)
         self._write(found)
