@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import httpx2
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
-from lightkube.resources.core_v1 import Pod
 from lightkube.types import PatchType
 
 from ....sandbox.model.errors import StackError
@@ -23,7 +22,6 @@ from ....sandbox.model.service import Change, fields_of, with_fields
 from ....sandbox.model.views import Cell, Table
 from ...deploy.kubernetes.config import catalogued
 from ...deploy.kubernetes.names import (
-    COMPONENT,
     CONTROLLER_PORT,
     FEATURES,
     GATEWAY,
@@ -44,6 +42,7 @@ from ...services.common.times import DrillClock
 from ...services.controller.pods import ServerPod, node_ready, server_pod, shown
 from .authors import author
 from .following import Following
+from .lives import of_component, runs
 from .place import Place
 from .proxy import Way
 from .watching import Watch
@@ -301,12 +300,9 @@ class KindService(RealService):
 
     def _ended(self) -> str:
         """Who of those began anew or is gone; empty if nobody."""
-        found: dict[str, set[str]] = {component: set() for component in _ESSENTIAL}
-        for pod in self.watch.pods():
-            component = str(((pod.metadata and pod.metadata.labels) or {}).get(COMPONENT, ""))
-            if component in found:
-                found[component].update(_running(pod))
-        for component, lives in found.items():
+        pods = self.watch.pods()
+        for component in _ESSENTIAL:
+            lives = {run for pod in of_component(pods, component) for run in runs(pod)}
             known = self._lives.get(component)
             if known is None and lives:
                 self._lives[component] = min(lives)
@@ -338,12 +334,3 @@ class KindService(RealService):
     def seen(self) -> Seen:
         """The objects that hold the desired state."""
         return self.watch.seen()
-
-
-def _running(pod: Pod) -> Iterator[str]:
-    """The runs of the pod's containers; those of a pod that is to end count no more."""
-    if pod.metadata and pod.metadata.deletionTimestamp:
-        return
-    for one in (pod.status.containerStatuses if pod.status else None) or ():
-        if one.containerID and one.state and one.state.running:
-            yield one.containerID

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from lightkube.resources.core_v1 import Pod
 
-from ...deploy.kubernetes.names import COMPONENT
 from ...real.machine.ports import HOST
 from ...real.machine.processes import Process, Supervisor
 from ...real.machine.programs import Program
+from .lives import is_ready, of_component
 from .place import Place
 
 PAUSE = 3.0
@@ -76,11 +76,5 @@ class Ways:
 
     def _pod(self, component: str) -> str:
         """The one that serves; empty while there is none."""
-        return next((str(pod.metadata and pod.metadata.name) for pod in self.pods() if _serves(pod, component)), "")
-
-
-def _serves(pod: Pod, component: str) -> bool:
-    meta, status = pod.metadata, pod.status
-    if meta is None or status is None or meta.deletionTimestamp or (meta.labels or {}).get(COMPONENT) != component:
-        return False
-    return any(one.type == "Ready" and one.status == "True" for one in status.conditions or ())
+        found = (pod for pod in of_component(self.pods(), component) if is_ready(pod))
+        return next((str(pod.metadata and pod.metadata.name) for pod in found), "")

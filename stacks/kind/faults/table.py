@@ -28,6 +28,7 @@ from ..drill.service import KindService
 from .container_faults import BadArtifact, Hang, Image, Suffering
 from .evictions import Evictions
 from .node_faults import NodeCpu, NodeLoss
+from .orders import Orders
 
 PATIENCE = 30.0
 """Wall seconds that the registry has to take a model."""
@@ -39,18 +40,19 @@ def mechanisms(service: KindService, seed: int, nodes: Reach | None = None) -> M
     Without a reach to the nodes, as on somebody else's cluster, there is nothing that would have to be done to them.
     """
     urls, controls = service.urls, service.controls
+    orders = Orders(service)
     pipeline = Order(controls, f"{urls.pipeline}/control/beats/{{beat}}")
 
     def inject(injected: Injected) -> None:
-        controls.put(f"{urls.controller}/control/injected", Disturbance.of(injected).model_dump())
+        orders.put(f"{urls.controller}/control/injected", Disturbance.of(injected).model_dump())
 
-    suffering = Suffering(service, lambda body: controls.put(f"{urls.controller}/control/suffering", body))
+    suffering = Suffering(service, lambda body: orders.put(f"{urls.controller}/control/suffering", body))
     suffering.told()
     Image(service, suffering.imageless)
     found: dict[str, Mechanism] = {
         "traffic.spike": Order(controls, f"{urls.load}/control/spikes/{{beat}}", whole=False),
         "clients.retry_storm": Order(controls, f"{urls.load}/control/clients", whole=False),
-        "features": Order(controls, f"{urls.features}/control/beats/{{beat}}"),
+        "features": Order(orders, f"{urls.features}/control/beats/{{beat}}"),
         "labels.delay": pipeline,
         "release": pipeline,
         "release.bad_artifact": _bad_artifact(service, pipeline),
@@ -58,7 +60,7 @@ def mechanisms(service: KindService, seed: int, nodes: Reach | None = None) -> M
         "config.push": pipeline,
         "autoscaler.empty_as_zero": pipeline,
         "cost.runaway": pipeline,
-        "artifacts.refusing": Order(controls, f"{urls.registry}/control/beats/{{beat}}"),
+        "artifacts.refusing": Order(orders, f"{urls.registry}/control/beats/{{beat}}"),
         "gateway": GatewayFaults(inject),
         "pods.crash_loop": Switch(suffering.push_deadly, stays),
         "pods.bad_image": Switch(suffering.push_imageless, stays),

@@ -199,7 +199,9 @@ def test_a_state_folder_behind_a_link_is_as_good_as_any(place: Place, short: Pat
 def test_a_socket_that_can_have_no_folder_is_told_before_anything_is_made(place: Place) -> None:
     place.patch.setattr(bring_up, "socket_of", lambda *_: place.folder / "bin" / "api.sock")
     error = place.up()
-    assert str(error).startswith(f"the folder {place.folder / 'bin'} for the socket of kubectl proxy cannot be made: File exists;")
+    assert str(error).startswith(
+        f"the folder {place.folder / 'bin'} for the socket of kubectl proxy cannot be made: File exists;"
+    )
     assert error.exit_code is Exit.STACK
     assert (place.folder / "bin").is_dir(), "it is somebody else's"
     assert place.left() == []
