@@ -14,8 +14,9 @@ from lightkube.resources.core_v1 import Pod
 from ....sandbox.model.errors import StackError
 from ...control_plane.faults import Mechanism, Switch, stays
 from ...control_plane.gateway_faults import GatewayFaults, Injected
-from ...deploy.kubernetes.config import catalogued, model_of
+from ...deploy.kubernetes.config import model_of
 from ...deploy.kubernetes.names import CHAMPION
+from ...deploy.kubernetes.seen import MissingError
 from ...real.orders import Order
 from ...real.pod_faults import Grey, Kill, Throttling, Unready
 from ...services.common.environment import hold
@@ -109,9 +110,16 @@ def _bad_artifact(service: KindService, release: Mechanism) -> BadArtifact:
         with httpx.Client(transport=service.way.transport(), timeout=PATIENCE, trust_env=False) as client:
             RegistryClient(service.urls.registry, service.controls.token, client).add(name, content)
 
+    def known(version: str) -> str:
+        try:
+            return model_of(service.seen(), version)
+        except MissingError as error:  # without the catalogue no new server finds a model, whatever becomes of this one
+            service.log("cluster", "warning", str(error))
+            return ""
+
     return BadArtifact(
-        lambda version: model_of(service.seen(), version),
+        known,
         upload,
-        lambda version, model: service.patch(catalogued(service.seen(), version, model)),
+        service.lead,
         release,
     )

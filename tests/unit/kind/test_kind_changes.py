@@ -168,6 +168,38 @@ def test_what_we_write_ourselves_is_no_change_by_somebody(drill: Drill) -> None:
     assert drill.service.spec.gateway.timeout == 2.5
 
 
+def test_what_somebody_has_deleted_cannot_be_changed_and_the_drill_goes_on(drill: Drill) -> None:
+    before = drill.service.spec
+    drill.api.delete(MAPS, "gateway")
+    drill.api.delete(DEPLOYMENTS, "model-shadow")
+    drill.service.change(
+        [Change("gateway.shed", before.gateway.shed, 0.25, "alice"), Change("fallback", "off", "always", "alice")]
+    )
+    drill.look()
+    assert "ConfigMap gateway is not there any more: it cannot be changed" in drill.logs
+    assert drill.changes == [Change("gateway.shed", 0.25, before.gateway.shed, "cluster")], "the last good value stays"
+    assert (drill.service.spec.gateway, drill.service.spec.fallback) == (before.gateway, "always")
+    told = drill.services.orders[-1][1]
+    assert isinstance(told, dict)
+    assert told["gateway.shed"] == before.gateway.shed
+    drill.changes.clear()
+    drill.service.change([Change("servers.memory", before.servers.memory, 2048.0, "alice")])
+    drill.look()
+    assert "Deployment model-shadow is not there any more: it cannot be changed" in drill.logs
+    assert (drill.changes, drill.service.spec.servers.memory) == ([], 2048.0), "the champion's counts"
+    drill.service.change([Change("shadow.restarted", "", "all#1", "alice")])
+    drill.look()
+    assert [one.field for one in drill.changes] == ["shadow.restarted"]
+
+
+def test_without_the_catalogue_a_new_version_is_told_of_and_the_drill_goes_on(drill: Drill) -> None:
+    drill.api.delete(MAPS, "versions")
+    drill.wait(lambda: "versions" not in drill.service.seen().configs)
+    drill.service.lead("v9", "flights-9")
+    drill.look()
+    assert "there is no ConfigMap versions: servers of v9 cannot find their model" in drill.logs
+
+
 def test_a_value_that_cannot_be_is_told_once_and_changes_nothing(drill: Drill) -> None:
     before = drill.service.spec
     drill.by("kubectl-edit", MAPS, "gateway", {"data": {"timeout": "soon"}})

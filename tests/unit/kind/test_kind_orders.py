@@ -87,6 +87,9 @@ class Cluster:
     def still(self) -> object:
         raise AssertionError("nothing of this is drawn")
 
+    def lead(self, _version: str, _model: str) -> None:
+        raise AssertionError("nothing is released")
+
     def log(self, component: str, _severity: str, text: str) -> None:
         self.logs.append(f"{component}: {text}")
 
