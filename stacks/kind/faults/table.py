@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import httpx
+from lightkube.core.exceptions import ApiError
 from lightkube.resources.core_v1 import Pod
 
 from ....sandbox.model.errors import StackError
@@ -21,6 +22,7 @@ from ...real.orders import Order
 from ...real.pod_faults import Grey, Kill, Throttling, Unready
 from ...services.common.environment import hold
 from ...services.common.registry import RegistryClient
+from ...services.controller.api import status
 from ...services.controller.disturbing import Disturbance
 from ...services.controller.pods import ServerPod
 from ..cluster.node_hands import Reach
@@ -90,7 +92,12 @@ def _of_replicas(service: KindService, seed: int, nodes: Reach | None) -> dict[s
 
     def kill(one: ServerPod) -> None:
         with asking(f"deleting {one.name}"):
-            service.client.delete(Pod, one.name, grace_period=0)  # the Deployment makes another
+            try:
+                service.client.delete(Pod, one.name, grace_period=0)  # the Deployment makes another
+            except ApiError as error:
+                if status(error) != httpx.codes.NOT_FOUND:
+                    raise
+                service.log(one.name, "info", "was gone already")  # the watch has not told of it yet
 
     found: dict[str, Mechanism] = {
         "pods.grey_slow": Grey(seed, ready, lambda one, factor: tell(one, hold(service.scenario.runtime, factor))),

@@ -19,6 +19,7 @@ from drillbox.stacks.kind.drill.place import Place
 from drillbox.stacks.kind.drill.proxy import Way
 from drillbox.stacks.kind.drill.service import KindService
 from drillbox.stacks.kind.faults.container_faults import Image
+from drillbox.stacks.kind.faults.table import mechanisms
 from drillbox.stacks.real.controls import Controls
 from drillbox.stacks.services.common.times import DrillClock
 
@@ -294,6 +295,16 @@ def test_a_drain_deletes_the_replicas_of_a_node_and_a_node_that_is_not_there_is_
     drill.service.change([Change("platform.cordoned", "node-1", "node-1,node-9", "alice")])
     drill.wait(lambda: any("there is no node node-9 to cordon" in line for line in drill.logs))
     assert [(one.field, one.after) for one in drill.changes] == [("platform.cordoned", "node-1")]
+
+
+def test_a_replica_that_is_gone_already_needs_no_killing(drill: Drill) -> None:
+    drill.api.put("pods", server("a", next(iter(WORKERS.values()))))
+    drill.wait(lambda: any(one.ready for one in drill.service.pods()))
+    del drill.api.objects["pods", "a"]  # the watch has not told of it yet
+    mechanisms(drill.service, 1)["pods.kill"].begin("beat", "pods.kill", {"count": 1})
+    drill.look()
+    assert deleted(drill) == ["a"]
+    assert "was gone already" in drill.logs
 
 
 def test_models_from_elsewhere_are_for_replicas_that_wait_for_theirs(drill: Drill) -> None:
