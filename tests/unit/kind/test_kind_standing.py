@@ -193,7 +193,7 @@ def test_a_way_that_was_open_before_its_pod_was_seen_stays(supervisor: Superviso
     ways = Ways(supervisor, lambda: there)
     first = ways.open(LASTS, "gateway")
     asked: list[Process] = []
-    monkeypatch.setattr(Process, "terminate", lambda process: asked.append(process))
+    monkeypatch.setattr(first, "terminate", lambda: asked.append(first))
     ways.look(0.0)
     there[:] = [pod("gateway-1")]
     for now in (1.0, 2.0, 9.0):
