@@ -39,6 +39,7 @@ class Services:
     def __init__(self) -> None:
         self.orders: list[tuple[str, object]] = []
         self.yaml = ""  # of Prometheus
+        self.away = ""  # a service that does not answer
 
     @property
     def reloads(self) -> int:
@@ -48,6 +49,8 @@ class Services:
         return {"items": [], "training_seconds": 0.0, "data": {"yaml": self.yaml}}
 
     def put(self, url: str, body: object = None, _patience: float = 1.0) -> None:
+        if self.away and self.away in url:
+            raise StackError(f"{url}: 503: no endpoints available")
         self.orders.append((url, body))
 
     post = put
@@ -253,6 +256,28 @@ def test_parts_of_services_are_restarted_within_them(drill: Drill) -> None:
     drill.service.change([Change("monitoring.restarted", "", "all#2", "alice")])
     template = drill.api.objects[DEPLOYMENTS, "prometheus"]["spec"]["template"]
     assert template["metadata"]["annotations"]["drillbox.dev/restarted"] == "all#2"
+
+
+def test_a_feature_store_that_is_away_is_told_when_it_is_back(drill: Drill) -> None:
+    def told() -> list[object]:
+        return [body for url, body in drill.services.orders if url.endswith("feature-store:8080/proxy/control/settings")]
+
+    drill.services.away = "feature-store"
+    drill.service.change([Change("features.feed", "latest", "v1", "alice")])
+    drill.service.change([Change("features.restarted", "", "all#3", "alice")])
+    drill.service.round(drill.service.clock.now() + 9.0)
+    drill.services.away = ""
+    drill.service.round(drill.service.clock.now() + 9.0)
+    assert told() == [], "nobody serves"
+    store = running("feature-store-1", "feature-store", "containerd://1")
+    store["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+    drill.api.put("pods", store)
+    until(lambda: len(drill.service.watch.pods()) == 1, 60.0)
+    drill.service.round(0.0)
+    drill.service.round(drill.service.clock.now() + 9.0)
+    drill.service.round(drill.service.clock.now() + 20.0)
+    assert told() == [{"feed": "v1", "restarted": "all#3"}]
+    assert sum("is told of feed" in line.text for line in drill.service.take().logs) == 2
 
 
 @pytest.mark.parametrize("how", ["container", "pod"])
