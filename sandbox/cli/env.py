@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..model.errors import Exit
+from ..model.errors import DrillboxError, Exit
 from .completion import SESSIONS
 from .output import say, tell
 from .reaching import CHOSEN, reach
@@ -41,7 +41,8 @@ def env_command(wiring: SessionMaker, session: str, shell: str | None) -> int:
 
     On a cluster that is KUBECONFIG: a kubeconfig of the drill's own, in which its namespace is the default, so that a plain
     `kubectl get pods` shows it. Your own kubeconfig is never written, and only this terminal is changed. DRILLBOX_ATTACH says
-    which session `drillbox attach`, `open` and `env` mean where several run.
+    which session `drillbox attach`, `open` and `env` mean where several run. Where nothing can be reached, as while a drill
+    still comes up, what is printed makes `eval` and `source` fail: this terminal stays as it is.
 
     \b
     Examples:
@@ -53,7 +54,11 @@ def env_command(wiring: SessionMaker, session: str, shell: str | None) -> int:
     \b
     Exit codes: 0, 2 there is no such session, or nothing of it can be reached.
     """
-    found = reach(wiring, session)
+    try:
+        found = reach(wiring, session)
+    except DrillboxError as error:
+        say(f"false  # {' '.join(str(error).split())}")  # an eval of nothing would succeed, and kubectl reach who knows what
+        raise
     variables = {**found.stands.environment, **({CHOSEN: found.name} if found.hosted else {})}
     write = SHELLS[shell or _own_shell()]
     for name, value in variables.items():

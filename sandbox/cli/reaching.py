@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,27 +44,32 @@ def reach(wiring: SessionMaker, name: str) -> Reached:
     from ..api.folders import sessions
 
     hosts = {info.pid: info for info in sessions()}
-    found = {one.name: one for one in _standing(wiring, hosts)}
+    keepers = wiring.housekeeping()
+    standing = [(stack, one) for stack, keeper in keepers.items() for one in keeper.standing()]
+    found = {one.name: one for one in _reached(standing, hosts)}
     for one in found.values():
         if name in (one.name, one.stands.session):
             return one
     if name:
         raise _unreachable(wiring, name, next((info for info in hosts.values() if info.name == name), None), found)
     if not found:
-        raise UsageError(f"no session runs on a stack with real services; {_NONE}")
+        begun = {info.name: info.stack for info in hosts.values() if info.stack in keepers}
+        begun |= {one.session: stack for stack, one in standing if one.host not in (None, *hosts) and not one.ground}
+        raise UsageError(
+            _early(*next(iter(begun.items()))) if begun else f"no session runs on a stack with real services; {_NONE}"
+        )
     chosen = os.environ.get(CHOSEN, "")
     if len(found) > 1 and chosen not in found:
         raise UsageError(f"{len(found)} sessions run: choose one of {', '.join(found)}")
     return found[chosen] if len(found) > 1 else next(iter(found.values()))
 
 
-def _standing(wiring: SessionMaker, hosts: Mapping[int, SessionInfo]) -> Iterator[Reached]:
+def _reached(standing: Iterable[tuple[str, Standing]], hosts: Mapping[int, SessionInfo]) -> Iterator[Reached]:
     """All that are up."""
-    for stack, keeper in wiring.housekeeping().items():
-        for stands in keeper.standing():
-            if stands.host is not None and stands.trial is not None:
-                info = hosts.get(stands.host)
-                yield Reached(info.name if info is not None else stands.session, stack, stands, info is not None)
+    for stack, stands in standing:
+        if stands.host is not None and stands.trial is not None:
+            info = hosts.get(stands.host)
+            yield Reached(info.name if info is not None else stands.session, stack, stands, info is not None)
 
 
 def _unreachable(wiring: SessionMaker, name: str, info: SessionInfo | None, found: Mapping[str, Reached]) -> UsageError:
@@ -73,8 +78,12 @@ def _unreachable(wiring: SessionMaker, name: str, info: SessionInfo | None, foun
         choices = nearest(name, found) if found else _NONE
         return UsageError(f"there is no session {name!r} on a stack with real services; {choices}")
     if info.stack in wiring.housekeeping():
-        return UsageError(f"{name} is not up yet on the stack {info.stack}; drillbox status shows how far it is")
+        return UsageError(_early(name, info.stack))
     return UsageError(f"{name} runs on the stack {info.stack}, where there is nothing to reach: {_REAL}")
+
+
+def _early(name: str, stack: str) -> str:
+    return f"{name} is not up yet on the stack {stack}; drillbox status shows how far it is: when it is up, try again"
 
 
 _REAL = "it is a simulation; play with --stack local or --stack kind"

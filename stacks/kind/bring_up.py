@@ -48,7 +48,7 @@ from .drill.ground import ground_of
 from .drill.images import bring, images_of
 from .drill.patience import Patient
 from .drill.place import Place
-from .drill.proxy import Way, socket_of
+from .drill.proxy import Way, make_far, socket_of
 from .drill.service import KindService
 from .drill.standing import write_where
 from .drill.ways import Ways, forwarding
@@ -150,8 +150,11 @@ class _Builder:
         supervisor = Supervisor(folder, label)
         self._ends.callback(self._end, supervisor)
         socket = socket_of(folder, label)
-        far = socket.parent if socket.parent != supervisor.folder else None
+        far = socket.parent if socket.parent != folder else None
         write(folder, ground.record(scenario.id, far))
+        if far is not None:
+            make_far(far)
+            self._ends.callback(shutil.rmtree, far, ignore_errors=True)
         self._ends.callback(self._leave)
         images = images_of(self._settings)
         images = replace(images, application=ground.prepare(progress))
@@ -166,9 +169,6 @@ class _Builder:
                 name_nodes(client)
                 shelter_dns(client)
             deploy(client, setup, progress)
-        if far is not None:
-            far.mkdir(mode=0o700)  # nobody else's: the drill's label is in its name
-            self._ends.callback(shutil.rmtree, far, ignore_errors=True)
         way = Way(socket, setup.where)
         ways = Ways(supervisor)
         proxy = ways.open(way.program(kubectl.path, place))

@@ -15,11 +15,11 @@ PATIENCE = 5.0
 
 
 class RefusedError(StackError):
-    """A service answered, but not with success; `why` is what it said."""
+    """A service answered, but not with success; `why` is what it said, with an HTTP status."""
 
     def __init__(self, request: str, status: int, why: str) -> None:
         super().__init__(f"{request}: {status}: {why}")
-        self.why = why
+        self.status, self.why = status, why
 
 
 class Controls:

@@ -27,9 +27,15 @@ def models_of(scenario: Scenario, progress: Progress) -> dict[str, ModelVersion]
     }
 
 
+LONGEST = 57
+"""Characters of a drill's name: with `drill-` before it, it is that of a namespace (63, RFC 1123)."""
+
+
 def label_of(scenario: str, seed: int) -> str:
-    """A name that no other drill has, fit for files, cgroups and Kubernetes objects."""
-    return f"{re.sub(r'[^a-z0-9]+', '-', scenario.lower()).strip('-')[:40]}-{seed}-{secrets.token_hex(3)}"
+    """A name that no other drill has, fit for files, cgroups and Kubernetes objects: at most `LONGEST` characters."""
+    own, room = secrets.token_hex(3), LONGEST - 7
+    told = re.sub(r"[^a-z0-9]+", "-", scenario.lower()).strip("-")[: max(8, min(40, room - 1 - len(str(seed))))]
+    return f"{f'{told}-{seed}'[:room]}-{own}"
 
 
 def _window(world: WorldConfig, version: Version) -> WorldConfig:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import quote
 
 from ...sandbox.model.params import Params, Value
-from .controls import Controls
+
+
+class Taker(Protocol):
+    """Takes orders to services, as `Controls` do.
+
+    Raises:
+        StackError: a service does not take one.
+    """
+
+    def put(self, url: str, body: Mapping[str, object], /) -> object:
+        """Something begins."""
+
+    def delete(self, url: str, /) -> None:
+        """It ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +34,7 @@ class Order:
         whole: whether the order names the fault and has its parameters in an object of their own.
     """
 
-    controls: Controls
+    controls: Taker
     url: str
     whole: bool = True
 

@@ -71,16 +71,23 @@ class RealStack(ABC):
         self._drill = self.bring_up(scenario, seed, progress)
 
     def apply(self, effect: Effect) -> None:
-        """Put an effect into force now."""
+        """Put an effect into force now.
+
+        Raises:
+            StackError: what runs does not take it, or the machine has no room for what has to be noted first.
+        """
         drill = self.drill
-        with drill.service.blaming():
-            match effect:
-                case InjectFault(beat, fault, params):
-                    drill.faults.begin(beat, fault, params)
-                case ClearFault(beat):
-                    drill.faults.end(beat)
-                case ApplySpec(_, changes):
-                    drill.service.change(changes)
+        try:
+            with drill.service.blaming():
+                match effect:
+                    case InjectFault(beat, fault, params):
+                        drill.faults.begin(beat, fault, params)
+                    case ClearFault(beat):
+                        drill.faults.end(beat)
+                    case ApplySpec(_, changes):
+                        drill.service.change(changes)
+        except UsageError as error:  # as of a disk that is full: nobody has asked for anything wrong
+            raise StackError(f"the stack broke: {error}") from error
 
     def advance(self, until: float) -> Telemetry:
         """Wait until drill time `until` has come."""

@@ -16,12 +16,14 @@ from lightkube.resources.core_v1 import ConfigMap, Pod
 
 from ....sandbox.model.errors import StackError
 from ....sandbox.model.features import names_in
+from ....sandbox.model.params import Value
 from ....sandbox.model.service import Change
 from ...deploy.kubernetes.monitoring import CONFIG_FILE, drops, with_dropped
 from ...deploy.kubernetes.names import (
     CANDIDATE,
     CHAMPION,
     COMPONENT,
+    FEATURES,
     PROMETHEUS,
     PROMETHEUS_CONFIG,
     PROMETHEUS_PORT,
@@ -29,6 +31,7 @@ from ...deploy.kubernetes.names import (
     SHADOW,
 )
 from ...deploy.kubernetes.seen import MissingError, Patch, name_of
+from .lives import is_ready, of_component
 
 if TYPE_CHECKING:
     from .service import KindService
@@ -54,6 +57,8 @@ class Following:
         self._service = service
         self._dropped: tuple[str, ...] | None = None  # what Prometheus has still to drop
         self._next = self._until = 0.0
+        self._untold: dict[str, Value] = {}  # what the feature store has still to be told
+        self._retry = 0.0
         service.chores.append(self._look)
 
     def follow(self, change: Change, *, ours: bool) -> None:
@@ -65,7 +70,8 @@ class Following:
         elif change.field == "platform.drained" and ours:
             self._drain(after.partition("#")[0])
         elif change.field == "features.feed" or (change.field == "features.restarted" and ours):
-            self._service.controls.post(f"{self._service.urls.features}/control/settings", {name: change.after})
+            self._untold[name] = change.after
+            self._tell_store()
         elif change.field == "servers.artifacts":
             self._load_again()
         elif change.field == "monitoring.dropped":
@@ -96,6 +102,19 @@ class Following:
         for one in self._service.pods():
             if one.running and not one.ready:
                 self._delete(one.name)
+
+    def _tell_store(self) -> None:
+        """Pass on what concerns the feature store; while it is away, that waits."""
+        service = self._service
+        try:
+            service.controls.post(f"{service.urls.features}/control/settings", self._untold)
+        except StackError as error:
+            if not service.watch.answers:
+                raise
+            service.log(FEATURES, "warning", f"is told of {', '.join(self._untold)} when it is back: {error}")
+            self._retry = service.clock.now() + AGAIN
+        else:
+            self._untold = {}
 
     def _delete(self, pod: str) -> None:
         self._service.deletions.ours(pod)
@@ -130,7 +149,9 @@ class Following:
             self._service.client.patch(Pod, pod, {"metadata": {"annotations": {SYNCED: f"{now:.3f}"}}})
 
     def _look(self, now: float) -> None:
-        """Let Prometheus read its configuration until it has the new one."""
+        """Tell the feature store what it missed, and let Prometheus read its configuration until it has the new one."""
+        if self._untold and now >= self._retry and any(map(is_ready, of_component(self._service.watch.pods(), FEATURES))):
+            self._tell_store()
         if self._dropped is None or now < self._next:
             return
         self._next = now + AGAIN

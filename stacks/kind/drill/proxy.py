@@ -103,3 +103,18 @@ def socket_of(folder: Path, label: str) -> Path:
         if len(bytes(path)) <= _LONGEST:
             return path
     raise StackError(f"the path of the folder for temporary files, {temporary}, is too long for a socket: set TMPDIR to another")
+
+
+def make_far(folder: Path) -> None:
+    """Make the folder of a socket that is not in the drill's own: one that is there already may be somebody else's.
+
+    Raises:
+        StackError: it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise StackError(
+            f"the folder {folder} for the socket of kubectl proxy cannot be made: {why}; set TMPDIR to another folder"
+        ) from error

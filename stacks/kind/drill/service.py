@@ -10,20 +10,19 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import httpx
 import httpx2
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
-from lightkube.resources.core_v1 import Pod
 from lightkube.types import PatchType
 
 from ....sandbox.model.errors import StackError
 from ....sandbox.model.params import Value
 from ....sandbox.model.scenario import Scenario
-from ....sandbox.model.service import Change, fields_of, get, with_fields
+from ....sandbox.model.service import Change, differences, fields_of, get, with_fields
 from ....sandbox.model.views import Cell, Table
 from ...deploy.kubernetes.config import catalogued
 from ...deploy.kubernetes.names import (
-    COMPONENT,
     CONTROLLER_PORT,
     FEATURES,
     GATEWAY,
@@ -32,8 +31,8 @@ from ...deploy.kubernetes.names import (
     PIPELINE,
     REGISTRY,
 )
-from ...deploy.kubernetes.seen import Patch, Seen, merged, name_of
-from ...deploy.kubernetes.table import fields_in, followed, patches
+from ...deploy.kubernetes.seen import MissingError, Patch, Seen, merged, name_of
+from ...deploy.kubernetes.table import HOMES, fields_in, followed, patches
 from ...monitoring.targets import Target
 from ...real.controls import Controls
 from ...real.loglines import LONGEST, read_line
@@ -41,10 +40,12 @@ from ...real.pipeline import Known
 from ...real.pipeline import Pod as Reported
 from ...real.service import RealService, Urls
 from ...services.common.times import DrillClock
+from ...services.controller.api import status
 from ...services.controller.pods import ServerPod, node_ready, server_pod, shown
-from .authors import KUBECTL, author
+from .authors import KUBECTL, SOMEBODY, author
 from .by_hand import Deletions, PoolImages, deployment_of
 from .following import WORKLOADS, Following
+from .lives import of_component, runs
 from .place import Place
 from .proxy import Way
 from .watching import Watch
@@ -141,22 +142,30 @@ class KindService(RealService):
         """
         with self._lock:
             wanted = tuple(changes)
+            before = dict(fields_of(self.spec))
             self.spec = with_fields(self.spec, {change.field: change.after for change in wanted})
-            self._write({change.field: change.after for change in wanted})
+            gone = self._write({change.field: change.after for change in wanted})
+            undone = {one.field: before[one.field] for one in wanted if HOMES[one.field].owned()[:2] in gone}
+            self._found.changes += differences(self.spec, spec := with_fields(self.spec, undone), SOMEBODY)
+            self.spec = spec
             for change in wanted:
-                self._following.follow(change, ours=True)
+                if change.field not in undone:
+                    self._following.follow(change, ours=True)
             self.pipeline.tell_spec(self.spec)
 
-    def _write(self, fields: Mapping[str, Value]) -> None:
-        """Bring fields into the cluster; what it cannot have is told, and stays as it is there."""
+    def _write(self, fields: Mapping[str, Value]) -> set[tuple[object, str]]:
+        """Bring fields into the cluster; what it cannot have is told, and stays as it is there.
+
+        Returns:
+            Kind and name of the objects that somebody has deleted: what they had stays in force.
+        """
         seen = self.watch.seen()
         try:
             wanted = patches(fields, seen)
         except ValueError:
             wanted = merged(self._possible(fields, seen))
             self._version = -1  # look what it has
-        for one in wanted:
-            self.patch(one)
+        return {(one.kind, one.name) for one in wanted if not self.patch(one)}
 
     def _possible(self, fields: Mapping[str, Value], seen: Seen) -> Iterator[Patch]:
         """The patches of those fields that this cluster can have."""
@@ -166,8 +175,8 @@ class KindService(RealService):
             except ValueError as error:
                 self.log("cluster", "warning", str(error))
 
-    def patch(self, one: Patch) -> None:
-        """Change an object of the drill.
+    def patch(self, one: Patch) -> bool:
+        """Change an object of the drill; whether that was possible: if somebody has deleted it, the log says so.
 
         Raises:
             StackError: the cluster refuses that.
@@ -175,10 +184,14 @@ class KindService(RealService):
         try:
             done = self.client.patch(one.kind, one.name, dict(one.body), patch_type=PatchType.STRATEGIC)
         except ApiError as error:
+            if status(error) == httpx.codes.NOT_FOUND:
+                self.log("cluster", "warning", f"{one.kind.__name__} {one.name} is not there any more: it cannot be changed")
+                return False
             raise StackError(f"the cluster refuses a change of {one.kind.__name__} {one.name}: {error}") from error
         except (httpx2.HTTPError, OSError) as error:
             raise StackError(f"the cluster's API does not answer: {error}") from error
         self.watch.note(done)
+        return True
 
     # ----------------------------------------------------------------------------------------------------------------- rounds
 
@@ -214,7 +227,14 @@ class KindService(RealService):
 
     def known(self, version: Known) -> None:
         """The catalogue of versions leads model servers to its model."""
-        self.patch(catalogued(self.watch.seen(), version.version.version, version.artifact))
+        self.lead(version.version.version, version.artifact)
+
+    def lead(self, version: str, model: str) -> None:
+        """Servers of a version find this model, unless somebody has deleted the catalogue: then the log says so."""
+        try:
+            self.patch(catalogued(self.watch.seen(), version, model))
+        except MissingError as error:
+            self.log("cluster", "warning", f"{error}: servers of {version} cannot find their model")
 
     def replicas(self) -> Table:
         """The view of that name: nodes are called as scenarios call them."""
@@ -325,12 +345,9 @@ class KindService(RealService):
 
     def _ended(self) -> str:
         """Who of those began anew or is gone; empty if nobody."""
-        found: dict[str, set[str]] = {component: set() for component in _ESSENTIAL}
-        for pod in self.watch.pods():
-            component = str(((pod.metadata and pod.metadata.labels) or {}).get(COMPONENT, ""))
-            if component in found:
-                found[component].update(_running(pod))
-        for component, lives in found.items():
+        pods = self.watch.pods()
+        for component in _ESSENTIAL:
+            lives = {run for pod in of_component(pods, component) for run in runs(pod)}
             known = self._lives.get(component)
             if known is None and lives:
                 self._lives[component] = min(lives)
@@ -362,12 +379,3 @@ class KindService(RealService):
     def seen(self) -> Seen:
         """The objects that hold the desired state."""
         return self.watch.seen()
-
-
-def _running(pod: Pod) -> Iterator[str]:
-    """The runs of the pod's containers; those of a pod that is to end count no more."""
-    if pod.metadata and pod.metadata.deletionTimestamp:
-        return
-    for one in (pod.status.containerStatuses if pod.status else None) or ():
-        if one.containerID and one.state and one.state.running:
-            yield one.containerID

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from lightkube.resources.core_v1 import Pod
 
-from ...deploy.kubernetes.names import COMPONENT
 from ...real.machine.ports import HOST
 from ...real.machine.processes import Process, Supervisor
 from ...real.machine.programs import Program
+from .lives import is_ready, of_component
 from .place import Place
 
 PAUSE = 3.0
@@ -58,29 +58,27 @@ class Ways:
         return process
 
     def look(self, now: float) -> None:
-        """Start again what has ended, a while after it did.
+        """Start again what has ended, a while after it did, and once the pod that it leads to serves.
 
         Raises:
             StackError: it cannot be started.
         """
-        for process, component, pod in self._followed.values():
-            if self._pod(component) not in ("", pod):
+        for name, (process, component, pod) in self._followed.items():
+            serves = self._pod(component)
+            if not pod:
+                self._followed[name] = (process, component, serves)  # it was opened before the watch knew of the pod
+            elif serves not in ("", pod):
                 process.terminate()
         for process in self._supervisor.reap():
             if process.program.name in self._programs:
                 self._closed[process.program.name] = now + PAUSE
         for name in [name for name, due in self._closed.items() if now >= due]:
-            del self._closed[name]
             _, component, _ = self._followed.get(name, (None, "", ""))
-            self.open(self._programs[name], component)
+            if not component or self._pod(component):
+                del self._closed[name]
+                self.open(self._programs[name], component)
 
     def _pod(self, component: str) -> str:
         """The one that serves; empty while there is none."""
-        return next((str(pod.metadata and pod.metadata.name) for pod in self.pods() if _serves(pod, component)), "")
-
-
-def _serves(pod: Pod, component: str) -> bool:
-    meta, status = pod.metadata, pod.status
-    if meta is None or status is None or meta.deletionTimestamp or (meta.labels or {}).get(COMPONENT) != component:
-        return False
-    return any(one.type == "Ready" and one.status == "True" for one in status.conditions or ())
+        found = (pod for pod in of_component(self.pods(), component) if is_ready(pod))
+        return next((str(pod.metadata and pod.metadata.name) for pod in found), "")

@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import httpx
+from lightkube.core.exceptions import ApiError
 from lightkube.resources.core_v1 import Pod
 
 from ....sandbox.model.errors import StackError
 from ...control_plane.faults import Mechanism, Switch, stays
 from ...control_plane.gateway_faults import GatewayFaults, Injected
-from ...deploy.kubernetes.config import catalogued, model_of
+from ...deploy.kubernetes.config import model_of
 from ...deploy.kubernetes.names import CHAMPION
+from ...deploy.kubernetes.seen import MissingError
 from ...real.orders import Order
 from ...real.pod_faults import Grey, Kill, Throttling, Unready
 from ...services.common.environment import hold
 from ...services.common.registry import RegistryClient
+from ...services.controller.api import status
 from ...services.controller.disturbing import Disturbance
 from ...services.controller.pods import ServerPod
 from ..cluster.node_hands import Reach
@@ -28,6 +31,7 @@ from ..drill.service import KindService
 from .container_faults import BadArtifact, Hang, Image, Suffering
 from .evictions import Evictions
 from .node_faults import NodeCpu, NodeLoss
+from .orders import Orders
 
 PATIENCE = 30.0
 """Wall seconds that the registry has to take a model."""
@@ -39,18 +43,19 @@ def mechanisms(service: KindService, seed: int, nodes: Reach | None = None) -> M
     Without a reach to the nodes, as on somebody else's cluster, there is nothing that would have to be done to them.
     """
     urls, controls = service.urls, service.controls
+    orders = Orders(service)
     pipeline = Order(controls, f"{urls.pipeline}/control/beats/{{beat}}")
 
     def inject(injected: Injected) -> None:
-        controls.put(f"{urls.controller}/control/injected", Disturbance.of(injected).model_dump())
+        orders.put(f"{urls.controller}/control/injected", Disturbance.of(injected).model_dump())
 
-    suffering = Suffering(service, lambda body: controls.put(f"{urls.controller}/control/suffering", body))
+    suffering = Suffering(service, lambda body: orders.put(f"{urls.controller}/control/suffering", body))
     suffering.told()
     Image(service, suffering.imageless)
     found: dict[str, Mechanism] = {
         "traffic.spike": Order(controls, f"{urls.load}/control/spikes/{{beat}}", whole=False),
         "clients.retry_storm": Order(controls, f"{urls.load}/control/clients", whole=False),
-        "features": Order(controls, f"{urls.features}/control/beats/{{beat}}"),
+        "features": Order(orders, f"{urls.features}/control/beats/{{beat}}"),
         "labels.delay": pipeline,
         "release": pipeline,
         "release.bad_artifact": _bad_artifact(service, pipeline),
@@ -58,7 +63,7 @@ def mechanisms(service: KindService, seed: int, nodes: Reach | None = None) -> M
         "config.push": pipeline,
         "autoscaler.empty_as_zero": pipeline,
         "cost.runaway": pipeline,
-        "artifacts.refusing": Order(controls, f"{urls.registry}/control/beats/{{beat}}"),
+        "artifacts.refusing": Order(orders, f"{urls.registry}/control/beats/{{beat}}"),
         "gateway": GatewayFaults(inject),
         "pods.crash_loop": Switch(suffering.push_deadly, stays),
         "pods.bad_image": Switch(suffering.push_imageless, stays),
@@ -88,7 +93,12 @@ def _of_replicas(service: KindService, seed: int, nodes: Reach | None) -> dict[s
     def kill(one: ServerPod) -> None:
         service.deletions.ours(one.name)
         with asking(f"deleting {one.name}"):
-            service.client.delete(Pod, one.name, grace_period=0)  # the Deployment makes another
+            try:
+                service.client.delete(Pod, one.name, grace_period=0)  # the Deployment makes another
+            except ApiError as error:
+                if status(error) != httpx.codes.NOT_FOUND:
+                    raise
+                service.log(one.name, "info", "was gone already")  # the watch has not told of it yet
 
     found: dict[str, Mechanism] = {
         "pods.grey_slow": Grey(seed, ready, lambda one, factor: tell(one, hold(service.scenario.runtime, factor))),
@@ -108,9 +118,16 @@ def _bad_artifact(service: KindService, release: Mechanism) -> BadArtifact:
         with httpx.Client(transport=service.way.transport(), timeout=PATIENCE, trust_env=False) as client:
             RegistryClient(service.urls.registry, service.controls.token, client).add(name, content)
 
+    def known(version: str) -> str:
+        try:
+            return model_of(service.seen(), version)
+        except MissingError as error:  # without the catalogue no new server finds a model, whatever becomes of this one
+            service.log("cluster", "warning", str(error))
+            return ""
+
     return BadArtifact(
-        lambda version: model_of(service.seen(), version),
+        known,
         upload,
-        lambda version, model: service.patch(catalogued(service.seen(), version, model)),
+        service.lead,
         release,
     )

@@ -156,13 +156,12 @@ def _controls(app: FastAPI, opened: Callable[[], OnlineStore], token: str) -> No
 
     @app.put("/control/beats/{beat}", responses=answers, dependencies=own, status_code=204)
     async def begin(beat: str, trouble: Trouble) -> None:
-        """A beat begins."""
+        """A beat begins; put again, it stays."""
         store = opened()
         fault = FAULTS.get(trouble.fault)
         mine = {name: one for name, one in FAULTS.items() if name.startswith("features.")}
         if fault is None or fault.name not in mine:
             raise HTTPException(422, f"{trouble.fault!r} is not of this store: {nearest(trouble.fault, mine)}")
-        store.end(beat)
         store.begin(beat, fault.name, _params(fault, trouble.params))
 
     @app.delete("/control/beats/{beat}", responses=answers, dependencies=own, status_code=204)

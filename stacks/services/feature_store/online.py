@@ -63,6 +63,7 @@ class OnlineStore:
         self._log = log
         self._luck = Stream(seed, "features/lookups/online")
         self._asked = 0
+        self._beats: dict[str, tuple[str, Params]] = {}
         self.results: Counter[str] = Counter({"ok": 0, "refused": 0})
         self.filled = 0
         """How often the pipeline has put an hour's records into the store."""
@@ -130,17 +131,22 @@ class OnlineStore:
         self._store.reload(self._known_hour)
 
     def begin(self, beat: str, fault: str, params: Params) -> None:
-        """A fault begins.
+        """A fault begins; if it is in force under this name, or a restart has ended it since, it stays so.
 
         Raises:
             ValueError: it is none of the store or the pipeline.
         """
+        if self._beats.get(beat) == (fault, params):
+            return
+        self.end(beat)
         self._store.begin(beat, fault, params)
+        self._beats[beat] = (fault, params)
 
     def end(self, beat: str) -> None:
-        """It ends by itself: streams catch up, and values are read in the units that they have now."""
-        self._store.end(beat)
-        self._store.reload(self._known_hour)
+        """It ends by itself, if it has not ended before: streams catch up, and values are read in the units of now."""
+        if self._beats.pop(beat, None) is not None:
+            self._store.end(beat)
+            self._store.reload(self._known_hour)
 
     @property
     def feed(self) -> str:

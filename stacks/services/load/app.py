@@ -45,15 +45,15 @@ def build(generator: Generator) -> FastAPI:
 
     @app.put("/control/start", dependencies=allowed, responses={**DENIED, 409: {"model": Error}})
     async def start(order: Start) -> None:
-        """The drill begins at that time."""
+        """The drill begins at that time; the same order may come again."""
         try:
-            generator.start(order.began)
+            generator.start_by(order)
         except ValueError as error:
             raise HTTPException(409, str(error)) from None
 
     @app.put("/control/spikes/{name}", dependencies=allowed, responses=DENIED)
     async def begin_spike(name: str, order: SpikeOrder) -> None:
-        """More clients."""
+        """More clients; put again, they stay as many."""
         generator.begin_spike(name, order)
 
     @app.delete("/control/spikes/{name}", dependencies=allowed, responses={**DENIED, 404: {"model": Error}})

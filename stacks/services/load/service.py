@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from ....sandbox.world.flights import open_world
 from ....sandbox.world.rules import RULES_THRESHOLD
 from ..common.client import Pool
+from ..common.http import Start
 from ..common.logs import Log
 from .ledger import Ledger
 from .luck import Luck
@@ -57,6 +58,8 @@ class Generator(Collector):
         self.sender.complain = self._complain
         self.plan = Plan(world, luck, settings.warmup, settings.duration)
         self._run: asyncio.Task[None] | None = None
+        self._started_by: Start | None = None
+        self._spikes: dict[str, SpikeOrder | None] = {}  # None: it has ended
         self._complained = float("-inf")
         self._unsaid = 0
         self._stopping = False
@@ -118,18 +121,35 @@ class Generator(Collector):
         self._run = asyncio.get_running_loop().create_task(self._send_all())
         self._run.add_done_callback(self._ended)
 
+    def start_by(self, order: Start) -> None:
+        """The drill begins as ordered; the same order may come twice.
+
+        Raises:
+            ValueError: it has been started by another.
+        """
+        if order == self._started_by:
+            return
+        self.start(order.began)
+        self._started_by = order
+
     def begin_spike(self, name: str, order: SpikeOrder) -> None:
-        """More clients from now on, or from the time that is given."""
+        """More clients from now on, or from the time that is given; if it is in force under this name, it stays."""
+        if self._spikes.get(name) == order:
+            return
+        self._spikes[name] = order
         at = order.at if order.at is not None else max(self.plan.now, self.sender.now() if self._run else self.plan.now)
         self.plan.rate.begin_spike(name, order.factor, order.ramp, at)
         self.log("info", f"clients: {order.factor:g} times as many")
 
     def end_spike(self, name: str, at: float | None) -> None:
-        """They go again.
+        """They go again; they may have gone before.
 
         Raises:
-            KeyError: there are none of that name.
+            KeyError: there never were any of that name.
         """
+        if self._spikes[name] is None:
+            return
+        self._spikes[name] = None
         self.plan.rate.end_spike(name, self.sender.now() if at is None else at)
         self.log("info", "clients: as many as usual")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -199,8 +200,45 @@ def test_who_names_what_is_not_there_is_told_what_is(asked: tuple[str, ...], tol
     keeper.host("you", 7, "sim")
     keeper.host("new", 2)
     ran = command(*asked)
-    assert (ran.code, ran.out) == (2, "")
+    assert ran.code == 2
     assert told in ran.err
+    assert ran.out == (f"false  # {told}: when it is up, try again\n" if "new" in asked else "")
+
+
+SHELLS = {
+    "sh": ("/bin/sh", "-c", 'eval "$1"', "sh"),
+    "bash": ("bash", "-c", 'eval "$1"', "bash"),
+    "zsh": ("zsh", "-f", "-i", "-c", 'eval "$1"', "zsh"),
+    "fish": ("fish", "--no-config", "-c", "echo $argv[1] | source"),
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("asked", "early"),
+    [((), True), (("new",), True), (("it's `gone`\n$(exit 0)",), False), (("a", "--shell", "fish"), False)],
+)
+def test_where_nothing_can_be_reached_the_eval_fails(
+    shell: str, asked: tuple[str, ...], early: bool, command: Command, keeper: Keeper
+) -> None:
+    if not shutil.which(SHELLS[shell][0]):
+        pytest.skip(f"{shell} is not here")
+    keeper.there = [stands("real-new", 2, up=False)]
+    keeper.host("new", 2)
+    ran = command("env", *asked)
+    assert ran.code == 2
+    if early:
+        told = "new is not up yet on the stack real; drillbox status shows how far it is: when it is up, try again"
+        assert (ran.out, ran.err) == (f"false  # {told}\n", f"drillbox: {told}\n")
+    evaluated = subprocess.run([*SHELLS[shell], ran.out], capture_output=True, text=True, check=False)
+    assert (evaluated.returncode, evaluated.stdout, evaluated.stderr) == (1, "", "")
+
+
+def test_a_drill_without_a_host_that_comes_up_is_told_of_too(command: Command, keeper: Keeper) -> None:
+    keeper.there = [stands("real-new", 2, up=False)]
+    assert "real-new is not up yet on the stack real" in command("env").err
+    keeper.there = [stands("dead", None, up=False)]
+    assert NONE in command("env").err
 
 
 def test_where_nothing_runs_it_is_told_what_to_start(command: Command, keeper: Keeper) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -173,6 +174,38 @@ def test_a_port_that_is_taken_is_told_before_anything_is_made(place: Place) -> N
         place.patch.setenv(settings.API_PORT, str(taken.getsockname()[1]))
         assert f"API of cluster {NAME}: port {taken.getsockname()[1]} of 127.0.0.1 is taken" in str(place.up())
     assert place.left() == []
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder in which a socket has room."""
+    with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as made:
+        yield Path(made)
+
+
+def test_a_state_folder_behind_a_link_is_as_good_as_any(place: Place, short: Path) -> None:
+    (short / "a").mkdir()
+    (short / "b").symlink_to("a")
+    place.base = short / "b" / "k"
+
+    def never(*_: object) -> None:
+        raise StackError("not ready within 0 s")
+
+    place.patch.setattr(bring_up, "wait_until_ready", never)
+    assert str(place.up()) == "not ready within 0 s"
+    assert place.left() == []
+
+
+def test_a_socket_that_can_have_no_folder_is_told_before_anything_is_made(place: Place) -> None:
+    place.patch.setattr(bring_up, "socket_of", lambda *_: place.folder / "bin" / "api.sock")
+    error = place.up()
+    assert str(error).startswith(
+        f"the folder {place.folder / 'bin'} for the socket of kubectl proxy cannot be made: File exists;"
+    )
+    assert error.exit_code is Exit.STACK
+    assert (place.folder / "bin").is_dir(), "it is somebody else's"
+    assert place.left() == []
+    assert place.api.asked == []
 
 
 def test_a_kept_cluster_that_is_deleted_under_our_feet_is_left_at_that(place: Place) -> None:

@@ -22,6 +22,7 @@ from drillbox.stacks.kind.drill.place import Place
 from drillbox.stacks.kind.drill.proxy import Way
 from drillbox.stacks.kind.drill.service import KindService
 from drillbox.stacks.kind.faults.container_faults import Image
+from drillbox.stacks.kind.faults.table import mechanisms
 from drillbox.stacks.real.controls import Controls
 from drillbox.stacks.services.common.times import DrillClock
 
@@ -41,6 +42,7 @@ class Services:
     def __init__(self) -> None:
         self.orders: list[tuple[str, object]] = []
         self.yaml = ""  # of Prometheus
+        self.away = ""  # a service that does not answer
 
     @property
     def reloads(self) -> int:
@@ -50,6 +52,8 @@ class Services:
         return {"items": [], "training_seconds": 0.0, "data": {"yaml": self.yaml}}
 
     def put(self, url: str, body: object = None, _patience: float = 1.0) -> None:
+        if self.away and self.away in url:
+            raise StackError(f"{url}: 503: no endpoints available")
         self.orders.append((url, body))
 
     post = put
@@ -171,6 +175,38 @@ def test_what_we_write_ourselves_is_no_change_by_somebody(drill: Drill) -> None:
     assert drill.service.spec.gateway.timeout == 2.5
 
 
+def test_what_somebody_has_deleted_cannot_be_changed_and_the_drill_goes_on(drill: Drill) -> None:
+    before = drill.service.spec
+    drill.api.delete(MAPS, "gateway")
+    drill.api.delete(DEPLOYMENTS, "model-shadow")
+    drill.service.change(
+        [Change("gateway.shed", before.gateway.shed, 0.25, "alice"), Change("fallback", "off", "always", "alice")]
+    )
+    drill.look()
+    assert "ConfigMap gateway is not there any more: it cannot be changed" in drill.logs
+    assert drill.changes == [Change("gateway.shed", 0.25, before.gateway.shed, "cluster")], "the last good value stays"
+    assert (drill.service.spec.gateway, drill.service.spec.fallback) == (before.gateway, "always")
+    told = drill.services.orders[-1][1]
+    assert isinstance(told, dict)
+    assert told["gateway.shed"] == before.gateway.shed
+    drill.changes.clear()
+    drill.service.change([Change("servers.memory", before.servers.memory, 2048.0, "alice")])
+    drill.look()
+    assert "Deployment model-shadow is not there any more: it cannot be changed" in drill.logs
+    assert (drill.changes, drill.service.spec.servers.memory) == ([], 2048.0), "the champion's counts"
+    drill.service.change([Change("shadow.restarted", "", "all#1", "alice")])
+    drill.look()
+    assert [one.field for one in drill.changes] == ["shadow.restarted"]
+
+
+def test_without_the_catalogue_a_new_version_is_told_of_and_the_drill_goes_on(drill: Drill) -> None:
+    drill.api.delete(MAPS, "versions")
+    drill.wait(lambda: "versions" not in drill.service.seen().configs)
+    drill.service.lead("v9", "flights-9")
+    drill.look()
+    assert "there is no ConfigMap versions: servers of v9 cannot find their model" in drill.logs
+
+
 def test_a_value_that_cannot_be_is_told_once_and_changes_nothing(drill: Drill) -> None:
     before = drill.service.spec
     drill.by("kubectl-edit", MAPS, "gateway", {"data": {"timeout": "soon"}})
@@ -223,6 +259,28 @@ def test_parts_of_services_are_restarted_within_them(drill: Drill) -> None:
     drill.service.change([Change("monitoring.restarted", "", "all#2", "alice")])
     template = drill.api.objects[DEPLOYMENTS, "prometheus"]["spec"]["template"]
     assert template["metadata"]["annotations"]["drillbox.dev/restarted"] == "all#2"
+
+
+def test_a_feature_store_that_is_away_is_told_when_it_is_back(drill: Drill) -> None:
+    def told() -> list[object]:
+        return [body for url, body in drill.services.orders if url.endswith("feature-store:8080/proxy/control/settings")]
+
+    drill.services.away = "feature-store"
+    drill.service.change([Change("features.feed", "latest", "v1", "alice")])
+    drill.service.change([Change("features.restarted", "", "all#3", "alice")])
+    drill.service.round(drill.service.clock.now() + 9.0)
+    drill.services.away = ""
+    drill.service.round(drill.service.clock.now() + 9.0)
+    assert told() == [], "nobody serves"
+    store = running("feature-store-1", "feature-store", "containerd://1")
+    store["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+    drill.api.put("pods", store)
+    until(lambda: len(drill.service.watch.pods()) == 1, 60.0)
+    drill.service.round(0.0)
+    drill.service.round(drill.service.clock.now() + 9.0)
+    drill.service.round(drill.service.clock.now() + 20.0)
+    assert told() == [{"feed": "v1", "restarted": "all#3"}]
+    assert sum("is told of feed" in line.text for line in drill.service.take().logs) == 2
 
 
 @pytest.mark.parametrize("how", ["container", "pod"])
@@ -399,6 +457,16 @@ def test_a_drain_deletes_the_replicas_of_a_node_and_a_node_that_is_not_there_is_
     drill.service.change([Change("platform.cordoned", "node-1", "node-1,node-9", "alice")])
     drill.wait(lambda: any("there is no node node-9 to cordon" in line for line in drill.logs))
     assert [(one.field, one.after) for one in drill.changes] == [("platform.cordoned", "node-1")]
+
+
+def test_a_replica_that_is_gone_already_needs_no_killing(drill: Drill) -> None:
+    drill.api.put("pods", server("a", next(iter(WORKERS.values()))))
+    drill.wait(lambda: any(one.ready for one in drill.service.pods()))
+    del drill.api.objects["pods", "a"]  # the watch has not told of it yet
+    mechanisms(drill.service, 1)["pods.kill"].begin("beat", "pods.kill", {"count": 1})
+    drill.look()
+    assert deleted(drill) == ["a"]
+    assert "was gone already" in drill.logs
 
 
 def test_models_from_elsewhere_are_for_replicas_that_wait_for_theirs(drill: Drill) -> None:

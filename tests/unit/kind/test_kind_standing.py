@@ -18,7 +18,7 @@ from drillbox.sandbox.model.housekeeping import Address, Trial
 from drillbox.stacks.kind.drill.place import Place
 from drillbox.stacks.kind.drill.standing import standing_of, write_where
 from drillbox.stacks.kind.drill.ways import PAUSE, Ways, forwarding
-from drillbox.stacks.real.machine.processes import Supervisor
+from drillbox.stacks.real.machine.processes import Process, Supervisor
 from drillbox.stacks.real.machine.programs import Program
 
 KUBECTL = """#!{python} -IS
@@ -169,6 +169,39 @@ def test_a_way_follows_the_pod_that_takes_the_place_of_its_own(supervisor: Super
         ways.look(now)
     assert second.alive()
     assert supervisor.running == [second]
+
+
+def test_a_way_is_not_opened_while_nobody_serves_and_then_once(supervisor: Supervisor) -> None:
+    there = [pod("gateway-1")]
+    ways = Ways(supervisor, lambda: there)
+    first = ways.open(LASTS, "gateway")
+    there[:] = [pod("gateway-2", ready=False)]
+    first.kill()
+    until(lambda: first.ended(1.0))
+    ways.look(0.0)
+    ways.look(PAUSE)
+    assert supervisor.running == [], "it would lead nowhere, or to a pod that ends"
+    there[:] = [pod("gateway-2")]
+    for now in (10.0, 11.0, 20.0):
+        ways.look(now)
+    (second,) = supervisor.running
+    assert second.alive()
+
+
+def test_a_way_that_was_open_before_its_pod_was_seen_stays(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    there: list[Pod] = []
+    ways = Ways(supervisor, lambda: there)
+    first = ways.open(LASTS, "gateway")
+    asked: list[Process] = []
+    monkeypatch.setattr(first, "terminate", lambda: asked.append(first))
+    ways.look(0.0)
+    there[:] = [pod("gateway-1")]
+    for now in (1.0, 2.0, 9.0):
+        ways.look(now)
+    assert asked == []
+    there[:] = [pod("gateway-2")]
+    ways.look(10.0)
+    assert asked == [first]
 
 
 def test_the_command_names_the_context_of_somebody_elses_cluster() -> None:

@@ -144,6 +144,23 @@ def test_it_sends_takes_orders_and_ends_with_a_whole_ledger(gateway: Gateway, st
     assert sorted(int(row["index"]) for row in rows) == list(range(sums["ok"]))
 
 
+def test_orders_that_come_twice_are_the_same(gateway: Gateway, start: Callable[..., Service]) -> None:
+    service = start(gateway.port)
+    with service.connect() as client:
+        order = {"epoch": time.time() - 5.0}
+        for _ in range(2):
+            client.put("/control/start", json=order).raise_for_status()
+        assert client.put("/control/start", json={"epoch": order["epoch"] + 1.0}).status_code == 409
+        for _ in range(2):
+            client.put("/control/spikes/b1", json={"factor": 2.0, "ramp": 30.0}).raise_for_status()
+        for _ in range(2):
+            client.delete("/control/spikes/b1").raise_for_status()
+        client.put("/control/finish?limit=0").raise_for_status()
+    service.end()
+    said = [json.loads(line)["text"] for line in service.out.read_text().splitlines() if '"clients: ' in line]
+    assert said == ["clients: 2 times as many", "clients: as many as usual"]
+
+
 def test_a_signal_lets_what_is_in_flight_end(gateway: Gateway, start: Callable[..., Service]) -> None:
     gateway.hold = asyncio.Event()
     service = start(gateway.port, LOAD_SLOW_BOUND="10", LOAD_WORLD=dump_world(CONFIG).replace('"timeout":0.5', '"timeout":30.0'))

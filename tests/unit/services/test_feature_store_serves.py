@@ -69,6 +69,23 @@ def test_a_stalled_source_grows_old_until_its_pipeline_restarts(store: OnlineSto
     assert store.ages()["JFK"] == 0.0
 
 
+def test_a_fault_that_is_ordered_twice_is_the_same(store: OnlineStore, now: Now) -> None:
+    store.begin("b", "features.stale", {"source": "JFK"})
+    now.seconds = 150.0
+    store.begin("b", "features.stale", {"source": "JFK"})
+    store.materialise()
+    assert store.ages()["JFK"] == 10800.0
+    store.restart("all#1")
+    store.begin("b", "features.stale", {"source": "JFK"})
+    now.seconds = 300.0
+    store.materialise()
+    assert store.ages()["JFK"] == store.ages()["EWR"], "who has restarted the pipeline has repaired it"
+    store.begin("b", "features.stale", {"source": "EWR"})
+    now.seconds = 450.0
+    store.materialise()
+    assert store.ages()["JFK"] < store.ages()["EWR"]
+
+
 def test_another_feed_gives_customary_units_again(store: OnlineStore, now: Now, flight_data: FlightData) -> None:
     store.begin("b", "features.unit_change", {"feature": "all"})
     now.seconds = 30.0
