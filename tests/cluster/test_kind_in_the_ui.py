@@ -33,6 +33,8 @@ pytestmark = [
 UP, DOWN, ALERT = 900.0, 240.0, 240.0
 """Wall seconds for cluster, image and drill to come up, to go away, and for the incident to be seen."""
 NAME = "slow-afternoon-you-1"
+PAGE, TOLERANCE = "LatencyBurnRate", 30.0
+"""Fires at the same drill second as in the simulation, give or take these."""
 
 
 @pytest.fixture
@@ -59,8 +61,25 @@ def beside(*words: str) -> str:
     return done.stdout
 
 
+def paged(journal: Path) -> float:
+    """Drill time of the page."""
+    events = read_journal(journal).events
+    return next(one.at for one in events if isinstance(one.body, Alerted) and (one.body.name, one.body.state) == (PAGE, "firing"))
+
+
+def simulated(out: Path) -> Path:
+    """The journal of the same drill in the simulation, where nobody does anything."""
+    drill = ("slow-afternoon", "--operator", "idle", "--profile", "short", "--out", str(out))
+    done = subprocess.run(
+        [sys.executable, "-m", "drillbox", "run", *drill], capture_output=True, text=True, check=False, timeout=UP
+    )
+    assert done.returncode == 1, done.stderr  # the verdict: idling fails
+    (journal,) = out.glob("*.jsonl")
+    return journal
+
+
 def test_from_nothing_by_keys_to_an_alert_an_action_and_nothing_again(
-    terminal: Tmux, drillbox_home: Path, things: Callable[[str], object]
+    terminal: Tmux, drillbox_home: Path, tmp_path: Path, things: Callable[[str], object]
 ) -> None:
     cluster = os.environ["DRILLBOX_KIND_CLUSTER"]
     before = things(cluster)
@@ -85,7 +104,7 @@ def test_from_nothing_by_keys_to_an_alert_an_action_and_nothing_again(
     kubectl = str(find(KUBECTL).path)
     pods = json.loads(beside(kubectl, "get", "pods", "--output=json"))["items"]
     assert sum(one["metadata"]["name"].startswith("model-champion-") for one in pods) >= 3
-    terminal.until("LatencyBurnRate", patience=ALERT)
+    terminal.until(PAGE, patience=ALERT)
     terminal.press("d")
     terminal.until("you: declare")
     beside(kubectl, "rollout", "undo", "deployment/model-champion")
@@ -101,9 +120,10 @@ def test_from_nothing_by_keys_to_an_alert_an_action_and_nothing_again(
     took_down = subprocess.run([sys.executable, "-m", "drillbox", "down"], capture_output=True, text=True, check=True, timeout=UP)
     assert took_down.stdout.endswith("Nothing is left.\n")
     assert things(cluster) == before
-    bodies = [event.body for event in read_journal(drillbox_home / "drills" / f"{NAME}.jsonl").events]
+    journal = drillbox_home / "drills" / f"{NAME}.jsonl"
+    bodies = [event.body for event in read_journal(journal).events]
     assert [body.action for body in bodies if isinstance(body, Accepted)] == ["declare"]
-    assert "LatencyBurnRate" in [body.name for body in bodies if isinstance(body, Alerted) and body.state == "firing"]
+    assert paged(journal) == pytest.approx(paged(simulated(tmp_path / "simulated")), abs=TOLERANCE)
     changes = [(body.field, body.after) for body in bodies if isinstance(body, Changed) and body.by == "kubectl"]
     assert ("champion.version", "v7") in changes
     assert bodies[-1] == Ended("aborted")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ....sandbox.model.errors import StackError
@@ -20,21 +20,29 @@ def wreck_in_use(cluster: str, drills: Sequence[str]) -> StackError:
     )
 
 
+def lost_to(base: Path, drills: Sequence[str], engine: Engine) -> Mapping[str, str]:
+    """Nodes' containers that are lost to faults of living drills, as their undo logs tell, and whose fault: theirs to undo."""
+    return {
+        str(entry.data.get("container")): drill
+        for drill in drills
+        for entry in undo_log(folder_of(base, drill), engine).pending()
+        if entry.kind == NODE
+    }
+
+
 def check_lost(base: Path, cluster: str, nodes: Sequence[NodeContainer], drills: Sequence[str], engine: Engine) -> None:
-    """See that no node is lost to a fault of a living drill, as its undo log tells: nobody else is to undo that.
+    """See that no node is lost to a fault of a living drill: nobody else is to undo that.
 
     Raises:
         StackError: one is.
     """
-    for drill in drills:
-        pending = undo_log(folder_of(base, drill), engine).pending()
-        lost = {entry.data.get("container") for entry in pending if entry.kind == NODE}
-        for node in nodes:
-            if {node.id, node.name} & lost:
-                raise StackError(
-                    f"cluster {cluster}: the node {node.name} is lost to a fault of the drill {drill}, which is played on it: "
-                    f"wait until that is over, end it ({_down([drill])}), or choose another cluster"
-                )
+    lost = lost_to(base, drills, engine)
+    for node in nodes:
+        if drill := lost.get(node.id) or lost.get(node.name):
+            raise StackError(
+                f"cluster {cluster}: the node {node.name} is lost to a fault of the drill {drill}, which is played on it: "
+                f"wait until that is over, end it ({_down([drill])}), or choose another cluster"
+            )
 
 
 def _down(drills: Sequence[str]) -> str:

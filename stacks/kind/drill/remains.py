@@ -16,9 +16,10 @@ from ...real.machine.remains import Remains
 from ...real.machine.undo import UndoLog
 from ..cluster.engine import Engine
 from ..cluster.node_hands import undo_log
+from ..cluster.others import lost_to
 from ..cluster.readiness import wait_for_nodes
 from ..records.clusters import ClusterFolder
-from ..records.drills import DrillRecord, host_of, read
+from ..records.drills import DrillRecord, heirs, host_of, read
 from .standing import standing_of
 
 Tell = Callable[[str], None]
@@ -114,7 +115,9 @@ class DrillRemains(Remains):
         return not record.cluster or ClusterFolder(self._base / record.cluster).read() is not None
 
     def _cluster_stands(self, record: DrillRecord) -> bool:
-        """Whether there is a cluster on which something of the drill may be; nodes that sleep are woken.
+        """Whether there is a cluster on which something of the drill may be.
+
+        Nodes that sleep are woken, but for those that are lost to a fault of another drill on it, which lives.
 
         Raises:
             StackError: the engine does not tell.
@@ -130,10 +133,11 @@ class DrillRemains(Remains):
         nodes = [node for node in engine.nodes(record.cluster) if node.id in known.nodes]
         if all(node.role == "worker" for node in nodes):
             return False  # without a control plane nothing will ever run there again
-        asleep = [node for node in nodes if node.state != "running"]
+        lost = lost_to(self._base, heirs(self._base, record.cluster, {self.folder.name}), engine)
+        asleep = [node for node in nodes if node.state != "running" and not {node.id, node.name} & lost.keys()]
         for node in asleep:
             engine.wake(node)
-        if asleep:
+        if asleep and not lost:
             wait_for_nodes(record.kubeconfig, len(nodes), AWAKE, lambda _step, _done: None)
         return True
 

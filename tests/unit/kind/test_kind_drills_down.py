@@ -12,12 +12,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from api_kit import FakeApi
-from kind_kit import FakeEngine, programs
+from kind_kit import FakeEngine, playing, programs
 
 from drillbox.sandbox.model.housekeeping import Leftover
 from drillbox.stacks.kind.cluster import removal
 from drillbox.stacks.kind.cluster.clusters import Clusters
 from drillbox.stacks.kind.cluster.making import Wanted
+from drillbox.stacks.kind.cluster.node_hands import NODE, undo_log
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
 from drillbox.stacks.kind.records.drills import folders
 
@@ -162,6 +163,21 @@ def test_nodes_that_sleep_are_woken_to_clear_up(world: World) -> None:
     world.engine.put(state)
     assert world.down(label) == []
     assert {one["state"] for one in world.engine.state()["containers"]} == {"running"}
+
+
+def test_a_node_that_a_living_drill_has_lost_is_not_woken_to_clear_up_after_another(world: World) -> None:
+    world.keep()
+    label = world.killed("pods")
+    with world.engine.changing() as state:
+        first, second, *_ = [one for one in state["containers"] if one["role"] == "worker"]
+        first["state"] = second["state"] = "paused"
+    with playing(world.base, "x-1", NAME) as folder:
+        entry = {"container": first["id"], "name": first["name"], "networks": {}}
+        undo_log(folder, world.engine).note(first["name"], NODE, entry)
+        assert world.down(label) == []
+    states = {one["name"]: one["state"] for one in world.engine.state()["containers"]}
+    assert [states[first["name"]], states[second["name"]]] == ["paused", "running"]
+    assert not any(label in name for name in world.spaces())
 
 
 def test_what_cannot_be_removed_is_named(world: World) -> None:
