@@ -91,6 +91,7 @@ class Scraper:
         self._client = httpx.Client(timeout=timeout, limits=limits, headers=_HEADERS, trust_env=False, transport=transport)
         self._workers = ThreadPoolExecutor(_AT_ONCE, "scrape")
         self._waiter = ThreadPoolExecutor(1, "scraper")
+        self._closed = False
 
     def begin(self, at: float) -> Future[Scrape]:
         """Begin a scrape that counts as of drill time `at`, and do not wait for it."""
@@ -115,9 +116,17 @@ class Scraper:
         return Scrape(at, layout.series, np.array(values, np.float64)[layout.places])
 
     def close(self) -> None:
-        """Let go of connections and threads; scrapes that hang end by themselves."""
-        self._waiter.shutdown(wait=False, cancel_futures=True)
+        """Let go of connections and threads, and do not wait for scrapes that hang: they end by themselves."""
+        if self._closed:
+            return
+        self._closed = True
         self._workers.shutdown(wait=False, cancel_futures=True)
+        self._waiter.submit(self._let_go)
+        self._waiter.shutdown(wait=False)
+
+    def _let_go(self) -> None:
+        """After the last scrape: a connection that is only just made when all others are closed would stay open."""
+        self._workers.shutdown()
         self._client.close()
 
     # ------------------------------------------------------------------------------------------------------------- own work
