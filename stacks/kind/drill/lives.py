@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from lightkube.resources.core_v1 import Pod
 
@@ -27,3 +27,27 @@ def runs(pod: Pod) -> frozenset[str]:
     """The runs of the containers of a pod: another one after each restart."""
     statuses = (pod.status.containerStatuses if pod.status else None) or ()
     return frozenset(one.containerID for one in statuses if one.containerID and one.state and one.state.running)
+
+
+class Essential:
+    """Components whose one life is the drill's.
+
+    Args:
+        components: their names.
+    """
+
+    def __init__(self, components: Sequence[str]) -> None:
+        self._components = components
+        self._known: dict[str, str] = {}  # the run of its container, by component
+
+    def ended(self, pods: Iterable[Pod]) -> str:
+        """Which of them began anew or is gone, once it was there; empty if none."""
+        pods = tuple(pods)
+        for component in self._components:
+            lives = {run for pod in of_component(pods, component) for run in runs(pod)}
+            known = self._known.get(component)
+            if known is None and lives:
+                self._known[component] = min(lives)
+            elif known is not None and known not in lives:
+                return component
+        return ""

@@ -45,7 +45,7 @@ from ...services.controller.pods import ServerPod, node_ready, server_pod, shown
 from .authors import KUBECTL, SOMEBODY, author
 from .by_hand import Deletions, PoolImages, deployment_of
 from .following import WORKLOADS, Following
-from .lives import of_component, runs
+from .lives import Essential
 from .place import Place
 from .proxy import Way
 from .watching import Watch
@@ -109,7 +109,7 @@ class KindService(RealService):
         self._version = -1  # of the watch, that was looked at last
         self._problems: tuple[str, ...] = ()
         self._silent_since: float | None = None
-        self._lives: dict[str, str] = {}  # by essential component the run of its container
+        self._essential = Essential(_ESSENTIAL)
 
     @property
     def paid(self) -> float:
@@ -334,26 +334,14 @@ class KindService(RealService):
     @property
     def whole(self) -> bool:
         """Whether all that no drill can do without still runs."""
-        return not self._ended()
+        return not self._essential.ended(self.watch.pods())
 
     def _check_lives(self) -> None:
-        if component := self._ended():
+        if component := self._essential.ended(self.watch.pods()):
             raise StackError(
                 f"{component} ended in the middle of the drill (restarted, or its pod deleted): what it remembered is lost, "
                 "and the drill cannot go on"
             )
-
-    def _ended(self) -> str:
-        """Who of those began anew or is gone; empty if nobody."""
-        pods = self.watch.pods()
-        for component in _ESSENTIAL:
-            lives = {run for pod in of_component(pods, component) for run in runs(pod)}
-            known = self._lives.get(component)
-            if known is None and lives:
-                self._lives[component] = min(lives)
-            elif known is not None and known not in lives:
-                return component
-        return ""
 
     def _heard(self, pod: str, line: str) -> None:
         component, severity, text = read_line(line, pod)

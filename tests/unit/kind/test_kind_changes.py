@@ -286,7 +286,7 @@ def test_a_feature_store_that_is_away_is_told_when_it_is_back(drill: Drill) -> N
 @pytest.mark.parametrize("how", ["container", "pod"])
 def test_a_pipeline_that_began_anew_ends_the_drill_with_its_reason(drill: Drill, how: str) -> None:
     drill.api.put("pods", running("pipeline-1", "pipeline", "containerd://1"))
-    drill.wait(lambda: "pipeline" in drill.service._lives)
+    drill.wait(lambda: drill.service._essential.ended(()) == "pipeline")  # it is known
     if how == "container":
         drill.api.put("pods", running("pipeline-1", "pipeline", "containerd://2"))
     else:
