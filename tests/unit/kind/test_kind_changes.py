@@ -3,109 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-from lightkube.resources.apps_v1 import Deployment
 
-from drillbox.sandbox.loading.library import Library
 from drillbox.sandbox.model.errors import StackError
 from drillbox.sandbox.model.service import Change
 from drillbox.stacks.deploy.kubernetes.monitoring import drops
-from drillbox.stacks.deploy.kubernetes.names import labels_of
-from drillbox.stacks.deploy.kubernetes.objects import document, objects_of
-from drillbox.stacks.deploy.kubernetes.seen import Patch
 from drillbox.stacks.kind.drill.extras import Extras
-from drillbox.stacks.kind.drill.place import Place
-from drillbox.stacks.kind.drill.proxy import Way
-from drillbox.stacks.kind.drill.service import KindService
 from drillbox.stacks.kind.faults.container_faults import Image
 from drillbox.stacks.kind.faults.table import mechanisms
-from drillbox.stacks.real.controls import Controls
-from drillbox.stacks.services.common.times import DrillClock
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "local"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "kubernetes"))
 from envoy_kit import until
-from kubernetes_kit import FakeKubernetes
-from objects_kit import WORKERS, setup_of
-
-PLURALS = {"Deployment": "deployments", "ConfigMap": "configmaps"}
-CHAMPION, MAPS, DEPLOYMENTS = "model-champion", "configmaps", "deployments"
-
-
-class Services:
-    """Services that take every order, and say nothing."""
-
-    def __init__(self) -> None:
-        self.orders: list[tuple[str, object]] = []
-        self.yaml = ""  # of Prometheus
-        self.away = ""  # a service that does not answer
-
-    @property
-    def reloads(self) -> int:
-        return sum(url.endswith("/-/reload") for url, _ in self.orders)
-
-    def get(self, _url: str, **_params: object) -> Mapping[str, object]:
-        return {"items": [], "training_seconds": 0.0, "data": {"yaml": self.yaml}}
-
-    def put(self, url: str, body: object = None, _patience: float = 1.0) -> None:
-        if self.away and self.away in url:
-            raise StackError(f"{url}: 503: no endpoints available")
-        self.orders.append((url, body))
-
-    post = put
-
-
-class Drill:
-    """A drill whose cluster is the test's."""
-
-    def __init__(self, folder: Path) -> None:
-        library = Library.packaged()
-        scenario = library.load(library.find("monday-rush"))
-        setup = setup_of(scenario)
-        self.api, self.services = FakeKubernetes(), Services()
-        for one in map(document, objects_of(setup)):
-            if one["kind"] in PLURALS:
-                self.api.put(PLURALS[one["kind"]], one)
-        for known, name in WORKERS.items():
-            self.api.put(
-                "nodes", {"kind": "Node", "metadata": {"name": name, "labels": {"drillbox.dev/node": known}}, "spec": {}}
-            )
-        (folder / "kubeconfig").write_text(self.api.kubeconfig())
-        place = Place(folder / "kubeconfig", setup.where, setup.label)
-        way = Way(folder / "socket", setup.where)
-        self.trouble = ""  # that a look at the cluster finds
-        self.service = KindService(scenario, DrillClock(None), place, way, cast("Controls", self.services), self.check)
-        self.service.watch.start(60.0)
-        self.changes: list[Change] = []
-        self.logs: list[str] = []
-
-    def check(self) -> None:
-        if self.trouble:
-            raise StackError(self.trouble)
-
-    def look(self) -> None:
-        self.service.round(0.0)
-        found = self.service.take()
-        self.changes += found.changes
-        self.logs += [line.text for line in found.logs]
-
-    def wait(self, done: Callable[[], bool]) -> None:
-        def looked() -> bool:
-            self.look()
-            return done()
-
-        until(looked, 60.0)
-
-    def by(self, manager: str, plural: str, name: str, body: Mapping[str, Any]) -> None:
-        self.api.patch(plural, name, dict(body), manager)
-
-    def close(self) -> None:
-        self.service.close()
-        self.api.close()
+from objects_kit import WORKERS
+from service_kit import CHAMPION, DEPLOYMENTS, MAPS, Drill, deleted, running, server, variable
 
 
 @pytest.fixture
@@ -113,10 +28,6 @@ def drill(tmp_path: Path) -> Iterator[Drill]:
     made = Drill(tmp_path)
     yield made
     made.close()
-
-
-def variable(name: str, value: str) -> dict[str, Any]:
-    return {"spec": {"template": {"spec": {"containers": [{"name": "model-server", "env": [{"name": name, "value": value}]}]}}}}
 
 
 def test_a_cluster_that_is_gone_says_more_than_whoever_does_not_answer(drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,17 +142,6 @@ def test_an_api_that_is_silent_for_long_ends_the_drill(drill: Drill) -> None:
     drill.wait(lambda: any(one.after == 9 for one in drill.changes))
 
 
-def running(name: str, component: str, life: str) -> dict[str, Any]:
-    label = setup_of(Library.packaged().load(Library.packaged().find("monday-rush"))).label
-    status = {"name": component, "containerID": life, "state": {"running": {}}, "image": "", "imageID": "", "ready": True}
-    return {
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": labels_of(label, component)},
-        "spec": {"containers": [{"name": component}]},
-        "status": {"containerStatuses": [{**status, "restartCount": 0}]},
-    }
-
-
 def test_parts_of_services_are_restarted_within_them(drill: Drill) -> None:
     drill.service.change([Change("retraining.restarted", "", "all#1", "alice")])
     pipeline = drill.api.objects[DEPLOYMENTS, "pipeline"]
@@ -308,138 +208,6 @@ def test_a_grafana_that_cannot_be_had_is_a_warning_and_told_once(drill: Drill) -
         "DRILLBOX_KIND_GRAFANA=g:1: the nodes have to pull it: a disk is full",
         "is not there, and the drill goes on without it: ImagePullBackOff: ImagePullBackOff of g:1",
     ]
-
-
-def server(name: str, node: str, *, ready: bool = True) -> dict[str, Any]:
-    """A champion on a node."""
-    one = running(name, "model-server", f"containerd://{name}")
-    one["metadata"]["labels"]["drillbox.dev/pool"] = CHAMPION
-    one["spec"]["nodeName"] = node
-    one["status"]["conditions"] = [{"type": "Ready", "status": "True" if ready else "False"}]
-    return one
-
-
-def champion(name: str, template: str = "5d9f", node: str = WORKERS["node-1"], *, leaving: bool = False) -> dict[str, Any]:
-    """A pod that the champion's Deployment has made."""
-    one = server(name, node)
-    one["metadata"]["labels"]["pod-template-hash"] = template
-    return one | {"metadata": one["metadata"] | ({"deletionTimestamp": "2026-01-01T00:00:00Z"} if leaving else {})}
-
-
-def two_champions(drill: Drill) -> None:
-    for name in WORKERS.values():
-        known = drill.api.objects["nodes", name]
-        drill.api.put("nodes", known | {"status": {"conditions": [{"type": "Ready", "status": "True"}]}})
-    drill.by("kubectl-scale", DEPLOYMENTS, CHAMPION, {"spec": {"replicas": 2}})
-    for name in ("a", "b"):
-        drill.api.put("pods", champion(name))
-    drill.wait(lambda: len(drill.service.pods()) == 2 and not drill.service.replicas().facts["nodes not ready"])
-
-
-def settle(drill: Drill) -> None:
-    """Until everything was seen that there is by now."""
-    ask = drill.service.spec.gateway.retries + 1
-    drill.by("kubectl-edit", MAPS, "gateway", {"data": {"retries": str(ask)}})
-    drill.wait(lambda: drill.service.spec.gateway.retries == ask)
-    wanted = {name for plural, name in drill.api.objects if plural == "pods"}
-    drill.wait(lambda: {pod.metadata.name for pod in drill.service.watch.pods() if pod.metadata} == wanted)
-    drill.look()
-
-
-def of_replicas(drill: Drill) -> list[Change]:
-    return [one for one in drill.changes if one.field == "champion.restarted"]
-
-
-@pytest.mark.parametrize("forced", [False, True])
-def test_a_pod_that_somebody_deletes_is_a_restart_of_that_replica(drill: Drill, forced: bool) -> None:
-    two_champions(drill)
-    if not forced:
-        drill.api.put("pods", champion("a", leaving=True))
-        drill.wait(lambda: len(drill.service.pods()) == 1)
-        drill.api.put("pods", champion("c"))
-    drill.api.delete("pods", "a")
-    if forced:  # it is gone at once, and then there is another
-        drill.api.put("pods", champion("c"))
-    drill.wait(lambda: bool(of_replicas(drill)))
-    settle(drill)
-    assert of_replicas(drill) == [Change("champion.restarted", "", "a#kubectl", "kubectl")], "once"
-    assert drill.service.spec.champion.restarted == "a#kubectl"
-    annotations = drill.api.objects[DEPLOYMENTS, CHAMPION]["metadata"]["annotations"]
-    assert annotations["drillbox.dev/restarted"] == "a#kubectl"
-    assert not deleted(drill), "it is told, not done again"
-
-
-def test_what_goes_by_a_deployments_orders_or_ours_nobody_deleted(drill: Drill) -> None:
-    two_champions(drill)
-    drill.by("kubectl-scale", DEPLOYMENTS, CHAMPION, {"spec": {"replicas": 1}})
-    settle(drill)
-    drill.api.put("pods", champion("a", leaving=True))
-    settle(drill)
-    drill.by("kubectl-scale", DEPLOYMENTS, CHAMPION, {"spec": {"replicas": 2}})
-    drill.api.put("pods", champion("c"))
-    settle(drill)
-    drill.by("kubectl-set", DEPLOYMENTS, CHAMPION, variable("MODEL_VERSION", "v9"))  # a rollout
-    drill.api.put("pods", champion("d", "77c8"))
-    drill.api.put("pods", champion("b", leaving=True))
-    settle(drill)
-    drill.service.change([Change("champion.restarted", "", "c#4", "alice")])  # an action, of which the Deployment makes up
-    drill.api.put("pods", champion("e"))
-    settle(drill)
-    assert deleted(drill) == ["c"]
-    assert of_replicas(drill) == []
-
-
-@pytest.mark.parametrize("why", ["node", "cordon", "condition", "phase"])
-def test_evictions_are_nobodys_deletions(drill: Drill, why: str) -> None:
-    two_champions(drill)
-    node = drill.api.objects["nodes", WORKERS["node-1"]]
-    one = champion("a", leaving=True)
-    if why == "node":
-        drill.api.put("nodes", node | {"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}})
-        drill.wait(lambda: bool(drill.service.replicas().facts["nodes not ready"]))
-    elif why == "cordon":
-        drill.api.put("nodes", node | {"spec": {"unschedulable": True}})
-        drill.wait(lambda: any(change.field == "platform.cordoned" for change in drill.changes))
-    elif why == "condition":
-        one["status"]["conditions"].append({"type": "DisruptionTarget", "status": "True"})
-    else:
-        one["status"]["phase"] = "Failed"
-    drill.api.put("pods", one)
-    drill.api.put("pods", champion("c", node=WORKERS["node-2"]))
-    settle(drill)
-    assert of_replicas(drill) == []
-
-
-def test_a_pod_of_a_service_that_somebody_deletes_is_told(drill: Drill) -> None:
-    for name in ("gateway-1", "gateway-2"):
-        one = running(name, "gateway", f"containerd://{name}")
-        one["metadata"]["labels"]["pod-template-hash"] = "5d9f"
-        drill.api.put("pods", one)
-        settle(drill)
-        if name == "gateway-1":
-            drill.api.delete("pods", name)
-    drill.wait(lambda: "somebody deleted the pod gateway-1; its Deployment has made another" in drill.logs)
-
-
-def test_an_image_that_somebody_sets_is_a_change_and_one_of_a_fault_is_none(drill: Drill) -> None:
-    def given(image: str) -> dict[str, Any]:
-        return {"spec": {"template": {"spec": {"containers": [{"name": "model-server", "image": image}]}}}}
-
-    drill.look()
-    usual = str(drill.service.seen().container(CHAMPION, "model-server").image)
-    drill.service.patch(Patch(Deployment, CHAMPION, given(f"{usual}-slim")))  # as the fault does
-    settle(drill)
-    drill.by("kubectl-rollout", DEPLOYMENTS, CHAMPION, given(usual))  # rollout undo
-    drill.by("argocd", DEPLOYMENTS, "model-shadow", given("mine:1"))
-    drill.wait(lambda: sum(one.field.endswith(".image") for one in drill.changes) == 2)
-    assert {one for one in drill.changes if one.field.endswith(".image")} == {
-        Change("champion.image", f"{usual}-slim", usual, "kubectl"),
-        Change("shadow.image", usual, "mine:1", "argocd"),
-    }
-
-
-def deleted(drill: Drill) -> list[str]:
-    return sorted(line.rpartition(" ")[2] for line in drill.api.requests if line.startswith("delete pods"))
 
 
 def test_a_drain_deletes_the_replicas_of_a_node_and_a_node_that_is_not_there_is_told(drill: Drill) -> None:
