@@ -29,6 +29,11 @@ def _new_home(folder: Path) -> Path:
     return folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, so that no worker is left with it at the end; tests on a cluster have an order of their own."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None or item.get_closest_marker("cluster") is not None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
     """What the tests start would inherit it if a shell ignored signals for what it put into the background."""

@@ -1,4 +1,4 @@
-"""Every command of docs/first-incident-on-kubernetes.md, in its order, in two terminals, against a real cluster."""
+"""Every command of docs/first-incident-on-kubernetes.md against a real cluster: in its order, in two terminals, and those of its table."""
 
 from __future__ import annotations
 
@@ -16,10 +16,20 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cluster_kit import Standing
+from cluster_kit import Played, Standing, calm
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.soak]
 PAGE = Path(__file__).parents[2] / "docs" / "first-incident-on-kubernetes.md"
+FIELDS = {
+    "scale": "champion.replicas",
+    "roll-back": "champion.version",
+    "restart": "champion.restarted",
+    "set-limits": "servers.memory",
+    "shed": "gateway.shed",
+    "set-autoscaler": "autoscaler.maximum",
+    "fallback": "servers.fallback",
+}
+"""What an action of the page's table changes."""
 PATIENCE = 400.0
 """Wall seconds for one command: the first brings a drill up."""
 _LOOK = 0.1
@@ -136,3 +146,37 @@ def test_every_command_of_the_page(terminals: tuple[First, Second], standing: St
     *_, last = said.values()
     assert last.endswith("Nothing is left.\n")
     assert "drill-slow-afternoon" not in standing.kubectl("get", "namespaces", "--output=name")
+
+
+def rows() -> list[tuple[str, str]]:
+    """The page's table: a command of kubectl, and the field of the desired state that it changes."""
+    found = re.findall(
+        r"^\| .* \| `kubectl ([^`]+)` \| (?:`([a-z-]+)`|\(.*\)) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return [(command, FIELDS[action or "roll-back"]) for command, action in found]
+
+
+def test_every_command_of_the_table_is_a_change_by_kubectl(played: Played) -> None:
+    """One after the other in one drill, the pods at rest before each: in a rollout nobody can tell who takes a pod away."""
+
+    def act(command: str, field: str) -> None:
+        before = len(played.changed(field, "kubectl"))
+        played.kubectl(*(played.service.names()[0] if word == "NAME" else word for word in shlex.split(command)))
+        played.until(lambda _told: len(played.changed(field, "kubectl")) == before + 1, f"{command}: no change is told")
+        played.until(lambda _told: played.serve(played.service.spec.champion.replicas), f"{command}: not all replicas are ready")
+
+    played.up(calm())
+    played.until(lambda _told: played.serve(3))
+    assert len(rows()) > 8
+    for command, field in rows():
+        if field == FIELDS["roll-back"]:
+            act("set env deployment/model-champion MODEL_VERSION=v8", field)
+        act(command, field)
+    spec = played.service.spec
+    assert (spec.champion.replicas, spec.champion.version, spec.servers.memory) == (6, "v7", 700.0)
+    assert (spec.gateway.shed, spec.autoscaler.maximum, spec.servers.fallback) == (0.2, 10, "always")
+    assert {change.by for change in played.changes} == {"kubectl"}
+
+    played.kubectl("patch", "configmap", "gateway", "--type=merge", '--patch={"data":{"shed":"a lot"}}')
+    played.until(lambda _told: played.logged("the last good value stays in force"))
+    assert played.service.spec.gateway.shed == 0.2

@@ -17,7 +17,7 @@ from .seen import Json, MissingError, Patch, Seen, name_of, notes
 
 REQUESTED_MEMORY = 192.0
 """MiB that a model server is sure to get, or its limit if that is less: what it has after it loaded its model."""
-REQUESTED_CPU = 0.02
+REQUESTED_CPU = 0.05
 """Cores that a model server is sure to get, or its limit if that is less: clusters of one machine must place all of them."""
 RESOURCES = "resources"
 

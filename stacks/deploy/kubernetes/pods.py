@@ -91,6 +91,11 @@ def secured_pod() -> PodSecurityContext:
     )
 
 
+PASSED = "100m"
+"""Processor requested by what every request passes: Kubernetes weighs containers by it, and these come before what looks after
+them, and before a training beside them."""
+
+
 def amounts(memory: str, limit: str, cpu: str = "20m", cpu_limit: str = "2") -> ResourceRequirements:
     """What a container is sure to get, and what it may take at most."""
     return ResourceRequirements(requests={"cpu": cpu, "memory": memory}, limits={"cpu": cpu_limit, "memory": limit})

@@ -26,7 +26,7 @@ def training_job(setup: Setup) -> Job:
         TRAINING,
         environment,
         command=run("training"),
-        resources=pods.amounts("256Mi", "2Gi", cpu="100m"),
+        resources=pods.amounts("256Mi", "2Gi"),
         volumeMounts=service_mounts(),
     )
     pod = PodSpec(

@@ -120,7 +120,7 @@ def gateway(setup: Setup) -> Deployment:
         readinessProbe=pods.ready(port="metrics"),
         livenessProbe=pods.alive(port="metrics"),
         startupProbe=pods.started(port="metrics"),
-        resources=pods.amounts("96Mi", "512Mi", cpu="50m"),
+        resources=pods.amounts("96Mi", "512Mi", cpu=pods.PASSED),
         volumeMounts=[*service_mounts(), *pods.mounts(files=GATEWAY_FOLDER)],
     )
     environment = [
@@ -147,7 +147,7 @@ def gateway(setup: Setup) -> Deployment:
 def feature_store(setup: Setup) -> Deployment:
     """The online features."""
     environment = [*common(setup, named(FEATURES)), *pods.plain(of_features(setup.scenario))]
-    container = service(setup, FEATURES, "feature_store", environment, resources=pods.amounts("192Mi", "1Gi"))
+    container = service(setup, FEATURES, "feature_store", environment, resources=pods.amounts("192Mi", "1Gi", cpu=pods.PASSED))
     return deployment(setup, FEATURES, FEATURES, [container], service_volumes())
 
 
@@ -178,7 +178,7 @@ def pipeline(setup: Setup) -> Deployment:
 def load(setup: Setup) -> Deployment:
     """The clients."""
     environment = [*common(setup, named(LOAD)), *pods.plain(of_load(setup.scenario, url(GATEWAY)))]
-    container = service(setup, LOAD, "load", environment, resources=pods.amounts("192Mi", "1Gi", cpu="50m"))
+    container = service(setup, LOAD, "load", environment, resources=pods.amounts("192Mi", "1Gi", cpu=pods.PASSED))
     return deployment(setup, LOAD, LOAD, [container], service_volumes())
 
 

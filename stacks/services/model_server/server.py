@@ -10,6 +10,7 @@ from ....sandbox.model.errors import DrillboxError
 from ..common.logs import Log
 from ..common.times import DrillClock, age
 from .fetching import Fetcher
+from .gentle import gently
 from .lifetime import Lifetime
 from .lookups import Lookups
 from .metrics import ServerMetrics
@@ -68,7 +69,8 @@ class Server:
 
         def load() -> Model:
             fetcher.fetch((artifact, settings.reference or artifact))
-            return open_model(artifact, settings.reference)
+            with gently(settings.load_time):
+                return open_model(artifact, settings.reference)
 
         loader.submit(load, self._loaded, self._refused)
         self._tasks.append(loop.create_task(watch(self.log, self._troubles)))

@@ -4,7 +4,8 @@ A server serves `concurrency` requests at once, and `queue` more may wait; the n
 beside the slots. Requests in service that have their features are scored together, as soon as the scoring thread is free: under
 load batches grow by themselves. A slower model's extra work is each request's own, in a thread of its slot. A request holds its
 slot for a time of its own at least, as if an accelerator elsewhere did the work: queues are those of a model that takes so long,
-on a machine that has not the cores for it.
+on a machine that has not the cores for it. Whoever waits for a slot has it from when that time was over, not from when this
+process came to see it: milliseconds of each answer would be missed as capacity by a service that is overloaded.
 """
 
 from __future__ import annotations
@@ -46,12 +47,13 @@ class Job:
 
     question: Question
     future: asyncio.Future[None]
+    offered: float  # of the event loop's clock
     source: str = MODEL
     scores: Floats = field(default_factory=lambda: np.empty(0))
     threshold: float = 0.0
     left: bool = False  # nobody waits for it any more
     hold: float = 0.0  # seconds that it holds its slot, at least
-    until: float = 0.0  # of the event loop's clock: its slot is held so long
+    until: float = 0.0  # of the same clock: its slot is held so long
     holding: asyncio.TimerHandle | None = None
 
 
@@ -121,7 +123,7 @@ class Slots:
         self.live = live
         self._memory.fill(live.memory)
         self._workers.most = live.concurrency
-        self._take_next()
+        self._take_next(self._loop.time())
 
     @property
     def full(self) -> bool:
@@ -136,9 +138,9 @@ class Slots:
         Raises:
             QueueFullError: it cannot be taken.
         """
-        job = Job(question, self._loop.create_future())
+        job = Job(question, self._loop.create_future(), self._loop.time())
         if self.busy < self.live.concurrency:
-            self._start(job)
+            self._start(job, job.offered)
         elif len(self._waiting) < self.live.queue:
             self._waiting.append(job)
         elif self.live.fallback == Fallback.OVERFLOW:
@@ -163,12 +165,13 @@ class Slots:
 
     # -------------------------------------------------------------------------------------------------------------- service
 
-    def _start(self, job: Job) -> None:
+    def _start(self, job: Job, free: float) -> None:
+        """A request gets a slot that is free since `free`."""
         self.busy_seconds()
         self.busy += 1
         by_rules = self.live.fallback == Fallback.ALWAYS
         job.hold = self._hold_time(by_rules=by_rules)
-        job.until = self._loop.time() + job.hold
+        job.until = max(job.offered, free) + job.hold
         if by_rules:
             self._by_rules(job)
             self._loop.call_soon(self._work, job, self._owed(job))
@@ -287,19 +290,19 @@ class Slots:
         if job.left or self._loop.time() >= job.until:
             self._finish(job)
         else:
-            job.holding = self._loop.call_at(job.until, self._finish, job)
+            job.holding = self._loop.call_at(job.until, self._finish, job, job.until)
 
-    def _finish(self, job: Job) -> None:
-        """A request leaves its slot."""
+    def _finish(self, job: Job, free: float | None = None) -> None:
+        """A request leaves its slot, which is free since `free`; if that is not given, since now."""
         job.holding = None
         self.busy_seconds()
         self.busy -= 1
         self._answered(job)
-        self._take_next()
+        self._take_next(self._loop.time() if free is None else free)
 
-    def _take_next(self) -> None:
+    def _take_next(self, free: float) -> None:
         while self._waiting and self.busy < self.live.concurrency:
-            self._start(self._waiting.popleft())
+            self._start(self._waiting.popleft(), free)
 
     def _by_rules(self, job: Job) -> None:
         job.source, job.threshold, job.scores = RULES, RULES_THRESHOLD, rule_scores(job.question.matrix)

@@ -140,7 +140,7 @@ def test_limits_are_those_of_all_model_servers_and_requests_stay_below_them(clus
     for pool in ("model-champion", "model-candidate", "model-shadow"):
         assert resources(cluster, pool) == ({"memory": "128Mi", "cpu": "10m"}, {"memory": "128Mi", "cpu": "10m"})
     cluster.take(patches({"servers.memory": 2048.0, "servers.cpu": 0.0}))
-    assert resources(cluster, "model-champion") == ({"memory": "2048Mi"}, {"memory": "192Mi", "cpu": "20m"})
+    assert resources(cluster, "model-champion") == ({"memory": "2048Mi"}, {"memory": "192Mi", "cpu": "50m"})
 
 
 def resources(cluster: Cluster, pool: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -1,0 +1,101 @@
+"""A thread that loads a model rests between imports, for as long as it may; other threads do not."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drillbox.stacks.services.model_server import gentle
+
+COST = 0.5
+"""Seconds of CPU between two imports."""
+
+
+class Machine:
+    """A process that is so old, whose thread uses `COST` between two looks, and that sleeps at no cost."""
+
+    def __init__(self) -> None:
+        self.old, self.used = 1.0, 0.0
+        self.rests: list[float] = []
+
+    def age(self) -> float:
+        return self.old
+
+    def monotonic(self) -> float:
+        return 700.0 + self.old
+
+    def thread_time(self) -> float:
+        self.used += COST / 2  # it is looked at twice for each import
+        return self.used
+
+    def sleep(self, seconds: float) -> None:
+        self.rests.append(seconds)
+        self.old += seconds
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    found = Machine()
+    monkeypatch.setattr(gentle, "age", found.age)
+    monkeypatch.setattr(gentle.time, "thread_time", found.thread_time)
+    monkeypatch.setattr(gentle.time, "sleep", found.sleep)
+    monkeypatch.setattr(gentle.time, "monotonic", found.monotonic)
+    return found
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Modules that nobody has imported."""
+    names = [f"gentle_{tmp_path.name}_{number}".replace("-", "_") for number in range(8)]
+    for name in names:
+        (tmp_path / f"{name}.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield names
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def test_it_rests_for_what_it_has_used_until_it_has_to_hurry(machine: Machine, modules: list[str]) -> None:
+    before = list(sys.meta_path)
+    with gentle.gently(load_time=10.0):
+        for name in modules:
+            importlib.import_module(name)
+    rest = COST / 2 * (1.0 / gentle.SHARE - 1.0)
+    assert machine.rests[:4] == [pytest.approx(rest)] * 4
+    assert machine.old == pytest.approx(gentle.HURRY * 10.0), "and not longer"
+    assert sum(machine.rests) == pytest.approx(gentle.HURRY * 10.0 - 1.0)
+    assert sys.meta_path == before
+
+
+def test_without_a_time_it_hurries(machine: Machine, modules: list[str]) -> None:
+    with gentle.gently(load_time=0.0):
+        importlib.import_module(modules[0])
+    assert machine.rests == []
+
+
+def test_what_is_known_already_costs_nothing(machine: Machine) -> None:
+    with gentle.gently(load_time=10.0):
+        importlib.import_module("json")
+    assert machine.rests == []
+
+
+def test_other_threads_go_on(machine: Machine, modules: list[str]) -> None:
+    with gentle.gently(load_time=10.0):
+        other = threading.Thread(target=importlib.import_module, args=(modules[0],))
+        other.start()
+        other.join()
+    assert modules[0] in sys.modules
+    assert machine.rests == []
+
+
+def test_a_failure_leaves_imports_as_they_were(machine: Machine) -> None:
+    del machine
+    before = list(sys.meta_path)
+    with pytest.raises(ModuleNotFoundError), gentle.gently(load_time=10.0):
+        importlib.import_module("there_is_no_such_module")
+    assert sys.meta_path == before
