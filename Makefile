@@ -58,8 +58,9 @@ bench: $(VENV)/.installed-dev ## run the benchmarks, one table
 fidelity: $(VENV)/.installed-dev ## play every incident on the local stack, in real time, and hold it against the simulation (hours)
 	@$(BIN)/python docs/make_fidelity.py --stack $(STACK)
 
-fidelity-kind: $(VENV)/.installed-dev ## the same on a real cluster (five hours)
+fidelity-kind: $(VENV)/.installed-dev ## the same on a real cluster (five hours), and a node that is paused
 	@$(BIN)/python docs/make_fidelity.py --stack kind
+	@$(BIN)/drillbox fidelity tests/cluster/paused-node.yaml --stack kind --operator idle
 
 mutations: $(VENV)/.installed-dev ## break the engine on purpose, again and again: some test must notice
 	@$(BIN)/python tests/mutations.py

@@ -5,7 +5,7 @@ nobody: requests to its pods hang until the gateway's health checks have failed 
 calls the node not ready, after `TOLERATION` more it deletes the pods, and the deployment makes new ones elsewhere.
 
 Sources: Kubernetes documentation, "Nodes: Node controller" (grace period 40 s until version 1.31) and "Taints and Tolerations:
-Taint based Evictions" (300 s); Envoy documentation, "Health checking" (two failed checks 5 s apart).
+Taint based Evictions"; Envoy documentation, "Health checking" (two failed checks 5 s apart).
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from collections.abc import Callable, Generator, Mapping
 
 import simpy
 
-from ...sandbox.model.platform import NODES
+from ...sandbox.model.platform import NODES, TOLERATION
 from .fleet import Fleet, Log, Pod
 
 UNHEALTHY = 10.0
 GRACE = 40.0
-TOLERATION = 300.0
 COMPONENT = "nodes"
 
 

@@ -31,10 +31,10 @@ from lightkube.models.core_v1 import (
     VolumeMount,
 )
 
+from ....sandbox.model.platform import TOLERATION
+
 USER = 10001
 """User and group of every container; the image's own files can be read by anybody."""
-MOVED_AFTER = 30
-"""Seconds that a pod stays on a node that nothing is heard of; Kubernetes' default is 300."""
 STATE = "/var/lib/drillbox"
 """Where services may write; empty when a pod starts."""
 CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
@@ -171,6 +171,6 @@ def beside_the_control_plane() -> Affinity:
 
 def tolerations(*, of_control_plane: bool) -> list[Toleration]:
     """How long a pod stays on a lost node, and whether a control plane's may have it."""
-    soon = [Toleration(key=key, operator="Exists", effect="NoExecute", tolerationSeconds=MOVED_AFTER) for key in _UNHEARD]
+    soon = [Toleration(key=key, operator="Exists", effect="NoExecute", tolerationSeconds=TOLERATION) for key in _UNHEARD]
     there = [Toleration(key=key, operator="Exists", effect="NoSchedule") for key in CONTROL_PLANE]
     return [*soon, *(there if of_control_plane else ())]
