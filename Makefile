@@ -24,7 +24,7 @@ play: $(VENV)/.installed ## set everything up and play the first incident
 
 test: lint ## set everything up, run the linters, the type checker and all tests that need no container engine
 	@echo "drillbox: tests"
-	@$(BIN)/pytest -q -n $(WORKERS) $(if $(WITHOUT),-m "not ($(WITHOUT))")
+	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal $(if $(WITHOUT),-m "not ($(WITHOUT))")
 
 drills: $(VENV)/.installed-dev ## play whole incidents on real processes, in real time; wants the machine for itself
 	@echo "drillbox: whole drills in real time"
