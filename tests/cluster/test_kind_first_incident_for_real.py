@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 from cluster_kit import Played, Standing, calm
 
+from drillbox.stacks.kind.cluster.programs import KUBECTL, find
+
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.soak]
 PAGE = Path(__file__).parents[2] / "docs" / "first-incident-on-kubernetes.md"
 FIELDS = {
@@ -161,8 +163,11 @@ def test_every_command_of_the_table_is_a_change_by_kubectl(played: Played) -> No
 
     def act(command: str, field: str) -> None:
         before = len(played.changed(field, "kubectl"))
-        played.kubectl(*(played.service.names()[0] if word == "NAME" else word for word in shlex.split(command)))
+        words = (played.service.names()[0] if word == "NAME" else word for word in shlex.split(command))
+        where = (f"--kubeconfig={played.standing.kubeconfig}", f"--namespace={played.namespace}")
+        typed = subprocess.Popen([find(KUBECTL).path, *where, *words])  # some wait for what they do, and the drill goes on
         played.until(lambda _told: len(played.changed(field, "kubectl")) == before + 1, f"{command}: no change is told")
+        assert typed.wait(PATIENCE) == 0, command
         played.until(lambda _told: played.serve(played.service.spec.champion.replicas), f"{command}: not all replicas are ready")
 
     played.up(calm())
