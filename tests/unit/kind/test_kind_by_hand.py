@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from lightkube.resources.apps_v1 import Deployment
-
-from drillbox.sandbox.model.service import Change
-from drillbox.stacks.deploy.kubernetes.seen import Patch
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[2] / "local"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "kubernetes"))
 from objects_kit import WORKERS
 from service_kit import CHAMPION, DEPLOYMENTS, MAPS, Drill, deleted, running, server, variable
 
-
-@pytest.fixture
-def drill(tmp_path: Path) -> Iterator[Drill]:
-    made = Drill(tmp_path)
-    yield made
-    made.close()
+from drillbox.sandbox.model.service import Change
+from drillbox.stacks.deploy.kubernetes.seen import Patch
 
 
 def champion(name: str, template: str = "5d9f", node: str = WORKERS["node-1"], *, leaving: bool = False) -> dict[str, Any]:

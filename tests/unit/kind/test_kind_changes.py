@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
+from envoy_kit import until
+from objects_kit import WORKERS
+from service_kit import CHAMPION, DEPLOYMENTS, MAPS, Drill, deleted, running, server, variable
 
 from drillbox.sandbox.model.errors import StackError
 from drillbox.sandbox.model.service import Change
@@ -14,20 +13,6 @@ from drillbox.stacks.deploy.kubernetes.monitoring import drops
 from drillbox.stacks.kind.drill.extras import Extras
 from drillbox.stacks.kind.faults.container_faults import Image
 from drillbox.stacks.kind.faults.table import mechanisms
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[2] / "local"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "kubernetes"))
-from envoy_kit import until
-from objects_kit import WORKERS
-from service_kit import CHAMPION, DEPLOYMENTS, MAPS, Drill, deleted, running, server, variable
-
-
-@pytest.fixture
-def drill(tmp_path: Path) -> Iterator[Drill]:
-    made = Drill(tmp_path)
-    yield made
-    made.close()
 
 
 def test_a_cluster_that_is_gone_says_more_than_whoever_does_not_answer(drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
