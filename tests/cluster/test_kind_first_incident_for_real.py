@@ -168,7 +168,11 @@ def test_every_command_of_the_table_is_a_change_by_kubectl(played: Played) -> No
         typed = subprocess.Popen([find(KUBECTL).path, *where, *words])  # some wait for what they do, and the drill goes on
         played.until(lambda _told: len(played.changed(field, "kubectl")) == before + 1, f"{command}: no change is told")
         assert typed.wait(PATIENCE) == 0, command
-        played.until(lambda _told: played.serve(played.service.spec.champion.replicas), f"{command}: not all replicas are ready")
+        played.until(lambda _told: at_rest(), f"{command}: not all replicas are ready, or old ones do not go")
+
+    def at_rest() -> bool:
+        leaving = any(pod.metadata.deletionTimestamp for pod in played.service.watch.pods())
+        return played.serve(played.service.spec.champion.replicas) and not leaving
 
     played.up(calm())
     played.until(lambda _told: played.serve(3))
