@@ -141,15 +141,16 @@ def test_a_node_that_never_gets_ready_is_named_and_nothing_is_left(
     before = things(wanted.name)
     worker = f"{wanted.name}-worker"
 
-    def stop_kubelet(step: str, done: float) -> None:
-        """As soon as the worker has joined, before it has a network: it will not tell of one any more."""
-        if (step, done) == ("kind: joining worker nodes", 1.0):
-            api = engine.client.api
-            made = api.exec_create(worker, ["systemctl", "stop", "kubelet"])
-            api.exec_start(made["Id"])
+    def without_network(step: str, done: float) -> None:
+        """Before the worker joins: nobody can write a network's configuration there, so there will not be one."""
+        if (step, done) == ("kind: joining worker nodes", 0.0):
+            folder = "/etc/cni/net.d"
+            made = engine.client.api.exec_create(worker, ["sh", "-c", f"mkdir -p {folder} && mount -t tmpfs -o ro none {folder}"])
+            said = engine.client.api.exec_start(made["Id"])
+            assert engine.client.api.exec_inspect(made["Id"])["ExitCode"] == 0, said
 
     with pytest.raises(StackError, match=f"cluster {wanted.name}: node {worker} is not ready .* after 20 s") as caught:
-        Clusters(tmp_path / "kind", engine, readiness=20.0).ensure(wanted, stop_kubelet)
+        Clusters(tmp_path / "kind", engine, readiness=20.0).ensure(wanted, without_network)
     assert caught.value.exit_code is Exit.STACK
     assert things(wanted.name) == before
     assert list((tmp_path / "kind").iterdir()) == []

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import ConfigMap
+from lightkube.resources.core_v1 import ConfigMap, Node
 
 from ...deploy.kubernetes.homes import IMAGE
 from ...deploy.kubernetes.names import MANAGER
@@ -22,6 +22,8 @@ KUBECTL = "kubectl"
 def author(seen: Seen, path: str) -> str:
     """Who wrote the field last: kubectl, drillbox, or the name that another program gives itself."""
     kind, name, place = HOMES[path].owned()
+    if kind is Node:
+        return KUBECTL  # `uncordon` is noted nowhere, and on nodes that drillbox made nothing else does that
     held: Any = None
     if kind is Deployment:
         held = seen.deployments.get(name)

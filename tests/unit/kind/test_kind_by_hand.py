@@ -104,6 +104,18 @@ def test_evictions_are_nobodys_deletions(drill: Drill, why: str) -> None:
     assert of_replicas(drill) == []
 
 
+def test_a_node_that_is_cordoned_and_used_again_by_kubectl_is_told(drill: Drill) -> None:
+    node = drill.api.objects["nodes", WORKERS["node-1"]]
+    drill.api.put("nodes", node | {"spec": {"unschedulable": True}})
+    drill.wait(lambda: len(drill.changes) == 1)
+    drill.api.put("nodes", node | {"spec": {}})  # nothing is left in it that says whose doing that was
+    drill.wait(lambda: len(drill.changes) == 2)
+    assert drill.changes == [
+        Change("platform.cordoned", "", "node-1", "kubectl"),
+        Change("platform.cordoned", "node-1", "", "kubectl"),
+    ]
+
+
 def test_a_pod_of_a_service_that_somebody_deletes_is_told(drill: Drill) -> None:
     for name in ("gateway-1", "gateway-2"):
         one = running(name, "gateway", f"containerd://{name}")
