@@ -29,7 +29,7 @@ FIELDS = {
     "set-limits": "servers.memory",
     "shed": "gateway.shed",
     "set-autoscaler": "autoscaler.maximum",
-    "fallback": "servers.fallback",
+    "fallback": "fallback",
 }
 """What an action of the page's table changes."""
 PATIENCE = 400.0
@@ -183,7 +183,7 @@ def test_every_command_of_the_table_is_a_change_by_kubectl(played: Played) -> No
         act(command, field)
     spec = played.service.spec
     assert (spec.champion.replicas, spec.champion.version, spec.servers.memory) == (6, "v7", 700.0)
-    assert (spec.gateway.shed, spec.autoscaler.maximum, spec.servers.fallback) == (0.2, 10, "always")
+    assert (spec.gateway.shed, spec.autoscaler.maximum, spec.fallback) == (0.2, 10, "always")
     assert {change.by for change in played.changes} == {"kubectl"}
 
     played.kubectl("patch", "configmap", "gateway", "--type=merge", '--patch={"data":{"shed":"a lot"}}')

@@ -7,7 +7,7 @@ import errno
 import io
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -253,7 +253,7 @@ class Engine:
 
     def build(
         self, tar: bytes, *, tag: str, arguments: Mapping[str, str], network: str | None, patience: float
-    ) -> Iterator[Mapping[str, Any]]:
+    ) -> Generator[Mapping[str, Any], None, None]:
         """Build an image from an archive with a Dockerfile; what the engine says on the way, an error too.
 
         Raises:
@@ -265,17 +265,21 @@ class Engine:
 
         with self.call("building the image"):
             self.client.api.hooks["response"] = [hear]
-            yield from self.client.api.build(
-                fileobj=io.BytesIO(tar),
-                custom_context=True,
-                tag=tag,
-                buildargs=dict(arguments),
-                network_mode=network,
-                rm=True,
-                forcerm=True,
-                decode=True,
-                timeout=int(patience),
-            )
+            try:
+                yield from self.client.api.build(
+                    fileobj=io.BytesIO(tar),
+                    custom_context=True,
+                    tag=tag,
+                    buildargs=dict(arguments),
+                    network_mode=network,
+                    rm=True,
+                    forcerm=True,
+                    decode=True,
+                    timeout=int(patience),
+                )
+            finally:
+                if self._building is not None:
+                    self._building.close()  # also if its rest is not wanted any more
 
     def save(self, name: str) -> Iterator[bytes]:
         """An image as an archive, in pieces.

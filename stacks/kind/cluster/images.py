@@ -8,7 +8,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ class Builder:
     def _pull(self, name: str) -> str:
         """Pull an image; why it cannot be had."""
         try:
-            return next((str(told["error"]) for told in self._engine.pull(name) if "error" in told), "")
+            return next(iter([str(told["error"]) for told in self._engine.pull(name) if "error" in told]), "")
         except StackError as error:
             return str(error).removeprefix(f"pulling {name}: ")
 
@@ -146,7 +146,8 @@ class Builder:
             network=self._settings.build_network or None,
             patience=BUILD,
         )
-        follow(told, progress)
+        with closing(told):
+            follow(told, progress)
         progress(STEP, 1.0)
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -199,7 +199,7 @@ class FakeEngine(Engine):
 
     def build(
         self, tar: bytes, *, tag: str, arguments: Mapping[str, str], network: str | None, patience: float
-    ) -> Iterator[Mapping[str, Any]]:
+    ) -> Generator[Mapping[str, Any], None, None]:
         self.built.append({"tar": tar, "tag": tag, "arguments": dict(arguments), "network": network, "patience": patience})
         yield from self.told
         if not any("error" in one for one in self.told):
