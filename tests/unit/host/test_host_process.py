@@ -181,17 +181,26 @@ def test_hosts_are_killed_at_any_moment(start: Start, drillbox_home: Path, capsy
     drills = drillbox_home / "drills"
     known: set[Path] = set()
     ends: list[str] = []
-    for _ in range(KILLS):
+
+    def fresh() -> set[Path]:
+        return set(drills.glob("*.jsonl")) - known
+
+    reached: tuple[Callable[[], bool], ...] = (
+        lambda: True,
+        lambda: bool(fresh()),
+        lambda: any(read_journal(path).events for path in fresh()),
+    )
+    for number in range(KILLS):
         process = start()
-        clock.sleep(luck.uniform(0.3, 2.3))
+        wait_for(reached[number % len(reached)], "the host gets so far")
+        clock.sleep(luck.uniform(0.0, 0.7))
         process.kill()
         process.wait(PATIENCE)
         sweep()
         assert sessions() == []
         assert [path.name for path in (drillbox_home / "sessions").glob("*") if path.name != folders.GUARD] == []
-        fresh = set(drills.glob("*.jsonl")) - known
-        known |= fresh
-        ends += [how_it_ended(path) for path in fresh] or ["before the journal"]
+        ends += [how_it_ended(path) for path in fresh()] or ["before the journal"]
+        known |= fresh()
     assert len(ends) == KILLS
     assert len(set(ends)) >= 3, "the moments are of all kinds"
     for path in sorted(known):
