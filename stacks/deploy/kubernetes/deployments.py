@@ -145,7 +145,7 @@ def deployment(
     if account:
         spec.serviceAccountName = account
     if not server:
-        spec.affinity = pods.beside_the_control_plane()
+        spec.affinity = pods.beside_the_control_plane(always=setup.own_cluster)
     template = PodTemplateSpec(metadata=ObjectMeta(labels=labels_of(setup.label, component, pool)), spec=spec)
     return Deployment(
         metadata=setup.meta(name, component, pool),

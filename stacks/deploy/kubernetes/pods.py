@@ -15,6 +15,7 @@ from lightkube.models.core_v1 import (
     EnvVarSource,
     HTTPGetAction,
     NodeAffinity,
+    NodeSelector,
     NodeSelectorRequirement,
     NodeSelectorTerm,
     ObjectFieldSelector,
@@ -157,16 +158,21 @@ def mounted_files(volume: str, folder: str, *names: str) -> list[VolumeMount]:
 # --------------------------------------------------------------------------------------------------------------------- placement
 
 
-def beside_the_control_plane() -> Affinity:
-    """Where the control plane is, if the cluster lets us: what happens to the other nodes then happens to model servers only."""
+def beside_the_control_plane(*, always: bool) -> Affinity:
+    """Where the control plane is, so that what happens to other nodes happens to model servers only.
+
+    Args:
+        always: or not at all, as in a cluster that drillbox made; elsewhere the cluster may not let us. To the scheduler a wish
+            is one among others: a node that is empty may outweigh it.
+    """
     terms = [
-        PreferredSchedulingTerm(
-            weight=100,
-            preference=NodeSelectorTerm(matchExpressions=[NodeSelectorRequirement(key=label, operator="Exists")]),
-        )
-        for label in CONTROL_PLANE
+        NodeSelectorTerm(matchExpressions=[NodeSelectorRequirement(key=label, operator="Exists")]) for label in CONTROL_PLANE
     ]
-    return Affinity(nodeAffinity=NodeAffinity(preferredDuringSchedulingIgnoredDuringExecution=terms))
+    if always:
+        selector = NodeSelector(nodeSelectorTerms=terms)
+        return Affinity(nodeAffinity=NodeAffinity(requiredDuringSchedulingIgnoredDuringExecution=selector))
+    wishes = [PreferredSchedulingTerm(weight=100, preference=term) for term in terms]
+    return Affinity(nodeAffinity=NodeAffinity(preferredDuringSchedulingIgnoredDuringExecution=wishes))
 
 
 def tolerations(*, of_control_plane: bool) -> list[Toleration]:

@@ -37,7 +37,7 @@ def training_job(setup: Setup) -> Job:
         enableServiceLinks=False,
         securityContext=pods.secured_pod(),
         tolerations=pods.tolerations(of_control_plane=True),
-        affinity=pods.beside_the_control_plane(),
+        affinity=pods.beside_the_control_plane(always=setup.own_cluster),
     )
     template = PodTemplateSpec(metadata=ObjectMeta(labels=labels_of(setup.label, TRAINING)), spec=pod)
     return Job(metadata=setup.meta(TRAINING, TRAINING), spec=JobSpec(template=template, backoffLimit=1))

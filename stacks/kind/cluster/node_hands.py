@@ -102,9 +102,14 @@ class Hands:
         """Let a node use so many cores.
 
         Raises:
-            StackError: the engine does not do it.
+            StackError: the engine does not do it, as with cgroups v1 if a container on the node has a higher limit of its own.
         """
-        self.set_cpu({"container": node, "quota": max(_LEAST_QUOTA, round(cores * PERIOD)), "period": PERIOD})
+        try:
+            self.set_cpu({"container": node, "quota": max(_LEAST_QUOTA, round(cores * PERIOD)), "period": PERIOD})
+        except StackError as error:
+            if "invalid argument" not in str(error):
+                raise
+            raise StackError(f"{error} (with cgroups v1 no container on a node may have a higher limit than the node)") from error
 
     def set_cpu(self, data: Mapping[str, Any]) -> None:
         """A node may use as much CPU as an entry says."""

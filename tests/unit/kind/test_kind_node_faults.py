@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -18,7 +19,7 @@ from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.params import Params, Value, parse_params
 from drillbox.sandbox.model.scenario import Beat
 from drillbox.stacks.deploy.kubernetes.seen import Patch, Seen
-from drillbox.stacks.kind.cluster.node_hands import Reach
+from drillbox.stacks.kind.cluster.node_hands import Hands, Reach
 from drillbox.stacks.kind.drill.place import Place
 from drillbox.stacks.kind.drill.service import KindService
 from drillbox.stacks.kind.faults.evictions import Evictions
@@ -116,6 +117,18 @@ def test_the_lowest_limit_of_a_node_is_in_force(docker: FakeDocker, reach: Reach
     cpu.end("two")
     cpu.end("one")
     assert [quota for *_, quota, _ in docker.done] == [50_000, 20_000, 50_000, 150_000]
+    assert reach.undo.pending() == []
+
+
+def test_a_container_with_a_higher_limit_than_the_node_shall_have_is_told(reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_hands: Hands, data: Mapping[str, object]) -> None:
+        if data["quota"] == 50_000:  # as cgroups v1 do; taking it back is no trouble
+            raise StackError("CPU of the node: write cpu.cfs_quota_us: invalid argument")
+
+    monkeypatch.setattr(Hands, "set_cpu", refuse)
+    with pytest.raises(StackError, match=r"invalid argument \(with cgroups v1 no container on a node may have a higher limit"):
+        NodeCpu(reach, lambda: NODES).begin("beat", "nodes.cpu_limit", given("nodes.cpu_limit", node="node-1", cores=0.5))
+    reach.take_back()
     assert reach.undo.pending() == []
 
 

@@ -105,6 +105,8 @@ def test_in_somebody_elses_namespace_nothing_is_outside_of_it_and_there_is_no_gr
     docs = [document(one) for one in objects_of(setup)]
     assert {one["metadata"].get("namespace") for one in docs} == {"team-a"}
     assert "grafana" not in json.dumps(docs)
+    wishes = [one["spec"]["template"]["spec"].get("affinity", {}) for one in docs if one["kind"] == "Deployment"]
+    assert {kind for one in wishes if one for kind in one["nodeAffinity"]} == {"preferredDuringSchedulingIgnoredDuringExecution"}
 
 
 def test_selectors_of_services_find_the_pods_and_ports_that_they_are_for(docs: list[Doc]) -> None:
@@ -177,6 +179,10 @@ def test_infrastructure_goes_to_the_control_plane_and_model_servers_do_not(pods:
         accepted = {one["key"] for one in pod["tolerations"] if one["effect"] == "NoSchedule"}
         assert accepted == (set(CONTROL_PLANE) if name in INFRASTRUCTURE else set())
         assert ("affinity" in pod) == (name in INFRASTRUCTURE)
+        if "affinity" in pod:
+            wanted = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+            assert {one["key"] for term in wanted for one in term["matchExpressions"]} == set(CONTROL_PLANE)
+            assert len(wanted) == len(CONTROL_PLANE), "either label will do"
     assert set(pods) > INFRASTRUCTURE
 
 
