@@ -6,8 +6,8 @@ WORKERS ?= 2
 SCENARIO ?= monday-rush
 # What `make fidelity` holds against the simulation
 STACK ?= local
-# What needs more than this machine's Python, or all of the machine, or more seeds, runs on request: make test WITHOUT=
-WITHOUT ?= engine or cluster or real or thorough
+# What needs more than this machine's Python, or all of the machine, runs on request: make test WITHOUT=
+WITHOUT ?= engine or cluster or real
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from seeds import SEEDS
 
 from drillbox.sandbox.scoring.expectations import first_firings, unmet
 from drillbox.sandbox.scoring.verdict import Verdict, judge
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", range(1, 6))
 @pytest.mark.parametrize(
     ("name", "profile"),
     [
