@@ -23,7 +23,7 @@ def author(seen: Seen, path: str) -> str:
     """Who wrote the field last: kubectl, drillbox, or the name that another program gives itself."""
     kind, name, place = HOMES[path].owned()
     if kind is Node:
-        return KUBECTL  # `uncordon` is noted nowhere, and on nodes that drillbox made nothing else does that
+        return _of_nodes(seen, place)
     held: Any = None
     if kind is Deployment:
         held = seen.deployments.get(name)
@@ -35,6 +35,14 @@ def author(seen: Seen, path: str) -> str:
     if manager == MANAGER and place[-1:] == _SCALED:
         return KUBECTL  # who asks through `scale`, which Kubernetes before 1.22 notes nowhere: nothing else in a drill does
     return manager if manager and manager != MANAGER else SOMEBODY
+
+
+def _of_nodes(seen: Seen, place: tuple[str, ...]) -> str:
+    """Who wrote a place of any node last; taken for kubectl where that is noted nowhere, as after `kubectl uncordon`."""
+    entries = [entry for node in seen.nodes.values() if node.metadata for entry in node.metadata.managedFields or ()]
+    found = [(str(entry.time or ""), str(entry.manager or "")) for entry in entries if _holds(entry.fieldsV1, place)]
+    manager = max(found, default=("", ""))[1]
+    return KUBECTL if manager in ("", MANAGER) or manager.startswith(KUBECTL) else manager
 
 
 def author_of_image(deployment: Deployment) -> str:

@@ -116,6 +116,15 @@ def test_a_node_that_is_cordoned_and_used_again_by_kubectl_is_told(drill: Drill)
     ]
 
 
+def test_a_node_that_another_program_cordons_is_told_as_its_doing(drill: Drill) -> None:
+    node = drill.api.objects["nodes", WORKERS["node-1"]]
+    entry = {"manager": "k9s", "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:unschedulable": {}}}}
+    noted = node["metadata"] | {"managedFields": [entry]}
+    drill.api.put("nodes", node | {"metadata": noted, "spec": {"unschedulable": True}})
+    drill.wait(lambda: len(drill.changes) == 1)
+    assert drill.changes == [Change("platform.cordoned", "", "node-1", "k9s")]
+
+
 def test_a_pod_of_a_service_that_somebody_deletes_is_told(drill: Drill) -> None:
     for name in ("gateway-1", "gateway-2"):
         one = running(name, "gateway", f"containerd://{name}")
