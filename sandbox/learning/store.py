@@ -135,6 +135,12 @@ def keep(version: ModelVersion, content: bytes, meta: bytes) -> ModelVersion:
     return version
 
 
+def warm_up() -> None:
+    """Import what `load` does, which takes longer than all else of it: for whoever has still to wait for the file."""
+    import sklearn.ensemble  # type: ignore[import-untyped]  # noqa: F401  # has no stubs
+    import skops.io  # noqa: F401
+
+
 def load(version: ModelVersion) -> Classifier:
     """The model of a version. Nothing in its file is executed: unknown types are refused.
 

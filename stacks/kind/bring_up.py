@@ -168,7 +168,7 @@ class _Builder:
             if ground.own:
                 name_nodes(client)
                 shelter_dns(client)
-            deploy(client, setup, progress)
+            deploy(client, setup, progress, lambda: ground.settle(progress))
         way = Way(socket, setup.where)
         ways = Ways(supervisor)
         proxy = ways.open(way.program(kubectl.path, place))

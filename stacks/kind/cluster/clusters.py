@@ -20,7 +20,7 @@ from ...real.machine.ports import check_port
 from ..records.clusters import ClusterFolder, Record, folders
 from ..records.drills import heirs
 from .beside import heedless
-from .engine import HOME, OWNER, Engine, NodeContainer
+from .engine import CONTROL_PLANE, HOME, OWNER, Engine, NodeContainer
 from .making import Kind, Wanted
 from .others import check_lost, wreck_in_use
 from .readiness import Nodes, wait_for_nodes
@@ -33,7 +33,7 @@ CREATION, READINESS = 900.0, 300.0
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster whose nodes are ready.
+    """A cluster.
 
     Attributes:
         name: of the cluster.
@@ -85,12 +85,42 @@ class Clusters:
             StackError: it cannot be made or had, or is another than wanted; what was begun is removed.
             UsageError: the state folder cannot be written.
         """
+        cluster = self.begin(wanted, progress)
+        self.settle(cluster, progress)
+        return cluster
+
+    def begin(self, wanted: Wanted, progress: Progress) -> Cluster:
+        """As `ensure`, but of a cluster that had to be made only the control plane is ready; `settle` waits for the workers.
+
+        Raises:
+            StackError: see `ensure`.
+            UsageError: see `ensure`.
+        """
         folder = self.folder(wanted.name)
         with folder.lock():
             try:
                 return self._have(folder, wanted, progress)
             finally:
                 folder.discard()
+
+    def settle(self, cluster: Cluster, progress: Progress) -> None:
+        """Wait until all nodes of a cluster that has begun are ready; one that was made and does not get there is removed.
+
+        Raises:
+            StackError: they do not.
+        """
+        if not cluster.made:
+            return
+        folder = self.folder(cluster.name)
+        try:
+            self._wait(folder, len(cluster.nodes), progress)
+        except BaseException as error:
+            with folder.lock():
+                record = folder.read()
+                if record is None or not heirs(self._base, cluster.name, {record.session}):  # another drill's, too, by now
+                    self._remove_after(error, folder, progress)
+                folder.discard()
+            raise
 
     def check(self, name: str) -> None:
         """See that a cluster in use is still there.
@@ -198,7 +228,7 @@ class Clusters:
         for node in nodes:
             self._engine.wake(node)
         try:
-            self._wait(folder, record, progress)
+            self._wait(folder, record.workers + 1, progress)
         except StackError:
             return None
         progress(step, 1.0)
@@ -220,14 +250,12 @@ class Clusters:
             record = record.model_copy(update={"creator": None, "nodes": self._ids(wanted.name)})
             folder.write(record)
             self.check(wanted.name)
-            self._wait(folder, record, progress)
             nodes = self._engine.nodes(wanted.name)
+            self._wait(folder, record.workers + 1, progress, [node.name for node in nodes if node.role == CONTROL_PLANE])
             volumes = tuple(sorted(volume for node in nodes for volume in node.volumes))
-            folder.write(record.model_copy(update={"ready": True, "volumes": volumes}))
+            folder.write(record.model_copy(update={"ready": True, "volumes": volumes}))  # whoever finds it waits for its workers
         except BaseException as error:
-            left = self._remove(folder, progress, seen=True)
-            if left and isinstance(error, StackError):
-                raise StackError(f"{error}; what could not be removed: {', '.join(left)}") from error
+            self._remove_after(error, folder, progress)
             raise
         return Cluster(wanted.name, folder.kubeconfig, {node.name: node for node in nodes}, made=True)
 
@@ -248,15 +276,25 @@ class Clusters:
             how = f"DRILLBOX_HOME={Path(home).parent} drillbox down --stack kind" if home else "docker network rm"
             raise StackError(f"a network {name} is there, but not made from this state folder; remove it: {how} {name}")
 
-    def _wait(self, folder: ClusterFolder, record: Record, progress: Progress) -> None:
+    def _wait(self, folder: ClusterFolder, count: int, progress: Progress, first: Sequence[str] = ()) -> None:
         try:
-            wait_for_nodes(folder.kubeconfig, record.workers + 1, self._readiness, progress, self._look)
+            wait_for_nodes(folder.kubeconfig, count, self._readiness, progress, self._look, first)
         except StackError as error:
-            self.check(record.name)  # that a node was deleted says more than that it is not ready
-            raise StackError(f"cluster {record.name}: {error}") from error
+            self.check(folder.name)  # that a node was deleted says more than that it is not ready
+            raise StackError(f"cluster {folder.name}: {error}") from error
 
     def _ids(self, name: str) -> tuple[str, ...]:
         return tuple(node.id for node in self._engine.nodes(name))
+
+    def _remove_after(self, error: BaseException, folder: ClusterFolder, progress: Progress) -> None:
+        """What was begun, as it failed.
+
+        Raises:
+            StackError: something stays; the message has the failure, too.
+        """
+        left = self._remove(folder, progress, seen=True)
+        if left and isinstance(error, StackError):
+            raise StackError(f"{error}; what could not be removed: {', '.join(left)}") from error
 
     def _remove(self, folder: ClusterFolder, progress: Progress, *, seen: bool = False) -> tuple[str, ...]:
         """Everything, whatever it is in the middle of; what stays. `seen`: this process has seen how kind ended."""

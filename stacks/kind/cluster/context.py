@@ -27,7 +27,7 @@ _ROOMS = (
 """What services may import; a change elsewhere builds no image."""
 _DATA = ("sandbox/__init__.py", "sandbox/model", "sandbox/world", "sandbox/paths.py")
 """What the cache of the flights is made with."""
-_LEFT_OUT = frozenset(("numba", "textual", "websockets", "docker", "zstandard", PACKAGE))
+_LEFT_OUT = frozenset(("numba", "rich", "textual", "websockets", "docker", "zstandard", PACKAGE))
 """Packages of the host's side, and the flights, of which only two files are wanted."""
 _EXTRAS = ("local", "kind")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -17,6 +17,7 @@ from ....sandbox.model.errors import StackError
 from ....sandbox.model.stack import Progress
 from ...real.machine.installed import find_prometheus
 from ..settings import BASE_IMAGE, PROMETHEUS, Settings
+from .archives import Archives
 from .context import Context, context
 from .engine import Engine
 from .loading import Loader
@@ -89,7 +90,7 @@ class Builder:
             StackError: that fails, for example as a disk is full.
         """
         try:
-            Loader(self._engine, self._environment).load(image.reference, self._engine.nodes(cluster), progress)
+            Loader(self._engine, self._environment, Archives()).load(image.reference, self._engine.nodes(cluster), progress)
         except StackError as error:
             raise StackError(f"application image: it cannot be loaded into cluster {cluster}: {error}") from error
 

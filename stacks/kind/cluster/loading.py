@@ -1,4 +1,4 @@
-"""Brings an image from the engine onto the nodes of a cluster: read and compressed once, and written into all at the same time.
+"""Brings an image from the engine onto the nodes of a cluster: compressed once, and written into all at the same time.
 
 `kind load` does the same, uncompressed, by way of a file on this machine's disk, which stays there if it is killed, and does not
 tell how far it is.
@@ -15,10 +15,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import IO
 
-from ....sandbox.model.errors import StackError
+from ....sandbox.model.errors import DrillboxError, StackError
 from ....sandbox.model.stack import Progress
+from .archives import Archives, pieces
 from .engine import Engine, NodeContainer
 from .packing import pack
 from .programs import DOCKER, ProgramError, find, kill_group, run
@@ -28,8 +30,8 @@ ANSWER, LOAD = 60.0, 900.0
 """Wall seconds that a node has to say which images it has, and to take one in once it has got all of it."""
 _LOOK, _PAUSE = 0.2, 2.0
 _CTR = ("ctr", "--namespace=k8s.io", "images")
-_UNPACKED = 2 / 3
-"""Share of the time after which a node has got all of an image, and unpacks the rest."""
+_PACKED, _UNPACKED = 1 / 3, 2 / 3
+"""Shares of the time after which an image is packed, and after which a node has got all of it and unpacks the rest."""
 Way = Callable[[Iterable[bytes], Callable[[bytes], object]], object]
 """Reads an archive, and writes what nodes get."""
 
@@ -40,15 +42,24 @@ class Loader:
     Args:
         engine: that has them, and on which the nodes run.
         environment: where `docker` is found.
+        archives: where images are kept as nodes take them in; None: they are packed each time.
     """
 
-    def __init__(self, engine: Engine, environment: Mapping[str, str] = os.environ) -> None:
-        self._engine, self._environment = engine, environment
+    def __init__(self, engine: Engine, environment: Mapping[str, str] = os.environ, archives: Archives | None = None) -> None:
+        self._engine, self._environment, self._archives = engine, environment, archives
         self._stopped = threading.Event()
 
     def stop(self) -> None:
         """Let a load that goes on in another thread end."""
         self._stopped.set()
+
+    def pack(self, reference: str, progress: Progress) -> None:
+        """Have an image packed, if that is kept at all.
+
+        Raises:
+            DrillboxError, OSError, tarfile.TarError: it cannot be.
+        """
+        self._packed(reference, progress)
 
     def load(self, reference: str, nodes: Sequence[NodeContainer], progress: Progress) -> None:
         """Bring an image onto those nodes that do not have it.
@@ -62,35 +73,61 @@ class Loader:
         if not wanted:
             return
         try:
-            self._give(docker, reference, wanted, pack, progress)
-        except (StackError, tarfile.TarError):
+            self._give_packed(docker, reference, wanted, progress)
+        except (DrillboxError, OSError, tarfile.TarError):
             if self._stopped.is_set():
                 raise
             wanted = self._without(docker, wanted, reference)  # they may be too old for compressed layers: once more as it is
-            self._give(docker, reference, wanted, _as_it_is, progress)
+            self._give(docker, wanted, self._read(reference, progress, 0.0, _UNPACKED), _as_it_is, progress)
         progress(STEP, 1.0)
 
     # ------------------------------------------------------------------------------------------------------------- own work
 
-    def _give(self, docker: str, reference: str, nodes: Sequence[NodeContainer], how: Way, progress: Progress) -> None:
+    def _give_packed(self, docker: str, reference: str, nodes: Sequence[NodeContainer], progress: Progress) -> None:
+        """From the archive that is kept, if any is."""
+        path = self._packed(reference, progress)
+        if path is None:
+            self._give(docker, nodes, self._read(reference, progress, 0.0, _UNPACKED), pack, progress)
+            return
+        archive = self._heard(pieces(path), path.stat().st_size, progress, _PACKED, _UNPACKED)
+        try:
+            self._give(docker, nodes, archive, _as_it_is, progress)
+        except (StackError, OSError):
+            if not self._stopped.is_set():
+                path.unlink(missing_ok=True)  # there is a node that does not take it
+            raise
+
+    def _packed(self, reference: str, progress: Progress) -> Path | None:
+        """The archive that is kept of an image, made if it is not there."""
+        if self._archives is None:
+            return None
+        image = str((self._engine.image(reference) or {}).get("Id") or reference)
+        return self._archives.find(image) or self._archives.keep(image, self._read(reference, progress, 0.0, _PACKED))
+
+    def _read(self, reference: str, progress: Progress, begin: float, end: float) -> Iterator[bytes]:
+        """An image, as the engine gives it."""
         size = float((self._engine.image(reference) or {}).get("Size") or 0)
+        return self._heard(self._engine.save(reference), size, progress, begin, end)
+
+    def _heard(self, archive: Iterable[bytes], size: float, progress: Progress, begin: float, end: float) -> Iterator[bytes]:
+        """The pieces of an archive of about `size` bytes, whose reading is from `begin` to `end` of the work."""
+        sent = 0
+        for piece in archive:
+            yield piece
+            if self._stopped.is_set():
+                raise StackError(f"{STEP}: it is not wanted any more")
+            sent += len(piece)
+            progress(STEP, begin + min(1.0, sent / size if size else 0.0) * (end - begin))
+
+    def _give(self, docker: str, nodes: Sequence[NodeContainer], archive: Iterator[bytes], how: Way, progress: Progress) -> None:
         with ExitStack() as ends:
             sinks = [ends.enter_context(self._taking(docker, node)) for node in nodes]
-
-            def read() -> Iterator[bytes]:
-                sent = 0
-                for chunk in self._engine.save(reference):
-                    yield chunk
-                    if self._stopped.is_set():
-                        raise StackError(f"{STEP}: it is not wanted any more")
-                    sent += len(chunk)
-                    progress(STEP, min(1.0, sent / size) * _UNPACKED if size else 0.0)
 
             def write(piece: bytes) -> None:
                 for sink in sinks:
                     sink.write(piece)
 
-            how(read(), write)
+            how(archive, write)
             for sink in sinks:
                 sink.close()
             for place, sink in enumerate(sinks):
@@ -139,25 +176,38 @@ class Early:
         cluster: its name.
         count: of its nodes.
         environment: where `docker` is found.
+        archives: see `Loader`.
 
     Attributes:
+        begin: set once it may begin: what nodes do with an image is what the control plane lacks while it starts.
         there: set once the cluster is made: nodes that do not answer by then are not waited for.
     """
 
-    def __init__(self, engine: Engine, cluster: str, count: int, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        cluster: str,
+        count: int,
+        environment: Mapping[str, str] = os.environ,
+        archives: Archives | None = None,
+    ) -> None:
         self._engine, self._cluster, self._count = engine, cluster, count
-        self._loader = Loader(engine, environment)
+        self._loader = Loader(engine, environment, archives)
         self._stopped = threading.Event()
-        self.there = threading.Event()
+        self.begin, self.there = threading.Event(), threading.Event()
 
     def stop(self) -> None:
         """Let the thread end."""
         self._stopped.set()
+        self.begin.set()
         self.there.set()
         self._loader.stop()
 
     def load(self, reference: str, progress: Progress) -> None:
-        """Wait for the nodes, and load."""
+        """Pack it, wait for the nodes, and load."""
+        with suppress(DrillboxError, OSError, tarfile.TarError):  # it is told once it has to be done
+            self._loader.pack(reference, progress)
+        self.begin.wait()
         while not self._stopped.is_set():
             with suppress(StackError):  # they begin to answer one after the other, and may be made anew
                 nodes = self._engine.nodes(self._cluster)

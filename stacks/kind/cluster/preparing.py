@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from ....sandbox.model.stack import Progress
 from ..settings import Settings
+from .archives import Archives
 from .beside import Beside
 from .clusters import Cluster, Clusters
 from .engine import Engine
 from .images import Builder, Image
 from .loading import Early
-from .making import Wanted
+from .making import RUNS, Wanted
 
 
 def wanted_of(clusters: Clusters, settings: Settings, label: str) -> Wanted:
@@ -33,9 +34,23 @@ def have_cluster(
     progress: Progress,
     there: Callable[[Cluster], None] = lambda _cluster: None,
 ) -> Image:
-    """Have a cluster with the application image on its nodes.
+    """Have a cluster with the application image on its nodes, all of which are ready; see `begin_cluster`."""
+    cluster, image = begin_cluster(clusters, engine, settings, label, progress, there)
+    clusters.settle(cluster, progress)
+    return image
 
-    The image is built while the cluster is made, and brought onto the nodes from when they run, long before Kubernetes does.
+
+def begin_cluster(
+    clusters: Clusters,
+    engine: Engine,
+    settings: Settings,
+    label: str,
+    progress: Progress,
+    there: Callable[[Cluster], None] = lambda _cluster: None,
+) -> tuple[Cluster, Image]:
+    """Have a cluster with the application image on its nodes; its workers may not be ready yet, see `Clusters.settle`.
+
+    The image is built while the cluster is made, and brought onto the nodes while kind waits for the workers.
 
     Args:
         clusters: of the state folder.
@@ -50,7 +65,7 @@ def have_cluster(
     """
     other = engine.again()  # of its own: a client is for one thread
     wanted = wanted_of(clusters, settings, label)
-    early = Early(other, wanted.name, wanted.workers + 1)
+    early = Early(other, wanted.name, wanted.workers + 1, archives=Archives())
 
     def cancel() -> None:
         early.stop()
@@ -62,13 +77,20 @@ def have_cluster(
         return image
 
     with Beside(work, progress, cancel) as build:
+
+        def hear(step: str, done: float) -> None:
+            if step.startswith(RUNS):
+                early.begin.set()
+            build.progress(step, done)
+
         try:
-            cluster = clusters.ensure(wanted, build.progress)
+            cluster = clusters.begin(wanted, hear)
             there(cluster)
+            early.begin.set()
             early.there.set()
             image = build.result()
         finally:
             build.close()
             other.close()
     Builder(engine, settings).load(image, cluster.name, progress)
-    return image
+    return cluster, image

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from .decoding import learn
 
 Nodes = Mapping[str, str]
 """Why each node is not ready; empty if it is."""
-STEP = "nodes are ready"
+STEP, FIRST = "nodes are ready", "the control plane is ready"
 _LOOK = 0.5
 
 
@@ -23,15 +23,17 @@ def wait_for_nodes(
     patience: float,
     progress: Progress,
     look: Callable[[Path], Nodes] | None = None,
+    first: Collection[str] = (),
 ) -> None:
-    """Wait until there are that many nodes, and all are ready.
+    """Wait until there are that many nodes, and all are ready; or only those of `first`, where it names any.
 
     Raises:
         StackError: they are not within `patience` seconds; the message names the node and the reason that it gives.
     """
     look = look or nodes_of
+    step = FIRST if first else STEP
     deadline = time.monotonic() + patience
-    progress(STEP, 0.0)
+    progress(step, 0.0)
     while True:
         trouble = ""
         found: Nodes = {}
@@ -39,11 +41,11 @@ def wait_for_nodes(
             found = look(kubeconfig)
         except StackError as error:
             trouble = str(error)
-        waiting = {name: why for name, why in found.items() if why}
+        waiting = {name: why for name, why in found.items() if why and (not first or name in first)}
         if not trouble and len(found) >= count and not waiting:
-            progress(STEP, 1.0)
+            progress(step, 1.0)
             return
-        progress(STEP, min(0.99, (len(found) - len(waiting)) / count))
+        progress(step, min(0.99, (len(found) - len(waiting)) / count))
         if time.monotonic() > deadline:
             raise StackError(f"{_told(trouble, found, waiting, count)} after {patience:g} s")
         time.sleep(_LOOK)

@@ -19,7 +19,7 @@ from ....sandbox.model.errors import StackError
 from ....sandbox.model.platform import NODES
 from ....sandbox.model.stack import Progress
 from ...deploy.kubernetes.access import may_be_refused
-from ...deploy.kubernetes.names import CHAMPION, COMPONENT, GRAFANA, NODE
+from ...deploy.kubernetes.names import CHAMPION, COMPONENT, GRAFANA, MODEL_SERVER, NODE
 from ...deploy.kubernetes.objects import Rendered, first_revision, needs_first_revision, objects_of
 from ...deploy.kubernetes.seen import Seen, name_of
 from ...deploy.kubernetes.setup import Setup
@@ -74,16 +74,24 @@ def name_nodes(client: Client) -> dict[str, str]:
     return named
 
 
-def deploy(client: Client, setup: Setup, progress: Progress) -> None:
+def deploy(client: Client, setup: Setup, progress: Progress, settle: Callable[[], None] = lambda: None) -> None:
     """Apply all objects; those that are there already are brought to what is wanted.
 
+    Args:
+        client: of the API.
+        setup: says what is wanted.
+        progress: hears of it.
+        settle: waits until all nodes are ready: before that model servers would all be placed on the first that is.
+
     Raises:
-        StackError: the API refuses one.
+        StackError: the API refuses one, or a node does not get ready.
     """
     wanted = objects_of(setup)
     done = 0
     progress("objects", 0.0)
     for stage in _stages(wanted):
+        if any(map(_of_servers, stage)):
+            settle()
         with ThreadPoolExecutor(SIDE_BY_SIDE, "apply") as pool:
             for _ in pool.map(lambda one: _apply(client, setup, one), stage):
                 done += 1
@@ -91,12 +99,18 @@ def deploy(client: Client, setup: Setup, progress: Progress) -> None:
 
 
 def _stages(wanted: Sequence[Rendered]) -> Iterator[list[Rendered]]:
-    """The namespace; then what pods need when they start; then who gets Roles, which have to be there; then who makes pods."""
-    last: tuple[type[Any], ...] = (Namespace, *_BINDINGS, Deployment)
-    for kinds in ((Namespace,), (), _BINDINGS, (Deployment,)):
-        chosen = [one for one in wanted if (isinstance(one, kinds) if kinds else not isinstance(one, last))]
-        if chosen:
-            yield chosen
+    """The namespace; what pods need when they start; who gets Roles, which have to be there; who makes pods; model servers."""
+    pods = [one for one in wanted if isinstance(one, Deployment)]
+    namespace, bindings = ([one for one in wanted if isinstance(one, kinds)] for kinds in (Namespace, _BINDINGS))
+    others = [one for one in wanted if not isinstance(one, (Namespace, *_BINDINGS, Deployment))]
+    servers = [one for one in pods if _of_servers(one)]
+    yield from filter(None, (namespace, others, bindings, [one for one in pods if one not in servers], servers))
+
+
+def _of_servers(one: Rendered) -> bool:
+    """Whether it makes pods of model servers."""
+    labels = (one.metadata.labels if one.metadata else None) or {}
+    return isinstance(one, Deployment) and labels.get(COMPONENT) == MODEL_SERVER
 
 
 def _apply(client: Client, setup: Setup, one: Rendered) -> None:

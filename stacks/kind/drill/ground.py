@@ -16,7 +16,7 @@ from ....sandbox.model.stack import Progress
 from ...deploy.kubernetes.names import namespace_of
 from ..cluster.clusters import Cluster, Clusters
 from ..cluster.engine import CONTROL_PLANE, Engine, connect
-from ..cluster.preparing import have_cluster, wanted_of
+from ..cluster.preparing import begin_cluster, wanted_of
 from ..records.drills import DrillRecord
 from ..settings import APP_IMAGE, Settings
 from .leaving import check_room, remove, remove_objects
@@ -74,8 +74,18 @@ class Ground(ABC):
     def prepare(self, progress: Progress) -> str:
         """Have the cluster, and the application image where its nodes find it: the image's name.
 
+        Of a cluster that had to be made only the control plane may be ready.
+
         Raises:
             StackError: that cannot be; what was begun is removed.
+        """
+
+    @abstractmethod
+    def settle(self, progress: Progress) -> None:
+        """Wait until all nodes are ready.
+
+        Raises:
+            StackError: they do not get there.
         """
 
     @abstractmethod
@@ -112,7 +122,7 @@ class OwnCluster(Ground):
         self.engine = self._engine = connect()
         self._base, self._settings, self._label = base, settings, label
         self._clusters = Clusters(base, self._engine)
-        self._used = False
+        self._had: Cluster | None = None
         self.place = Place(self._clusters.folder(settings.cluster).kubeconfig, namespace_of(label), label)
 
     @property
@@ -138,15 +148,20 @@ class OwnCluster(Ground):
 
     def prepare(self, progress: Progress) -> str:
         """See the base. The image is built while the cluster is made."""
-        image = have_cluster(self._clusters, self._engine, self._settings, self._label, progress, self._use)
+        _, image = begin_cluster(self._clusters, self._engine, self._settings, self._label, progress, self._use)
         return image.reference
 
-    def _use(self, _cluster: Cluster) -> None:
-        self._used = True
+    def settle(self, progress: Progress) -> None:
+        """See the base."""
+        if self._had is not None:
+            self._clusters.settle(self._had, progress)
+
+    def _use(self, cluster: Cluster) -> None:
+        self._had = cluster
 
     def leave(self, progress: Progress) -> None:
         """See the base."""
-        if self._clusters.release(self.cluster, self._label, progress) or not self._used:
+        if self._clusters.release(self.cluster, self._label, progress) or self._had is None:
             return
         if any(node.role == CONTROL_PLANE for node in self._engine.nodes(self.cluster)):  # else it was deleted under our feet
             remove(self.place, progress)
@@ -199,6 +214,9 @@ class ForeignNamespace(Ground):
         self._used = True
         progress(f"namespace {self.namespace}", 1.0)
         return self._image
+
+    def settle(self, progress: Progress) -> None:
+        """Its nodes are others' to wait for."""
 
     def leave(self, progress: Progress) -> None:
         """See the base: objects with the drill's labels, and nothing else."""

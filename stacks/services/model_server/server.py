@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 
+from ....sandbox.learning.store import warm_up
 from ....sandbox.model.errors import DrillboxError
 from ..common.logs import Log
 from ..common.times import DrillClock, age
@@ -68,6 +69,8 @@ class Server:
         )
 
         def load() -> Model:
+            with gently(settings.load_time):
+                warm_up()  # the registry may not have the model yet
             fetcher.fetch((artifact, settings.reference or artifact))
             with gently(settings.load_time):
                 return open_model(artifact, settings.reference)

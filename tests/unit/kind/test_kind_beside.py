@@ -111,6 +111,7 @@ def early(tmp_path: Path) -> Callable[[], tuple[FakeEngine, Early]]:
 
 def test_an_image_goes_onto_nodes_as_soon_as_they_run(early: Callable[[], tuple[FakeEngine, Early]]) -> None:
     engine, one = early()
+    one.begin.set()
     thread = threading.Thread(target=one.load, args=("app:1", lambda _step, _done: None))
     thread.start()
     node = {"role": "worker", "state": "running", "cluster": "drillbox-a", "networks": [], "volumes": []}
@@ -122,6 +123,7 @@ def test_an_image_goes_onto_nodes_as_soon_as_they_run(early: Callable[[], tuple[
 
 def test_nodes_that_never_come_are_not_waited_for(early: Callable[[], tuple[FakeEngine, Early]]) -> None:
     engine, one = early()
+    one.begin.set()
     one.there.set()
     one.load("app:1", lambda _step, _done: None)
     engine, two = early()

@@ -23,7 +23,7 @@ from drillbox.stacks.kind.cluster.engine import HOME, OWNER
 from drillbox.stacks.kind.cluster.makers import Makers
 from drillbox.stacks.kind.cluster.making import Steps, Wanted
 from drillbox.stacks.kind.cluster.node_hands import NODE, undo_log
-from drillbox.stacks.kind.cluster.readiness import STEP
+from drillbox.stacks.kind.cluster.readiness import FIRST, STEP
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
 from drillbox.stacks.kind.records.clusters import folders
 
@@ -104,6 +104,8 @@ def test_a_cluster_is_made_step_by_step(clusters: Callable[..., Clusters], engin
         ("kind: ensuring node image (kindest/node:v1.34.0)", 1.0),
         ("kind: preparing nodes", 0.0),
         ("kind: preparing nodes", 1.0),
+        (FIRST, 0.0),
+        (FIRST, 1.0),
         (STEP, 0.0),
         (STEP, 1.0),
     ]
@@ -213,6 +215,43 @@ def test_what_fails_leaves_nothing(
         clusters(mode, ready, readiness=0.0).ensure(Wanted(NAME), Heard())
     assert caught.value.exit_code is Exit.STACK
     assert nothing_left(engine, base)
+
+
+LATE = {f"{NAME}-control-plane": "", "b": "", "c": "CNI is missing"}
+
+
+def test_a_cluster_can_be_used_before_its_workers_are_ready(
+    clusters: Callable[..., Clusters], engine: FakeEngine, base: Path
+) -> None:
+    found = clusters("", LATE, readiness=0.0)
+    heard = Heard()
+    cluster = found.begin(Wanted(NAME, session="x-1"), heard)
+    assert cluster.made
+    assert heard.steps[-1] == (FIRST, 1.0)
+    with pytest.raises(StackError, match=r"cluster drillbox-test: node c is not ready \(CNI is missing\) after 0 s"):
+        found.settle(cluster, heard)
+    assert nothing_left(engine, base)
+
+
+def test_the_control_plane_is_waited_for(clusters: Callable[..., Clusters], engine: FakeEngine, base: Path) -> None:
+    found = clusters("", LATE | {f"{NAME}-control-plane": "it starts"}, readiness=0.0)
+    with pytest.raises(StackError, match=r"node drillbox-test-control-plane is not ready \(it starts\) after 0 s"):
+        found.begin(Wanted(NAME), Heard())
+    assert nothing_left(engine, base)
+
+
+def test_a_cluster_on_which_another_drill_is_by_now_is_left_to_that(
+    clusters: Callable[..., Clusters], engine: FakeEngine, base: Path
+) -> None:
+    found = clusters("", LATE, readiness=0.0)
+    cluster = found.begin(Wanted(NAME, session="x-1"), Heard())
+    with playing(base, "x-2", NAME):
+        with pytest.raises(StackError, match="node c is not ready"):
+            found.settle(cluster, Heard())
+        assert len(engine.nodes(NAME)) == 3
+    assert found.release(NAME, "x-1", Heard())
+    assert not engine.nodes(NAME)
+    assert not engine.networks()
 
 
 def test_a_creation_that_hangs_is_ended_at_its_deadline(

@@ -159,14 +159,14 @@ def test_a_cluster_that_somebody_else_makes_is_not_removed(
     grounds: KindGrounds, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clusters = ground.Clusters(grounds._base, engine)
-    ensure = Clusters.ensure
+    begin = Clusters.begin
 
     def late(_self: Clusters, wanted: Wanted, _progress: Progress) -> Cluster:
         """The lock is not to be had: a drill makes the cluster, and has it a moment later."""
-        ensure(clusters, Wanted(wanted.name, 0, session="x-1"), silent)
+        begin(clusters, Wanted(wanted.name, 0, session="x-1"), silent)
         raise StackError("another process makes or removes it at this moment")
 
-    monkeypatch.setattr(Clusters, "ensure", late)
+    monkeypatch.setattr(Clusters, "begin", late)
     with pytest.raises(StackError, match="another process makes"):
         grounds.up("lab", 0, None, silent)
     assert [(one.ready, one.session, len(one.nodes)) for one in grounds.clusters()] == [(True, "x-1", 1)]
@@ -250,6 +250,19 @@ def played(api: FakeApi, theirs: Settings, label: str) -> ForeignNamespace:
     with one.place.client() as client:
         deploy(client, Setup(label, scenario, 1, "t", Images(image), artifacts, one.namespace, own_cluster=one.own), silent)
     return one
+
+
+def test_model_servers_are_placed_once_all_nodes_are_ready(api: FakeApi, theirs: Settings) -> None:
+    one = ForeignNamespace("x-1", theirs)
+    scenario = load_scenario(Library.packaged().find("slow-afternoon"), "short")
+    setup = Setup("x-1", scenario, 1, "t", Images("r/app:1"), dict.fromkeys(scenario.deployable, "m"), one.namespace)
+    there: list[set[str]] = []
+    with one.place.client() as client:
+        deploy(client, setup, silent, lambda: there.append(api.names("team")))
+    (then,) = there
+    assert {"deployments/gateway", "deployments/registry", "services/gateway", "roles/controller"} <= then
+    assert {name for name in api.names("team") - then if name.startswith("deployments/")} >= {"deployments/model-champion"}
+    assert not [name for name in then if name.startswith("deployments/model-")]
 
 
 def test_a_drill_in_their_namespace_leaves_only_what_was_there(api: FakeApi, theirs: Settings) -> None:

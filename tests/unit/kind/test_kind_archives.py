@@ -1,0 +1,138 @@
+"""Archives of images are made once, kept for the next cluster, and given up where a node does not take them."""
+
+from __future__ import annotations
+
+import errno
+import io
+import sys
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from kind_kit import FakeEngine, programs
+
+from drillbox.sandbox import paths
+from drillbox.sandbox.model.errors import StackError, UsageError
+from drillbox.stacks.kind.cluster.archives import Archives, pieces
+from drillbox.stacks.kind.cluster.loading import Early, Loader
+
+DEADLINE = 60.0
+NODE = {"role": "worker", "state": "running", "cluster": "drillbox-a", "networks": [], "volumes": []}
+
+
+def silent(_step: str, _done: float) -> None:
+    """Nobody is watching."""
+
+
+def archive(text: str) -> bytes:
+    """What `docker save` might give."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo("manifest.json")
+        info.size = len(text)
+        tar.addfile(info, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+class Engine(FakeEngine):
+    """One whose images are archives."""
+
+    saved: list[str]
+
+    def save(self, name: str) -> Iterator[bytes]:
+        self.saved.append(name)
+        yield archive(name)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    made = Engine(tmp_path / "state.json")
+    made.saved = []
+    nodes = [NODE | {"id": name, "name": f"drillbox-a-{name}"} for name in ("one", "two")]
+    images = {"app:1": {"Id": "sha256:1", "Size": 5}, "app:2": {"Id": "sha256:2", "Size": 5}}
+    made.put(made.state() | {"containers": nodes, "images": images})
+    return made
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_an_image_is_packed_once_for_all_clusters(engine: Engine, tmp_path: Path) -> None:
+    archives, environment = Archives(tmp_path / "kept"), programs(tmp_path / "bin", engine.path)
+    for _ in range(2):
+        Loader(engine, environment, archives).load("app:1", engine.nodes("drillbox-a"), silent)
+        got = engine.state()["loaded"]
+        assert sorted(node for node, _ in got) == ["drillbox-a-one", "drillbox-a-two"]
+        assert all("app:1" in content for _, content in got)
+        engine.put(engine.state() | {"loaded": []})
+    assert engine.saved == ["app:1"]
+    assert files(tmp_path / "kept") == ["sha256-1.tar"]
+
+
+def test_only_the_newest_is_kept_and_nothing_of_whoever_was_killed(tmp_path: Path) -> None:
+    archives = Archives(tmp_path)
+    assert archives.find("sha256:1") is None
+    (tmp_path / ".sha256-0.tar.abc.part").write_bytes(b"half")
+    archives.keep("sha256:1", [archive("one")])
+    path = archives.keep("sha256:2", [archive("two")])
+    assert files(tmp_path) == ["sha256-2.tar"]
+    assert archives.find("sha256:2") == path
+    assert archives.find("sha256:1") is None
+    with tarfile.open(fileobj=io.BytesIO(b"".join(pieces(path)))) as tar:
+        assert (tar.extractfile("manifest.json") or io.BytesIO()).read() == b"two"
+
+
+def test_what_is_no_archive_is_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(tarfile.TarError):
+        Archives(tmp_path).keep("sha256:1", [b"no archive"])
+    assert files(tmp_path) == []
+
+
+def test_without_room_for_it_an_image_is_loaded_all_the_same(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_file: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(paths.os, "fsync", full)
+    archives = Archives(tmp_path / "kept")
+    with pytest.raises(UsageError, match="the disk is full"):
+        archives.keep("sha256:1", [archive("one")])
+    assert files(tmp_path / "kept") == []
+    Loader(engine, programs(tmp_path / "bin", engine.path), archives).load("app:1", engine.nodes("drillbox-a"), silent)
+    assert sorted(node for node, _ in engine.state()["loaded"]) == ["drillbox-a-one", "drillbox-a-two"]
+    assert files(tmp_path / "kept") == []
+
+
+def test_an_archive_that_a_node_does_not_take_is_given_up(engine: Engine, tmp_path: Path) -> None:
+    archives = Archives(tmp_path / "kept")
+    archives.keep("sha256:1", [archive("damaged since")])
+    with pytest.raises(StackError, match="no space left on device"):
+        Loader(engine, programs(tmp_path / "bin", engine.path, "full"), archives).load(
+            "app:1", engine.nodes("drillbox-a"), silent
+        )
+    assert archives.find("sha256:1") is None
+    assert engine.saved == ["app:1"], "once more as the engine has it"
+
+
+def test_nodes_get_an_image_once_they_may_and_it_is_packed_by_then(engine: Engine, tmp_path: Path) -> None:
+    archives, packed = Archives(tmp_path / "kept"), threading.Event()
+
+    def hear(_step: str, done: float) -> None:
+        if done > 0.0:
+            packed.set()
+
+    one = Early(engine, "drillbox-a", 2, programs(tmp_path / "bin", engine.path), archives)
+    thread = threading.Thread(target=one.load, args=("app:1", hear), daemon=True)
+    thread.start()
+    assert packed.wait(DEADLINE)
+    assert engine.state()["loaded"] == []
+    one.begin.set()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+    assert sorted(node for node, _ in engine.state()["loaded"]) == ["drillbox-a-one", "drillbox-a-two"]
