@@ -2,8 +2,12 @@
 
 First `kind create cluster` by itself, three nodes, node image at hand; it is removed. Then `drillbox up --stack kind` from
 nothing until a prediction is answered: cluster, application image (which has been built before) onto all nodes, objects,
-models, monitoring. Memory is what the control groups of all nodes count, without the file cache that can be given back. Last
-`drillbox down` until nothing is left. Needs a container engine, kind and kubectl, and takes some minutes.
+models, monitoring. The caches are those of `DRILLBOX_HOME`: the first run in a new one trains the models, too. Memory is what
+the control groups of all nodes count, without the file cache that can be given back. Last `drillbox down` until nothing is
+left. Needs a container engine, kind and kubectl, and takes some minutes.
+
+An ext4 without a journal makes files slowly for five minutes after many were removed, as those of a cluster are: wait before
+another run.
 
 `--check` exits with 1 if it takes more than twice a bare cluster, or 3 GiB.
 """
@@ -64,6 +68,7 @@ def measure() -> Sequence[Line]:
         image = Builder(engine, settings).ensure(lambda _step, _done: None)
         alone = bare(Path(folder), Wanted(NAME, settings.workers, settings.node_image))
         for name in ("cache", "models"):
+            (home() / name).mkdir(parents=True, exist_ok=True)
             (Path(folder) / name).symlink_to(home() / name, target_is_directory=True)
         environment = {**os.environ, "DRILLBOX_HOME": folder, CLUSTER: NAME}
         drillbox = [sys.executable, "-m", "drillbox"]
