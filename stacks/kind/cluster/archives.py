@@ -6,15 +6,19 @@ the newest image: about a third of its size.
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ....sandbox.paths import atomic_write, cached
+from ...real.machine.files import folder, unwritable
 from .packing import pack
 
 PIECE = 2**20
+ABANDONED = 3600.0
+"""Wall seconds after which whoever was writing a file is not any more."""
 _OTHERS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -22,34 +26,49 @@ class Archives:
     """Those of a folder.
 
     Args:
-        folder: made when there is something to keep; one of the state folder's cache if none is given.
+        place: the folder; made when there is something to keep.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = cached("images") if folder is None else folder
+    def __init__(self, place: Path) -> None:
+        self._folder = place
 
-    def find(self, image: str) -> Path | None:
-        """The archive of an image, by its id; None if none is kept."""
-        path = self._path(image)
+    def find(self, reference: str, image: str) -> Path | None:
+        """The archive of an image, by its name, which is in there, and its id; None if none is kept."""
+        path = self._path(reference, image)
         return path if path.is_file() else None
 
-    def keep(self, image: str, archive: Iterable[bytes]) -> Path:
+    def keep(self, reference: str, image: str, archive: Iterable[bytes]) -> Path:
         """Pack an archive as `docker save` makes it, and keep it in place of all others.
 
         Raises:
             UsageError: it cannot be written, for example as the disk is full; then nothing is there.
             tarfile.TarError: it is none.
         """
-        path = self._path(image)
-        atomic_write(path, lambda file: pack(archive, file.write))
-        for other in self._folder.iterdir():  # what a process that was killed was writing, too
-            if other != path:
-                with suppress(OSError):  # another process was quicker
+        path = self._path(reference, image)
+        beside = folder(self._folder) / f".{path.name}.{os.getpid()}"
+        try:
+            with beside.open("wb") as file:
+                pack(archive, file.write)
+            beside.replace(path)
+        except BaseException as error:
+            with suppress(OSError):
+                beside.unlink()
+            if isinstance(error, OSError):
+                raise unwritable(path, error) from error
+            raise
+        for other in self._folder.iterdir():
+            with suppress(OSError):  # another process was quicker
+                if other != path and (other.suffix == path.suffix or time.time() - other.stat().st_mtime > ABANDONED):
                     other.unlink()
         return path
 
-    def _path(self, image: str) -> Path:
-        return self._folder / f"{_OTHERS.sub('-', image)}.tar"
+    def drop(self, reference: str, image: str) -> None:
+        """Keep it no more."""
+        with suppress(OSError):
+            self._path(reference, image).unlink(missing_ok=True)
+
+    def _path(self, reference: str, image: str) -> Path:
+        return self._folder / f"{_OTHERS.sub('-', f'{reference}-{image}')}.tar"
 
 
 def pieces(path: Path) -> Iterator[bytes]:

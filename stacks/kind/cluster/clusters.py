@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ....sandbox.model.stack import Progress
 from ...real.machine.ports import check_port
 from ..records.clusters import ClusterFolder, Record, folders
 from ..records.drills import heirs
+from .archives import Archives
 from .beside import heedless
 from .engine import CONTROL_PLANE, HOME, OWNER, Engine, NodeContainer
 from .making import Kind, Wanted
@@ -27,6 +29,8 @@ from .readiness import Nodes, wait_for_nodes
 from .removal import Removal
 from .trouble import SlowError
 
+_LEAVING = 60.0
+"""Wall seconds that a drill waits for another that has come to its cluster, and waits for its nodes."""
 CREATION, READINESS = 900.0, 300.0
 """Wall seconds that kind has to make the nodes, with an image that may have to be pulled, and that these have to become ready."""
 
@@ -71,6 +75,11 @@ class Clusters:
         """Those that there are, or that left something."""
         return [folder.name for folder in folders(self._base)]
 
+    @property
+    def archives(self) -> Archives:
+        """Images for their nodes: in the cache of the state folder, of which the clusters have a folder, too."""
+        return Archives(self._base.parent / "cache" / "images")
+
     def folder(self, name: str) -> ClusterFolder:
         """Of a cluster, whether it is there or not."""
         return ClusterFolder(self._base / name)
@@ -86,7 +95,7 @@ class Clusters:
             UsageError: the state folder cannot be written.
         """
         cluster = self.begin(wanted, progress)
-        self.settle(cluster, progress)
+        self.settle(cluster, wanted.session, progress)
         return cluster
 
     def begin(self, wanted: Wanted, progress: Progress) -> Cluster:
@@ -103,23 +112,25 @@ class Clusters:
             finally:
                 folder.discard()
 
-    def settle(self, cluster: Cluster, progress: Progress) -> None:
+    def settle(self, cluster: Cluster, label: str, progress: Progress) -> None:
         """Wait until all nodes of a cluster that has begun are ready; one that was made and does not get there is removed.
 
+        If another drill has come to it meanwhile it stays, and goes with that.
+
+        Args:
+            cluster: that has begun.
+            label: of the drill that it was wanted for; empty for none.
+            progress: hears of it.
+
         Raises:
-            StackError: they do not.
+            StackError: they do not get there.
         """
         if not cluster.made:
             return
-        folder = self.folder(cluster.name)
         try:
-            self._wait(folder, len(cluster.nodes), progress)
+            self._wait(self.folder(cluster.name), len(cluster.nodes), progress)
         except BaseException as error:
-            with folder.lock():
-                record = folder.read()
-                if record is None or not heirs(self._base, cluster.name, {record.session}):  # another drill's, too, by now
-                    self._remove_after(error, folder, progress)
-                folder.discard()
+            self._give_up(cluster, label, error, progress)
             raise
 
     def check(self, name: str) -> None:
@@ -171,7 +182,7 @@ class Clusters:
             StackError: something of it stays; the message names it.
         """
         folder = self.folder(name)
-        with folder.lock():
+        with folder.lock(_LEAVING):
             record = folder.read()
             if record is None:
                 folder.discard()
@@ -214,7 +225,7 @@ class Clusters:
     # ------------------------------------------------------------------------------------------------------------- again
 
     def _again(self, folder: ClusterFolder, record: Record, others: Sequence[str], progress: Progress) -> Cluster | None:
-        """A cluster that was complete once; None if it cannot be used. `others` are drills that are played on it.
+        """A cluster whose nodes were all there once; None if it cannot be used. `others` are drills that are played on it.
 
         Raises:
             StackError: it can be used once what these do to its nodes is over.
@@ -285,6 +296,23 @@ class Clusters:
 
     def _ids(self, name: str) -> tuple[str, ...]:
         return tuple(node.id for node in self._engine.nodes(name))
+
+    def _give_up(self, cluster: Cluster, label: str, error: BaseException, progress: Progress) -> None:
+        """See `settle`."""
+        folder = self.folder(cluster.name)
+        with ExitStack() as held:
+            try:
+                held.enter_context(folder.lock(self._readiness))
+            except StackError:  # whoever has it waits for the same nodes
+                return
+            record = folder.read()
+            if record is None:
+                folder.discard()
+                return
+            same = set(record.nodes) == {node.id for node in cluster.nodes.values()}
+            if same and not heirs(self._base, cluster.name, {record.session, label}):
+                self._remove_after(error, folder, progress)
+                folder.discard()
 
     def _remove_after(self, error: BaseException, folder: ClusterFolder, progress: Progress) -> None:
         """What was begun, as it failed.

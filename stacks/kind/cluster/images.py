@@ -83,14 +83,14 @@ class Builder:
         progress(STEP, 1.0)
         return _image(reference, known, built=False)
 
-    def load(self, image: Image, cluster: str, progress: Progress) -> None:
-        """Bring an image onto all nodes of a cluster that do not have it.
+    def load(self, image: Image, cluster: str, progress: Progress, archives: Archives | None = None) -> None:
+        """Bring an image, as it is kept in `archives`, onto all nodes of a cluster that do not have it.
 
         Raises:
             StackError: that fails, for example as a disk is full.
         """
         try:
-            Loader(self._engine, self._environment, Archives()).load(image.reference, self._engine.nodes(cluster), progress)
+            Loader(self._engine, self._environment, archives).load(image.reference, self._engine.nodes(cluster), progress)
         except StackError as error:
             raise StackError(f"application image: it cannot be loaded into cluster {cluster}: {error}") from error
 

@@ -18,20 +18,20 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from ....sandbox.model.errors import DrillboxError, StackError
+from ....sandbox.model.errors import StackError, UsageError
 from ....sandbox.model.stack import Progress
 from .archives import Archives, pieces
 from .engine import Engine, NodeContainer
 from .packing import pack
 from .programs import DOCKER, ProgramError, find, kill_group, run
 
-STEP = "loading the image"
+STEP, PACKING = "loading the image", "packing the image"
 ANSWER, LOAD = 60.0, 900.0
 """Wall seconds that a node has to say which images it has, and to take one in once it has got all of it."""
 _LOOK, _PAUSE = 0.2, 2.0
 _CTR = ("ctr", "--namespace=k8s.io", "images")
-_PACKED, _UNPACKED = 1 / 3, 2 / 3
-"""Shares of the time after which an image is packed, and after which a node has got all of it and unpacks the rest."""
+_UNPACKED = 2 / 3
+"""Share of the time after which a node has got all of an image, and unpacks the rest."""
 Way = Callable[[Iterable[bytes], Callable[[bytes], object]], object]
 """Reads an archive, and writes what nodes get."""
 
@@ -54,12 +54,13 @@ class Loader:
         self._stopped.set()
 
     def pack(self, reference: str, progress: Progress) -> None:
-        """Have an image packed, if that is kept at all.
+        """Have an image packed, where that is kept.
 
         Raises:
-            DrillboxError, OSError, tarfile.TarError: it cannot be.
+            StackError: it cannot be read, or is not wanted any more.
         """
-        self._packed(reference, progress)
+        with suppress(tarfile.TarError):  # it will be loaded as it is
+            self._packed(reference, progress)
 
     def load(self, reference: str, nodes: Sequence[NodeContainer], progress: Progress) -> None:
         """Bring an image onto those nodes that do not have it.
@@ -69,55 +70,68 @@ class Loader:
         """
         docker = str(find(DOCKER, self._environment).path)
         wanted = self._without(docker, nodes, reference)
-        progress(STEP, 0.0 if wanted else 1.0)
         if not wanted:
+            progress(STEP, 1.0)
             return
         try:
             self._give_packed(docker, reference, wanted, progress)
-        except (DrillboxError, OSError, tarfile.TarError):
+        except (StackError, OSError, tarfile.TarError):
             if self._stopped.is_set():
                 raise
-            wanted = self._without(docker, wanted, reference)  # they may be too old for compressed layers: once more as it is
-            self._give(docker, wanted, self._read(reference, progress, 0.0, _UNPACKED), _as_it_is, progress)
+            # They may be too old for compressed layers, or what was kept is damaged: once more as it is.
+            self._give(docker, wanted, self._heard(reference, self._engine.save(reference), progress), _as_it_is, progress)
+            if self._archives is not None:
+                self._archives.drop(reference, self._id(reference))
         progress(STEP, 1.0)
 
     # ------------------------------------------------------------------------------------------------------------- own work
 
     def _give_packed(self, docker: str, reference: str, nodes: Sequence[NodeContainer], progress: Progress) -> None:
-        """From the archive that is kept, if any is."""
+        """From the archive that is kept, or packed on the way."""
         path = self._packed(reference, progress)
+        progress(STEP, 0.0)
         if path is None:
-            self._give(docker, nodes, self._read(reference, progress, 0.0, _UNPACKED), pack, progress)
-            return
-        archive = self._heard(pieces(path), path.stat().st_size, progress, _PACKED, _UNPACKED)
-        try:
-            self._give(docker, nodes, archive, _as_it_is, progress)
-        except (StackError, OSError):
-            if not self._stopped.is_set():
-                path.unlink(missing_ok=True)  # there is a node that does not take it
-            raise
+            self._give(docker, nodes, self._heard(reference, self._engine.save(reference), progress), pack, progress)
+        else:
+            size = path.stat().st_size
+            self._give(docker, nodes, self._heard(reference, pieces(path), progress, size=size), _as_it_is, progress)
 
     def _packed(self, reference: str, progress: Progress) -> Path | None:
-        """The archive that is kept of an image, made if it is not there."""
+        """The archive that is kept of an image, made if it is not there; None if none can be kept."""
         if self._archives is None:
             return None
-        image = str((self._engine.image(reference) or {}).get("Id") or reference)
-        return self._archives.find(image) or self._archives.keep(image, self._read(reference, progress, 0.0, _PACKED))
+        image = self._id(reference)
+        path = self._archives.find(reference, image)
+        if path is None:
+            archive = self._heard(reference, self._engine.save(reference), progress, PACKING, 1.0)
+            try:
+                path = self._archives.keep(reference, image, archive)
+            except UsageError:  # there is no room for it
+                self._archives = None
+            progress(PACKING, 1.0)
+        return path
 
-    def _read(self, reference: str, progress: Progress, begin: float, end: float) -> Iterator[bytes]:
-        """An image, as the engine gives it."""
-        size = float((self._engine.image(reference) or {}).get("Size") or 0)
-        return self._heard(self._engine.save(reference), size, progress, begin, end)
+    def _id(self, reference: str) -> str:
+        return str((self._engine.image(reference) or {}).get("Id") or "")
 
-    def _heard(self, archive: Iterable[bytes], size: float, progress: Progress, begin: float, end: float) -> Iterator[bytes]:
-        """The pieces of an archive of about `size` bytes, whose reading is from `begin` to `end` of the work."""
+    def _heard(  # of a pipe each
+        self,
+        reference: str,
+        archive: Iterable[bytes],
+        progress: Progress,
+        step: str = STEP,
+        share: float = _UNPACKED,
+        size: float = 0.0,
+    ) -> Iterator[bytes]:
+        """The pieces of an image's archive of `size` bytes, or about those of the image, whose reading is a share of a step."""
+        size = size or float((self._engine.image(reference) or {}).get("Size") or 0)
         sent = 0
         for piece in archive:
             yield piece
             if self._stopped.is_set():
-                raise StackError(f"{STEP}: it is not wanted any more")
+                raise StackError(f"{step}: it is not wanted any more")
             sent += len(piece)
-            progress(STEP, begin + min(1.0, sent / size if size else 0.0) * (end - begin))
+            progress(step, min(1.0, sent / size if size else 0.0) * share)
 
     def _give(self, docker: str, nodes: Sequence[NodeContainer], archive: Iterator[bytes], how: Way, progress: Progress) -> None:
         with ExitStack() as ends:
@@ -203,12 +217,15 @@ class Early:
         self.there.set()
         self._loader.stop()
 
-    def load(self, reference: str, progress: Progress) -> None:
-        """Pack it, wait for the nodes, and load."""
-        with suppress(DrillboxError, OSError, tarfile.TarError):  # it is told once it has to be done
+    def pack(self, reference: str, progress: Progress) -> None:
+        """See `Loader`; what fails is told once it has to be done."""
+        with suppress(StackError):
             self._loader.pack(reference, progress)
-        self.begin.wait()
+
+    def load(self, reference: str, progress: Progress) -> None:
+        """Wait for the nodes, and load."""
         while not self._stopped.is_set():
+            self.begin.wait()
             with suppress(StackError):  # they begin to answer one after the other, and may be made anew
                 nodes = self._engine.nodes(self._cluster)
                 if len(nodes) == self._count and all(node.state == "running" for node in nodes):

@@ -21,8 +21,8 @@ from .trouble import failure
 
 LABEL = "drillbox.dev/cluster"
 """Kubernetes label of the nodes: the cluster's name."""
-RUNS = ("kind: installing", "kind: joining", "kind: waiting")
-"""How the steps begin that kind takes once the control plane runs."""
+BEGINS, RUNS = "kind: preparing", ("kind: installing", "kind: joining", "kind: waiting")
+"""How the step begins in which kind makes the nodes, and those that it takes once the control plane runs."""
 _NETWORK = "KIND_EXPERIMENTAL_DOCKER_NETWORK"
 """Environment variable of kind: the network of the nodes, in place of the one that all clusters share."""
 _NAME = re.compile(rf"{PREFIX}[a-z0-9]([a-z0-9-]{{0,28}}[a-z0-9])?")

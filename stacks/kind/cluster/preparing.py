@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 from ....sandbox.model.stack import Progress
 from ..settings import Settings
-from .archives import Archives
 from .beside import Beside
 from .clusters import Cluster, Clusters
 from .engine import Engine
 from .images import Builder, Image
 from .loading import Early
-from .making import RUNS, Wanted
+from .making import BEGINS, RUNS, Wanted
 
 
 def wanted_of(clusters: Clusters, settings: Settings, label: str) -> Wanted:
@@ -36,7 +35,7 @@ def have_cluster(
 ) -> Image:
     """Have a cluster with the application image on its nodes, all of which are ready; see `begin_cluster`."""
     cluster, image = begin_cluster(clusters, engine, settings, label, progress, there)
-    clusters.settle(cluster, progress)
+    clusters.settle(cluster, label, progress)
     return image
 
 
@@ -65,7 +64,9 @@ def begin_cluster(
     """
     other = engine.again()  # of its own: a client is for one thread
     wanted = wanted_of(clusters, settings, label)
-    early = Early(other, wanted.name, wanted.workers + 1, archives=Archives())
+    record = clusters.folder(wanted.name).read()
+    new = record is None or not record.ready
+    early = Early(other, wanted.name, wanted.workers + 1, archives=clusters.archives)
 
     def cancel() -> None:
         early.stop()
@@ -73,6 +74,8 @@ def begin_cluster(
 
     def work(told: Progress) -> Image:
         image = Builder(other, settings).ensure(told)
+        if new:
+            early.pack(image.reference, told)
         early.load(image.reference, told)
         return image
 
@@ -81,6 +84,8 @@ def begin_cluster(
         def hear(step: str, done: float) -> None:
             if step.startswith(RUNS):
                 early.begin.set()
+            elif step.startswith(BEGINS):  # perhaps once more
+                early.begin.clear()
             build.progress(step, done)
 
         try:
@@ -92,5 +97,5 @@ def begin_cluster(
         finally:
             build.close()
             other.close()
-    Builder(engine, settings).load(image, cluster.name, progress)
+    Builder(engine, settings).load(image, cluster.name, progress, clusters.archives)
     return cluster, image

@@ -14,6 +14,7 @@ from .decoding import learn
 Nodes = Mapping[str, str]
 """Why each node is not ready; empty if it is."""
 STEP, FIRST = "nodes are ready", "the control plane is ready"
+NOT_READY = "node.kubernetes.io/not-ready"
 _LOOK = 0.5
 
 
@@ -74,10 +75,16 @@ def nodes_of(kubeconfig: Path) -> Nodes:
 
 def _why(node: object) -> str:
     """Why a node is not ready; empty if it is."""
-    status = getattr(node, "status", None)
+    status, spec = getattr(node, "status", None), getattr(node, "spec", None)
     for condition in getattr(status, "conditions", None) or ():
-        if condition.type == "Ready":
-            return "" if condition.status == "True" else str(condition.message or condition.reason or "not ready")
+        if condition.type == "Ready" and condition.status != "True":
+            return str(condition.message or condition.reason or "not ready")
+        if condition.type == "Ready":  # the scheduler goes by the taint, which goes a moment later
+            return (
+                f"it has the taint {NOT_READY}"
+                if any(one.key == NOT_READY for one in getattr(spec, "taints", None) or ())
+                else ""
+            )
     return "it has not reported yet"
 
 

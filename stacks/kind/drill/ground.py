@@ -154,7 +154,7 @@ class OwnCluster(Ground):
     def settle(self, progress: Progress) -> None:
         """See the base."""
         if self._had is not None:
-            self._clusters.settle(self._had, progress)
+            self._clusters.settle(self._had, self._label, progress)
 
     def _use(self, cluster: Cluster) -> None:
         self._had = cluster

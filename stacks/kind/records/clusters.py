@@ -28,7 +28,7 @@ class Record(BaseModel):
         workers: number of worker nodes.
         image: of the nodes; empty for kind's own.
         port: of the API on loopback; 0 for whichever kind took.
-        ready: whether the cluster was complete once.
+        ready: whether all its nodes had joined once; whoever uses it waits until they are ready.
         nodes: ids of its containers, as far as known.
         volumes: names of their volumes, as far as known.
         creator: the process of kind that makes it; None before and afterwards.
@@ -107,15 +107,15 @@ class ClusterFolder:
             self.remove()
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Have the cluster for oneself.
+    def lock(self, patience: float = _PATIENCE) -> Iterator[None]:
+        """Have the cluster for oneself, within some wall seconds.
 
         Raises:
             StackError: another process has it, and keeps it.
             UsageError: the folder cannot be written.
         """
         busy = f"cluster {self.name}: another process makes or removes it at this moment; wait for it, or end it"
-        taken = wait_for(self.path, _PATIENCE, busy)
+        taken = wait_for(self.path, patience, busy)
         try:
             yield
         finally:

@@ -27,7 +27,7 @@ class FakeApi:
         held: by API group and resource, what its user may do, and so may grant; None: everything.
     """
 
-    def __init__(self, nodes: int = 3) -> None:
+    def __init__(self, nodes: int = 3, control_plane: str = "n0") -> None:
         self.objects: dict[tuple[str, str, str], Json] = {}
         self.refused: dict[str, int] = {}
         self.stuck: set[str] = set()
@@ -36,7 +36,8 @@ class FakeApi:
         for number in range(nodes):
             role = {"node-role.kubernetes.io/control-plane": ""} if number == 0 else {}
             ready = {"conditions": [{"type": "Ready", "status": "True"}]}
-            self.put("", "nodes", {"metadata": {"name": f"n{number}", "labels": role}, "status": ready})
+            name = control_plane if number == 0 else f"n{number}"
+            self.put("", "nodes", {"metadata": {"name": name, "labels": role}, "status": ready})
         api = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -62,6 +62,10 @@ if mode == "slow" and not state.with_suffix(".tried").exists():
 if mode == "vanish":
     change(lambda found: (found["containers"].clear(), found["volumes"].clear()))
 print(" ✓ Preparing nodes \\U0001f4e6 \\U0001f4e6", file=sys.stderr)
+print(" • Joining worker nodes \\U0001f69c ...", file=sys.stderr, flush=True)
+while mode == "patient" and len(json.loads(state.read_text())["loaded"]) < 1 + config.count("role: worker"):
+    time.sleep(0.02)
+print(" ✓ Joining worker nodes \\U0001f69c", file=sys.stderr)
 pathlib.Path(told[told.index("--kubeconfig") + 1]).write_text(pathlib.Path({api!r}).read_text() if {api!r} else config)
 """
 

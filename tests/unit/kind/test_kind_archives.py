@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import sys
 import tarfile
 import threading
@@ -15,10 +16,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from kind_kit import FakeEngine, programs
 
-from drillbox.sandbox import paths
 from drillbox.sandbox.model.errors import StackError, UsageError
+from drillbox.stacks.kind.cluster import archives as archives_module
+from drillbox.stacks.kind.cluster import loading
 from drillbox.stacks.kind.cluster.archives import Archives, pieces
 from drillbox.stacks.kind.cluster.loading import Early, Loader
+from drillbox.stacks.kind.cluster.packing import pack
 
 DEADLINE = 60.0
 NODE = {"role": "worker", "state": "running", "cluster": "drillbox-a", "networks": [], "volumes": []}
@@ -71,67 +74,104 @@ def test_an_image_is_packed_once_for_all_clusters(engine: Engine, tmp_path: Path
         assert all("app:1" in content for _, content in got)
         engine.put(engine.state() | {"loaded": []})
     assert engine.saved == ["app:1"]
-    assert files(tmp_path / "kept") == ["sha256-1.tar"]
+    assert files(tmp_path / "kept") == ["app-1-sha256-1.tar"]
+
+
+def test_another_name_of_the_same_image_is_another_archive(engine: Engine, tmp_path: Path) -> None:
+    engine.put(engine.state() | {"images": {"app:1": {"Id": "sha256:1", "Size": 5}, "app:2": {"Id": "sha256:1", "Size": 5}}})
+    archives, environment = Archives(tmp_path / "kept"), programs(tmp_path / "bin", engine.path)
+    for name in ("app:1", "app:2"):
+        Loader(engine, environment, archives).load(name, engine.nodes("drillbox-a"), silent)
+        assert sum(name in content for _, content in engine.state()["loaded"]) == 2
 
 
 def test_only_the_newest_is_kept_and_nothing_of_whoever_was_killed(tmp_path: Path) -> None:
     archives = Archives(tmp_path)
-    assert archives.find("sha256:1") is None
-    (tmp_path / ".sha256-0.tar.abc.part").write_bytes(b"half")
-    archives.keep("sha256:1", [archive("one")])
-    path = archives.keep("sha256:2", [archive("two")])
-    assert files(tmp_path) == ["sha256-2.tar"]
-    assert archives.find("sha256:2") == path
-    assert archives.find("sha256:1") is None
+    assert archives.find("app:1", "sha256:1") is None
+    for name in (".dead.tar.1", ".living.tar.2"):
+        (tmp_path / name).write_bytes(b"half")
+    os.utime(tmp_path / ".dead.tar.1", (0.0, 0.0))
+    archives.keep("app:1", "sha256:1", [archive("one")])
+    path = archives.keep("app:2", "sha256:2", [archive("two")])
+    assert files(tmp_path) == [".living.tar.2", "app-2-sha256-2.tar"]
+    assert archives.find("app:2", "sha256:2") == path
+    assert archives.find("app:1", "sha256:1") is None
     with tarfile.open(fileobj=io.BytesIO(b"".join(pieces(path)))) as tar:
         assert (tar.extractfile("manifest.json") or io.BytesIO()).read() == b"two"
 
 
 def test_what_is_no_archive_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(tarfile.TarError):
-        Archives(tmp_path).keep("sha256:1", [b"no archive"])
+        Archives(tmp_path).keep("app:1", "sha256:1", [b"no archive"])
     assert files(tmp_path) == []
 
 
-def test_without_room_for_it_an_image_is_loaded_all_the_same(
+def test_without_room_for_it_an_image_is_packed_on_its_way(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_file: object) -> None:
+    def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(paths.os, "fsync", full)
+    monkeypatch.setattr(archives_module, "pack", full)
     archives = Archives(tmp_path / "kept")
     with pytest.raises(UsageError, match="the disk is full"):
-        archives.keep("sha256:1", [archive("one")])
+        archives.keep("app:1", "sha256:1", [archive("one")])
     assert files(tmp_path / "kept") == []
-    Loader(engine, programs(tmp_path / "bin", engine.path), archives).load("app:1", engine.nodes("drillbox-a"), silent)
+    ways: list[str] = []
+    monkeypatch.setattr(loading, "pack", lambda given, write: ways.append("packed") or pack(given, write))
+    monkeypatch.setattr(loading, "_as_it_is", lambda *_: ways.append("as it is"))
+    one = Loader(engine, programs(tmp_path / "bin", engine.path), archives)
+    one.pack("app:1", silent)
+    one.load("app:1", engine.nodes("drillbox-a"), silent)
     assert sorted(node for node, _ in engine.state()["loaded"]) == ["drillbox-a-one", "drillbox-a-two"]
+    assert ways == ["packed"]
     assert files(tmp_path / "kept") == []
 
 
-def test_an_archive_that_a_node_does_not_take_is_given_up(engine: Engine, tmp_path: Path) -> None:
+def test_an_archive_that_turns_out_to_be_damaged_is_given_up(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     archives = Archives(tmp_path / "kept")
-    archives.keep("sha256:1", [archive("damaged since")])
-    with pytest.raises(StackError, match="no space left on device"):
-        Loader(engine, programs(tmp_path / "bin", engine.path, "full"), archives).load(
-            "app:1", engine.nodes("drillbox-a"), silent
-        )
-    assert archives.find("sha256:1") is None
+    path = archives.keep("app:1", "sha256:1", [archive("damaged since")])
+    first: list[Path] = []
+
+    def torn(found: Path) -> Iterator[bytes]:
+        first.append(found)
+        raise OSError(errno.EIO, "Input/output error")
+        yield b""
+
+    monkeypatch.setattr(loading, "pieces", torn)
+    Loader(engine, programs(tmp_path / "bin", engine.path), archives).load("app:1", engine.nodes("drillbox-a"), silent)
+    assert first == [path]
+    assert all("app:1" in content for _, content in engine.state()["loaded"])
     assert engine.saved == ["app:1"], "once more as the engine has it"
+    assert archives.find("app:1", "sha256:1") is None
 
 
-def test_nodes_get_an_image_once_they_may_and_it_is_packed_by_then(engine: Engine, tmp_path: Path) -> None:
-    archives, packed = Archives(tmp_path / "kept"), threading.Event()
+def test_an_archive_that_is_not_at_fault_stays(engine: Engine, tmp_path: Path) -> None:
+    archives = Archives(tmp_path / "kept")
+    path = archives.keep("app:1", "sha256:1", [archive("app:1")])
+    full = programs(tmp_path / "bin", engine.path, "full")
+    with pytest.raises(StackError, match="no space left on device"):
+        Loader(engine, full, archives).load("app:1", engine.nodes("drillbox-a"), silent)
+    assert archives.find("app:1", "sha256:1") == path
 
-    def hear(_step: str, done: float) -> None:
-        if done > 0.0:
-            packed.set()
 
+def test_nodes_get_a_packed_image_once_they_may(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archives = Archives(tmp_path / "kept")
     one = Early(engine, "drillbox-a", 2, programs(tmp_path / "bin", engine.path), archives)
-    thread = threading.Thread(target=one.load, args=("app:1", hear), daemon=True)
+    waits = threading.Event()
+    wait = one.begin.wait
+    monkeypatch.setattr(one.begin, "wait", lambda: (waits.set(), wait()))
+    one.pack("app:1", silent)
+    assert archives.find("app:1", "sha256:1") is not None
+    thread = threading.Thread(target=one.load, args=("app:1", silent), daemon=True)
+    looked: list[str] = []
+    nodes = engine.nodes
+    monkeypatch.setattr(engine, "nodes", lambda cluster: looked.append(cluster) or nodes(cluster))
     thread.start()
-    assert packed.wait(DEADLINE)
-    assert engine.state()["loaded"] == []
+    assert waits.wait(DEADLINE)
+    assert looked == []
     one.begin.set()
     thread.join(DEADLINE)
     assert not thread.is_alive()

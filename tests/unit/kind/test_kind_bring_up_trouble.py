@@ -37,7 +37,7 @@ def silent(_step: str, _done: float) -> None:
 
 @pytest.fixture
 def api() -> Iterator[FakeApi]:
-    made = FakeApi()
+    made = FakeApi(control_plane=f"{NAME}-control-plane")
     yield made
     made.close()
 
@@ -145,6 +145,13 @@ def test_it_is_told_and_nothing_is_left(place: Place, wrong: Callable[[Place], N
     assert re.search(message, str(error), re.DOTALL), str(error)
     assert error.exit_code is Exit.STACK
     assert place.left() == []
+
+
+def test_nodes_have_the_image_before_kind_ends(place: Place) -> None:
+    place.have("patient")
+    made = clusters.Clusters(place.base, place.engine)
+    image = have_cluster(made, place.engine, settings.Settings.read(), "", silent)
+    assert {reference for _, reference in place.engine.state()["loaded"]} == {image.reference}
 
 
 def once_nodes_are_created(self: FakeEngine, *_args: object, **_options: object) -> Iterator[dict[str, str]]:

@@ -28,7 +28,7 @@ from drillbox.stacks.kind.housekeeping import KindHousekeeping
 from drillbox.stacks.kind.records.clusters import folders
 
 NAME = "drillbox-test"
-READY = {"a": "", "b": "", "c": ""}
+READY = {f"{NAME}-control-plane": "", "b": "", "c": ""}
 DEADLINE = 60.0
 
 
@@ -104,6 +104,8 @@ def test_a_cluster_is_made_step_by_step(clusters: Callable[..., Clusters], engin
         ("kind: ensuring node image (kindest/node:v1.34.0)", 1.0),
         ("kind: preparing nodes", 0.0),
         ("kind: preparing nodes", 1.0),
+        ("kind: joining worker nodes", 0.0),
+        ("kind: joining worker nodes", 1.0),
         (FIRST, 0.0),
         (FIRST, 1.0),
         (STEP, 0.0),
@@ -202,7 +204,7 @@ def test_another_than_wanted_is_neither_taken_nor_thrown_away(clusters: Callable
         ("vanish", None, r"cluster drillbox-test: it was deleted while it was in use"),
         (
             "",
-            {"a": "", "b": "", "c": "container runtime is down"},
+            READY | {"c": "container runtime is down"},
             r"node c is not ready \(container runtime is down\) after 0 s",
         ),
         ("", {"a": "", "b": ""}, r"only 2 of 3 nodes joined after 0 s"),
@@ -217,7 +219,7 @@ def test_what_fails_leaves_nothing(
     assert nothing_left(engine, base)
 
 
-LATE = {f"{NAME}-control-plane": "", "b": "", "c": "CNI is missing"}
+LATE = READY | {"c": "CNI is missing"}
 
 
 def test_a_cluster_can_be_used_before_its_workers_are_ready(
@@ -229,7 +231,7 @@ def test_a_cluster_can_be_used_before_its_workers_are_ready(
     assert cluster.made
     assert heard.steps[-1] == (FIRST, 1.0)
     with pytest.raises(StackError, match=r"cluster drillbox-test: node c is not ready \(CNI is missing\) after 0 s"):
-        found.settle(cluster, heard)
+        found.settle(cluster, "x-1", heard)
     assert nothing_left(engine, base)
 
 
@@ -247,7 +249,7 @@ def test_a_cluster_on_which_another_drill_is_by_now_is_left_to_that(
     cluster = found.begin(Wanted(NAME, session="x-1"), Heard())
     with playing(base, "x-2", NAME):
         with pytest.raises(StackError, match="node c is not ready"):
-            found.settle(cluster, Heard())
+            found.settle(cluster, "x-1", Heard())
         assert len(engine.nodes(NAME)) == 3
     assert found.release(NAME, "x-1", Heard())
     assert not engine.nodes(NAME)

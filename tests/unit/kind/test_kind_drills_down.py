@@ -57,7 +57,12 @@ class World:
 
     def keep(self) -> None:
         """Have a cluster that stays."""
-        clusters = Clusters(self.base, self.engine, environment=self.environment, look=lambda _file: dict.fromkeys("abc", ""))
+        clusters = Clusters(
+            self.base,
+            self.engine,
+            environment=self.environment,
+            look=lambda _file: dict.fromkeys((f"{NAME}-control-plane", "b", "c"), ""),
+        )
         clusters.ensure(Wanted(NAME), lambda _step, _done: None)
 
     def down(self, *sessions: str, force: bool = False) -> list[Leftover]:
@@ -81,7 +86,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(removal, "QUIET", 0.5)
-    api = FakeApi()
+    api = FakeApi(control_plane=f"{NAME}-control-plane")
     made = World(tmp_path, api)
     yield made
     for process in made.hosts:
