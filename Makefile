@@ -59,8 +59,8 @@ fidelity: $(VENV)/.installed-dev ## play every incident on the local stack, in r
 	@$(BIN)/python docs/make_fidelity.py --stack $(STACK)
 
 fidelity-kind: $(VENV)/.installed-dev ## the same on a real cluster (five hours), and a node that is paused
-	@$(BIN)/python docs/make_fidelity.py --stack kind
-	@$(BIN)/drillbox fidelity tests/cluster/paused-node.yaml --stack kind --operator idle
+	@status=0; $(BIN)/python docs/make_fidelity.py --stack kind || status=$$?; \
+	  $(BIN)/drillbox fidelity tests/cluster/paused-node.yaml --stack kind --operator idle || status=$$?; exit $$status
 
 mutations: $(VENV)/.installed-dev ## break the engine on purpose, again and again: some test must notice
 	@$(BIN)/python tests/mutations.py

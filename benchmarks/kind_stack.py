@@ -3,7 +3,8 @@
 First `kind create cluster` by itself, three nodes, node image at hand; it is removed. Then `drillbox up --stack kind` from
 nothing until a prediction is answered: cluster, application image (which has been built before) onto all nodes, objects,
 models, monitoring. The caches are those of `DRILLBOX_HOME`: the first run in a new one trains the models, too. Memory is what
-the control groups of all nodes count, without the file cache that can be given back. Last `drillbox down` until nothing is
+the control groups of all nodes count, without the file cache that can be given back, and what this machine's processes of the
+drill use. Last `drillbox down` until nothing is
 left. Needs a container engine, kind and kubectl, and takes some minutes.
 
 An ext4 without a journal makes files slowly for five minutes after many were removed, as those of a cluster are: wait before
@@ -15,11 +16,12 @@ another run.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from time import perf_counter
 
@@ -61,6 +63,17 @@ def memory(engine: Engine) -> float:
     return total / _MIB
 
 
+def beside(folder: str) -> float:
+    """MiB that this machine's processes of the drill use: its host, and kubectl; the pages that they share counted once."""
+    total = 0.0
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"DRILLBOX_HOME={folder}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                shared = re.search(r"^Pss: +(\d+) kB$", (process / "smaps_rollup").read_text(), re.MULTILINE)
+                total += float(shared[1]) / 1024.0 if shared else 0.0
+    return total
+
+
 def measure() -> Sequence[Line]:
     """All of them."""
     settings = Settings.read()
@@ -76,7 +89,7 @@ def measure() -> Sequence[Line]:
             began = perf_counter()
             subprocess.run([*drillbox, "up", "--stack", "kind"], env=environment, stdout=subprocess.DEVNULL, check=True)
             up = perf_counter() - began
-            used = memory(engine)
+            used, own = memory(engine), beside(folder)
         finally:
             began = perf_counter()
             subprocess.run([*drillbox, "down", "--stack", "kind"], env=environment, stdout=subprocess.DEVNULL, check=True)
@@ -85,7 +98,9 @@ def measure() -> Sequence[Line]:
         Line("kind stack: a bare cluster of the same configuration", alone, "s"),
         Line("kind stack: drillbox up, until a prediction is answered", up, "s"),
         Line("kind stack: ... as times a bare cluster", up / alone, "", FACTOR, least=False),
-        Line("kind stack: memory of all nodes, 3 replicas", used, "MiB", MEMORY, least=False),
+        Line("kind stack: memory of all nodes, 3 replicas", used, "MiB"),
+        Line("kind stack: memory of the drill's host and kubectl", own, "MiB"),
+        Line("kind stack: memory in all", used + own, "MiB", MEMORY, least=False),
         Line("kind stack: application image", image.size, "MiB"),
         Line("kind stack: drillbox down, until nothing is left", down, "s"),
     )

@@ -117,6 +117,7 @@ def test_from_nothing_by_keys_to_an_alert_an_action_and_nothing_again(
     terminal.until("what it cost", patience=DOWN)
     terminal.press("C-q")
     assert terminal.end() == 0
+    assert things(cluster) == before, "the UI took it down"
     took_down = subprocess.run([sys.executable, "-m", "drillbox", "down"], capture_output=True, text=True, check=True, timeout=UP)
     assert took_down.stdout.endswith("Nothing is left.\n")
     assert things(cluster) == before

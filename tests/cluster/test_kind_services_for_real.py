@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 from cluster_kit import PATIENCE, Played, Standing, calm
+from prometheus_client.parser import text_string_to_metric_families
 
+from drillbox.sandbox.model.params import Value
+from drillbox.stacks.deploy.kubernetes.names import PORT
 from drillbox.stacks.kind.cluster.engine import connect
 from drillbox.stacks.kind.records.drills import folders
 
@@ -127,6 +130,84 @@ def deadly_settings_loop_until_they_are_rolled_back(played: Played) -> None:
     played.end("pods.crash_loop")
     played.act(servers__settings=before, platform__pushed="")
     played.until(lambda _told: played.serve(3), "it still crashes")
+
+
+def test_faults_of_features_labels_releases_and_cost(played: Played) -> None:
+    """The same, of what the services do themselves: what they are told is told on a cluster, too."""
+    played.up(calm())
+    played.until(lambda _told: played.answered > 100)
+    look_ups_in_a_store_that_is_out_fail(played)
+    look_ups_in_a_slow_store_are_given_up(played)
+    what_the_pipeline_is_told_it_takes_and_takes_back(played)
+    champion_and_candidate_are_swapped_and_rolled_back(played)
+    a_planner_takes_more_replicas_than_are_needed(played)
+    features_in_another_unit_are_out_of_range(played)
+
+
+def looked_up(played: Played, result: str) -> float:
+    """Look-ups that ended so, by the metrics of the model servers that serve."""
+    total = 0.0
+    for one in (pod for pod in played.service.pods() if pod.ready):
+        text = played.kubectl("get", "--raw", f"/api/v1/namespaces/{played.namespace}/pods/{one.name}:{PORT}/proxy/metrics")
+        for family in text_string_to_metric_families(text):
+            total += sum(sample.value for sample in family.samples if sample.labels.get("result") == result)
+    return total
+
+
+def look_ups_in_a_store_that_is_out_fail(played: Played) -> None:
+    failed = looked_up(played, "failed")
+    played.begin("features.outage")
+    played.until(lambda _told: looked_up(played, "failed") > failed + 50, "no look-up fails")
+    played.end("features.outage")
+    known = looked_up(played, "ok")
+    played.until(lambda _told: looked_up(played, "ok") > known + 50, "they do not succeed again")
+
+
+def look_ups_in_a_slow_store_are_given_up(played: Played) -> None:
+    given_up = looked_up(played, "timeout")
+    played.begin("features.slow", delay=1.0)
+    played.until(lambda _told: looked_up(played, "timeout") > given_up + 50, "none is given up")
+    played.end("features.slow")
+
+
+def what_the_pipeline_is_told_it_takes_and_takes_back(played: Played) -> None:
+    told: dict[str, dict[str, Value]] = {
+        "labels.delay": {"delay": 3600.0},
+        "retraining.stuck": {},
+        "retraining.partial_data": {"cutoff": 5},
+        "retraining.immature_labels": {},
+        "autoscaler.empty_as_zero": {},
+    }
+    for fault, given in told.items():
+        played.begin(fault, **given)  # who is told refuses what it does not know
+    answered = played.answered
+    played.until(lambda _told: played.answered > answered + 100)
+    for fault in told:
+        played.end(fault)
+    assert played.serve(3)
+
+
+def champion_and_candidate_are_swapped_and_rolled_back(played: Played) -> None:
+    played.begin("release.swapped", version="v8")
+    played.until(lambda _told: played.serve(3) and {one.version for one in played.service.pods()} == {"v8"})
+    played.end("release.swapped")
+    played.kubectl("rollout", "undo", "deployment/model-champion")
+    played.until(lambda _told: played.serve(3) and {one.version for one in played.service.pods()} == {"v7"})
+    assert ("v8", "v7") in played.changed("champion.version", "kubectl")
+
+
+def a_planner_takes_more_replicas_than_are_needed(played: Played) -> None:
+    played.begin("cost.runaway", step=1, every=5.0, most=4)
+    played.until(lambda _told: played.serve(4), "nobody asks for more")
+    played.end("cost.runaway")
+    played.act(champion__replicas=3)
+    played.until(lambda _told: played.serve(3))
+
+
+def features_in_another_unit_are_out_of_range(played: Played) -> None:
+    played.begin("features.unit_change")
+    played.until(lambda _told: "FeaturesOutOfRange" in played.firing, "nobody is told")
+    played.end("features.unit_change")
 
 
 def test_a_node_that_sleeps_when_the_host_is_killed_is_woken_by_down(standing: Standing, tmp_path: Path) -> None:

@@ -87,15 +87,16 @@ def deploy(client: Client, setup: Setup, progress: Progress, settle: Callable[[]
         StackError: the API refuses one, or a node does not get ready.
     """
     wanted = objects_of(setup)
-    done = 0
-    progress("objects", 0.0)
+    step, done, count = "objects", 0, sum(not _of_servers(one) for one in wanted)
+    progress(step, 0.0)
     for stage in _stages(wanted):
         if any(map(_of_servers, stage)):
             settle()
+            step, done, count = "model servers", 0, len(stage)
         with ThreadPoolExecutor(SIDE_BY_SIDE, "apply") as pool:
             for _ in pool.map(lambda one: _apply(client, setup, one), stage):
                 done += 1
-                progress("objects", done / len(wanted))
+                progress(step, done / count)
 
 
 def _stages(wanted: Sequence[Rendered]) -> Iterator[list[Rendered]]:

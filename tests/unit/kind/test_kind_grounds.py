@@ -257,8 +257,10 @@ def test_model_servers_are_placed_once_all_nodes_are_ready(api: FakeApi, theirs:
     scenario = load_scenario(Library.packaged().find("slow-afternoon"), "short")
     setup = Setup("x-1", scenario, 1, "t", Images("r/app:1"), dict.fromkeys(scenario.deployable, "m"), one.namespace)
     there: list[set[str]] = []
+    steps: list[tuple[str, float]] = []
     with one.place.client() as client:
-        deploy(client, setup, silent, lambda: there.append(api.names("team")))
+        deploy(client, setup, lambda *step: steps.append(step), lambda: there.append(api.names("team")))
+    assert [name for name, done in steps if done == 1.0] == ["objects", "model servers"]
     (then,) = there
     assert {"deployments/gateway", "deployments/registry", "services/gateway", "roles/controller"} <= then
     assert {name for name in api.names("team") - then if name.startswith("deployments/")} >= {"deployments/model-champion"}
