@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,8 +16,6 @@ from ...real.machine.files import folder, unwritable
 from .packing import pack
 
 PIECE = 2**20
-ABANDONED = 3600.0
-"""Wall seconds after which whoever was writing a file is not any more."""
 _OTHERS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -56,10 +53,10 @@ class Archives:
             if isinstance(error, OSError):
                 raise unwritable(path, error) from error
             raise
-        for other in self._folder.iterdir():
-            with suppress(OSError):  # another process was quicker
-                if other != path and (other.suffix == path.suffix or time.time() - other.stat().st_mtime > ABANDONED):
-                    other.unlink()
+        with suppress(OSError):  # another process was quicker
+            for other in self._folder.iterdir():
+                if other != path and not _is_being_written(other):
+                    other.unlink(missing_ok=True)
         return path
 
     def drop(self, reference: str, image: str) -> None:
@@ -69,6 +66,12 @@ class Archives:
 
     def _path(self, reference: str, image: str) -> Path:
         return self._folder / f"{_OTHERS.sub('-', f'{reference}-{image}')}.tar"
+
+
+def _is_being_written(path: Path) -> bool:
+    """Whether the process is there that its name ends with."""
+    writer = path.suffix.removeprefix(".")
+    return writer.isdecimal() and Path("/proc", writer).exists()
 
 
 def pieces(path: Path) -> Iterator[bytes]:

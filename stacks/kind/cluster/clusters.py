@@ -29,7 +29,7 @@ from .readiness import Nodes, wait_for_nodes
 from .removal import Removal
 from .trouble import SlowError
 
-_LEAVING = 60.0
+_LEAVING = 30.0
 """Wall seconds that a drill waits for another that has come to its cluster, and waits for its nodes."""
 CREATION, READINESS = 900.0, 300.0
 """Wall seconds that kind has to make the nodes, with an image that may have to be pulled, and that these have to become ready."""
@@ -44,6 +44,7 @@ class Cluster:
         kubeconfig: the file with which to reach it.
         nodes: containers, by the node's name.
         made: whether it was made just now.
+        session: the drill that it was made for then; empty if it was made to stay.
         kept: whether it was there for a drill, and stays from now on.
     """
 
@@ -52,6 +53,7 @@ class Cluster:
     nodes: Mapping[str, NodeContainer]
     made: bool
     kept: bool = False
+    session: str = ""
 
 
 class Clusters:
@@ -268,7 +270,7 @@ class Clusters:
         except BaseException as error:
             self._remove_after(error, folder, progress)
             raise
-        return Cluster(wanted.name, folder.kubeconfig, {node.name: node for node in nodes}, made=True)
+        return Cluster(wanted.name, folder.kubeconfig, {node.name: node for node in nodes}, made=True, session=wanted.session)
 
     def _refuse_others(self, name: str) -> None:
         """Nodes or a network of that name that are in no record of ours belong to somebody else."""
@@ -302,15 +304,15 @@ class Clusters:
         folder = self.folder(cluster.name)
         with ExitStack() as held:
             try:
-                held.enter_context(folder.lock(self._readiness))
+                held.enter_context(folder.lock())
             except StackError:  # whoever has it waits for the same nodes
                 return
             record = folder.read()
             if record is None:
                 folder.discard()
                 return
-            same = set(record.nodes) == {node.id for node in cluster.nodes.values()}
-            if same and not heirs(self._base, cluster.name, {record.session, label}):
+            same = set(record.nodes) == {node.id for node in cluster.nodes.values()} and record.session == cluster.session
+            if same and not heirs(self._base, cluster.name, {label}):
                 self._remove_after(error, folder, progress)
                 folder.discard()
 

@@ -59,7 +59,7 @@ class Loader:
         Raises:
             StackError: it cannot be read, or is not wanted any more.
         """
-        with suppress(tarfile.TarError):  # it will be loaded as it is
+        with suppress(OSError, tarfile.TarError):  # it will be loaded as it is
             self._packed(reference, progress)
 
     def load(self, reference: str, nodes: Sequence[NodeContainer], progress: Progress) -> None:
@@ -226,6 +226,8 @@ class Early:
         """Wait for the nodes, and load."""
         while not self._stopped.is_set():
             self.begin.wait()
+            if self._stopped.is_set():
+                return
             with suppress(StackError):  # they begin to answer one after the other, and may be made anew
                 nodes = self._engine.nodes(self._cluster)
                 if len(nodes) == self._count and all(node.state == "running" for node in nodes):

@@ -66,14 +66,14 @@ def nodes_of(kubeconfig: Path) -> Nodes:
     try:
         learn()
         with closing(Client(KubeConfig.from_file(kubeconfig), trust_env=False)) as client:
-            return {(node.metadata and node.metadata.name) or "": _why(node) for node in client.list(Node)}
+            return {(node.metadata and node.metadata.name) or "": why_not_ready(node) for node in client.list(Node)}
     except ApiError as error:
         raise StackError(f"the cluster's API says: {error}") from error
     except (httpx2.HTTPError, ConfigError, OSError, ValueError) as error:
         raise StackError(f"the cluster's API does not answer: {error}") from error
 
 
-def _why(node: object) -> str:
+def why_not_ready(node: object) -> str:
     """Why a node is not ready; empty if it is."""
     status, spec = getattr(node, "status", None), getattr(node, "spec", None)
     for condition in getattr(status, "conditions", None) or ():

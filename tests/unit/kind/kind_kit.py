@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import shutil
 import sys
+import tarfile
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -187,7 +189,12 @@ class FakeEngine(Engine):
         return found
 
     def save(self, name: str) -> Iterator[bytes]:
-        yield name.encode()
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            info = tarfile.TarInfo("name")
+            info.size = len(name)
+            tar.addfile(info, io.BytesIO(name.encode()))
+        yield buffer.getvalue()
 
     def tags(self, repository: str) -> list[str]:
         return [name for name in reversed(self.state()["images"]) if name.startswith(repository)]
@@ -247,10 +254,11 @@ if "ls" in told:
 elif {full!r}:
     print("ctr: no space left on device"); sys.exit(1)
 else:
-    image = sys.stdin.read()
+    import io, tarfile
+    image = tarfile.open(fileobj=io.BytesIO(sys.stdin.buffer.read())).extractfile("name").read().decode()
     change(lambda found: found["loaded"].append([node, image]))
 """
-"""Nodes keep what they get: in this small engine an image is its own name."""
+"""Nodes keep what they get: in this small engine an image holds its own name."""
 KUBECTL = """#!{python} -IS
 import socket, sys, time
 told = dict(part.partition("=")[::2] for part in sys.argv[1:])

@@ -35,7 +35,7 @@ def archive(text: str) -> bytes:
     """What `docker save` might give."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        info = tarfile.TarInfo("manifest.json")
+        info = tarfile.TarInfo("name")
         info.size = len(text)
         tar.addfile(info, io.BytesIO(text.encode()))
     return buffer.getvalue()
@@ -88,16 +88,16 @@ def test_another_name_of_the_same_image_is_another_archive(engine: Engine, tmp_p
 def test_only_the_newest_is_kept_and_nothing_of_whoever_was_killed(tmp_path: Path) -> None:
     archives = Archives(tmp_path)
     assert archives.find("app:1", "sha256:1") is None
-    for name in (".dead.tar.1", ".living.tar.2"):
-        (tmp_path / name).write_bytes(b"half")
-    os.utime(tmp_path / ".dead.tar.1", (0.0, 0.0))
+    dead, living = tmp_path / ".one.tar.99999999", tmp_path / f".two.tar.{os.getpid()}"
+    for path in (dead, living):
+        path.write_bytes(b"half")
     archives.keep("app:1", "sha256:1", [archive("one")])
     path = archives.keep("app:2", "sha256:2", [archive("two")])
-    assert files(tmp_path) == [".living.tar.2", "app-2-sha256-2.tar"]
+    assert files(tmp_path) == [living.name, "app-2-sha256-2.tar"]
     assert archives.find("app:2", "sha256:2") == path
     assert archives.find("app:1", "sha256:1") is None
     with tarfile.open(fileobj=io.BytesIO(b"".join(pieces(path)))) as tar:
-        assert (tar.extractfile("manifest.json") or io.BytesIO()).read() == b"two"
+        assert (tar.extractfile("name") or io.BytesIO()).read() == b"two"
 
 
 def test_what_is_no_archive_is_not_kept(tmp_path: Path) -> None:

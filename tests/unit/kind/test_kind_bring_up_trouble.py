@@ -149,9 +149,10 @@ def test_it_is_told_and_nothing_is_left(place: Place, wrong: Callable[[Place], N
 
 def test_nodes_have_the_image_before_kind_ends(place: Place) -> None:
     place.have("patient")
-    made = clusters.Clusters(place.base, place.engine)
+    made = clusters.Clusters(place.base, place.engine, creation=60.0)
     image = have_cluster(made, place.engine, settings.Settings.read(), "", silent)
     assert {reference for _, reference in place.engine.state()["loaded"]} == {image.reference}
+    assert made.archives.find(image.reference, image.id), "kept for the next one"
 
 
 def once_nodes_are_created(self: FakeEngine, *_args: object, **_options: object) -> Iterator[dict[str, str]]:

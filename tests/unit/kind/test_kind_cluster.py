@@ -12,20 +12,21 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lightkube.codecs import from_dict
 
 sys.path.insert(0, str(Path(__file__).parent))
 from kind_kit import FakeEngine, playing, programs
 
 from drillbox.sandbox.model.errors import Exit, StackError, UsageError
-from drillbox.stacks.kind.cluster import removal
+from drillbox.stacks.kind.cluster import readiness, removal
 from drillbox.stacks.kind.cluster.clusters import Clusters
 from drillbox.stacks.kind.cluster.engine import HOME, OWNER
 from drillbox.stacks.kind.cluster.makers import Makers
 from drillbox.stacks.kind.cluster.making import Steps, Wanted
 from drillbox.stacks.kind.cluster.node_hands import NODE, undo_log
-from drillbox.stacks.kind.cluster.readiness import FIRST, STEP
+from drillbox.stacks.kind.cluster.readiness import FIRST, NOT_READY, STEP
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
-from drillbox.stacks.kind.records.clusters import folders
+from drillbox.stacks.kind.records.clusters import ClusterFolder, folders
 
 NAME = "drillbox-test"
 READY = {f"{NAME}-control-plane": "", "b": "", "c": ""}
@@ -254,6 +255,56 @@ def test_a_cluster_on_which_another_drill_is_by_now_is_left_to_that(
     assert found.release(NAME, "x-1", Heard())
     assert not engine.nodes(NAME)
     assert not engine.networks()
+
+
+def test_a_cluster_that_is_to_stay_by_now_is_not_removed(
+    clusters: Callable[..., Clusters], engine: FakeEngine, base: Path
+) -> None:
+    found = clusters("", LATE, readiness=0.0)
+    cluster = found.begin(Wanted(NAME, session="x-1"), Heard())
+    clusters("", READY).ensure(Wanted(NAME), Heard())
+    with pytest.raises(StackError, match="node c is not ready"):
+        found.settle(cluster, "x-1", Heard())
+    assert len(engine.nodes(NAME)) == 3
+
+
+def test_a_cluster_that_another_process_has_at_the_moment_is_left_to_that(
+    clusters: Callable[..., Clusters], engine: FakeEngine, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = clusters("", LATE, readiness=0.0)
+    cluster = found.begin(Wanted(NAME, session="x-1"), Heard())
+
+    def busy(_self: object, _patience: float = 0.0) -> None:
+        raise StackError("another process makes or removes it at this moment")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClusterFolder, "lock", busy)
+        with pytest.raises(StackError, match="node c is not ready"):
+            found.settle(cluster, "x-1", Heard())
+    assert len(engine.nodes(NAME)) == 3
+
+
+def node(ready: str, *taints: str) -> dict[str, object]:
+    status = {"conditions": [{"type": "Ready", "status": ready, "message": "container runtime is down"}]}
+    return {
+        "metadata": {"name": "a"},
+        "status": status,
+        "spec": {"taints": [{"key": key, "effect": "NoSchedule"} for key in taints]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (node("True"), ""),
+        (node("True", "node-role.kubernetes.io/control-plane"), ""),
+        (node("True", NOT_READY), f"it has the taint {NOT_READY}"),
+        (node("False", NOT_READY), "container runtime is down"),
+        ({"metadata": {"name": "a"}, "status": {}}, "it has not reported yet"),
+    ],
+)
+def test_a_node_is_ready_once_pods_are_placed_on_it(given: dict[str, object], why: str) -> None:
+    assert readiness.why_not_ready(from_dict({"apiVersion": "v1", "kind": "Node", **given})) == why
 
 
 def test_a_creation_that_hangs_is_ended_at_its_deadline(
