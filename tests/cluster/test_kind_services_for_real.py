@@ -143,7 +143,6 @@ def test_faults_of_features_labels_releases_and_cost(played: Played) -> None:
     what_the_pipeline_is_told_it_takes_and_takes_back(played)
     champion_and_candidate_are_swapped_and_rolled_back(played)
     a_planner_takes_more_replicas_than_are_needed(played)
-    features_in_another_unit_are_out_of_range(played)
 
 
 def metrics(played: Played, of: str) -> Iterator[Sample]:
@@ -207,17 +206,6 @@ def a_planner_takes_more_replicas_than_are_needed(played: Played) -> None:
     played.end("cost.runaway")
     played.act(champion__replicas=3)
     played.until(lambda _told: played.serve(3))
-
-
-def features_in_another_unit_are_out_of_range(played: Played) -> None:
-    def out_of_range() -> float:
-        told = metrics(played, "services/pipeline")
-        return max((one.value for one in told if one.name == "quality_monitor_out_of_range"), default=0.0)
-
-    assert out_of_range() < 0.1
-    played.begin("features.unit_change")
-    played.until(lambda _told: out_of_range() > 0.3, "nobody sees it")
-    played.end("features.unit_change")
 
 
 def test_a_node_that_sleeps_when_the_host_is_killed_is_woken_by_down(standing: Standing, tmp_path: Path) -> None:
