@@ -72,6 +72,16 @@ pathlib.Path(told[told.index("--kubeconfig") + 1]).write_text(pathlib.Path({api!
 """
 
 
+def archive(text: str) -> bytes:
+    """What `docker save` might give of an image: in this small engine it holds its name."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo("name")
+        info.size = len(text)
+        tar.addfile(info, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
 class FakeEngine(Engine):
     """What a test says is there. `gone`: it does not answer; in any process while the file `off` is there."""
 
@@ -189,12 +199,7 @@ class FakeEngine(Engine):
         return found
 
     def save(self, name: str) -> Iterator[bytes]:
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as tar:
-            info = tarfile.TarInfo("name")
-            info.size = len(name)
-            tar.addfile(info, io.BytesIO(name.encode()))
-        yield buffer.getvalue()
+        yield archive(name)
 
     def tags(self, repository: str) -> list[str]:
         return [name for name in reversed(self.state()["images"]) if name.startswith(repository)]

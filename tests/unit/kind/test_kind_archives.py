@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from kind_kit import FakeEngine, programs
+from kind_kit import FakeEngine, archive, programs
 
 from drillbox.sandbox.model.errors import StackError, UsageError
 from drillbox.stacks.kind.cluster import archives as archives_module
@@ -29,16 +29,6 @@ NODE = {"role": "worker", "state": "running", "cluster": "drillbox-a", "networks
 
 def silent(_step: str, _done: float) -> None:
     """Nobody is watching."""
-
-
-def archive(text: str) -> bytes:
-    """What `docker save` might give."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        info = tarfile.TarInfo("name")
-        info.size = len(text)
-        tar.addfile(info, io.BytesIO(text.encode()))
-    return buffer.getvalue()
 
 
 class Engine(FakeEngine):
