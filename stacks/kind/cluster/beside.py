@@ -1,8 +1,10 @@
 """Work beside other work: a thread whose progress is shown with that of the thread that goes on, and whose failure ends both.
 
-with Beside(build, progress, cancel) as image:
-make_cluster(image.progress)
-image.result()
+    with Beside(build, progress, cancel) as image:
+        make_cluster(image.progress)
+        image.result()
+
+Only the thread that made it reports, so that one line follows another.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class Beside(Generic[T]):
     """The work of the thread.
 
     While both go on a step is called by both names, and is done as far as the work beside is: `kind: starting control-plane |
-    application image`. Only the thread that made it reports, so that one line follows another.
+    application image`.
 
     Args:
         work: what is done beside; it reports its progress to what it is given.

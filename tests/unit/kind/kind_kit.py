@@ -23,6 +23,9 @@ from drillbox.stacks.kind.records.clusters import ClusterFolder
 from drillbox.stacks.kind.records.drills import DrillRecord, folder_of, write
 from drillbox.stacks.real.machine.claim import Claim
 
+CLUSTER = "drillbox-test"
+READY = {f"{CLUSTER}-control-plane": "", "b": "", "c": ""}
+"""Its nodes, and why they are not ready."""
 KIND = """#!{python} -IS
 import json, os, pathlib, sys, time
 state, told, mode = pathlib.Path({state!r}), sys.argv[1:], {mode!r}
@@ -227,6 +230,22 @@ class FakeEngine(Engine):
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class Heard:
+    """Progress, as it came."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, float]] = []
+
+    def __call__(self, step: str, done: float, /) -> None:
+        self.steps.append((step, done))
+
+
+def nothing_left(engine: FakeEngine, base: Path) -> bool:
+    """Whether nothing of any cluster is on an engine, nor in a state folder."""
+    state = engine.state()
+    return not any(state[what] for what in ("containers", "networks", "volumes")) and not any(base.glob("*"))
 
 
 LOOKS = 6

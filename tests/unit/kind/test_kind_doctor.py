@@ -22,11 +22,6 @@ from drillbox.stacks.kind.stack import KindStack
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> FakeEngine:
-    return FakeEngine(tmp_path / "state.json")
-
-
-@pytest.fixture
 def environment(tmp_path: Path, engine: FakeEngine) -> dict[str, str]:
     return programs(tmp_path / "bin", engine.path)
 
