@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -77,6 +79,11 @@ class Played:
 
     def up(self, scenario: Scenario) -> None:
         self.stack.up(scenario, 1, lambda step, _done: self.steps.append(step))
+
+    def settle(self) -> None:
+        """Bring up a drill to which nothing happens, and wait until it answers."""
+        self.up(calm())
+        self.until(lambda _told: self.answered > 100)
 
     @property
     def service(self) -> KindService:
@@ -170,6 +177,16 @@ class Jobs:
 def retrain(played: Played, number: int) -> None:
     """Ask for a run, as the action does."""
     played.act(retraining__requested=f"{DAYS}d#{number}")
+
+
+def context_of(dockerfile: str) -> bytes:
+    """What an image is built from."""
+    with io.BytesIO() as buffer:
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            info = tarfile.TarInfo("Dockerfile")
+            info.size = len(dockerfile)
+            tar.addfile(info, io.BytesIO(dockerfile.encode()))
+        return buffer.getvalue()
 
 
 def calm() -> Scenario:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cluster_kit import context_of
 
 from drillbox.sandbox.model.errors import Exit, StackError
 from drillbox.stacks.kind.cluster import images
@@ -117,13 +116,8 @@ def test_a_build_that_fails_while_kind_works_leaves_nothing(
 ) -> None:
     settings = Settings.read().of(name("unbuilt"), 0, None)
     before = things(settings.cluster)
-    recipe = f"FROM {settings.base_image}\nRUN sleep 2 && echo this is the trouble && exit 7\n".encode()
-    with io.BytesIO() as buffer:
-        with tarfile.open(fileobj=buffer, mode="w") as tar:
-            info = tarfile.TarInfo("Dockerfile")
-            info.size = len(recipe)
-            tar.addfile(info, io.BytesIO(recipe))
-        made = Context(buffer.getvalue(), f"of-a-test-{os.getpid()}")
+    recipe = f"FROM {settings.base_image}\nRUN sleep 2 && echo this is the trouble && exit 7\n"
+    made = Context(context_of(recipe), f"of-a-test-{os.getpid()}")
     monkeypatch.setattr(images, "context", lambda *_: made)
     with pytest.raises(StackError, match=r"application image: the build failed at 'RUN sleep 2.*exit code 7") as caught:
         have_cluster(Clusters(tmp_path / "kind", engine), engine, settings, "", lambda _step, _done: None)

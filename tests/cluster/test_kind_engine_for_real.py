@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import socket
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cluster_kit import context_of
 
 from drillbox.sandbox.model.errors import Exit, StackError
 from drillbox.sandbox.model.housekeeping import State
@@ -50,15 +49,6 @@ except OSError as error:
 
 def silent(_step: str, _done: float) -> None:
     """No one is watching."""
-
-
-def archive(dockerfile: str) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        info = tarfile.TarInfo("Dockerfile")
-        info.size = len(dockerfile)
-        tar.addfile(info, io.BytesIO(dockerfile.encode()))
-    return buffer.getvalue()
 
 
 @pytest.fixture
@@ -118,7 +108,7 @@ def test_networks_come_and_go(engine: Engine, things: Callable[[str], object]) -
 def test_a_failing_build_gives_its_last_lines_and_leaves_nothing(engine: Engine, things: Callable[[str], object]) -> None:
     before = things("drillbox-none")
     base = Settings.read().base_image
-    tar = archive(f"FROM {base}\nRUN echo this is the trouble && exit 7\n")
+    tar = context_of(f"FROM {base}\nRUN echo this is the trouble && exit 7\n")
     told = engine.build(tar, tag="drillbox-test:fails", arguments={}, network=None, patience=300.0)
     with pytest.raises(StackError, match=r"the build failed at 'RUN echo this.*exit code 7") as caught:
         follow(told, silent)

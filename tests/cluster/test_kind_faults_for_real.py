@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_kit import Played, calm
+from cluster_kit import Played
 
 from drillbox.stacks.kind.cluster.engine import Engine, connect
 from drillbox.stacks.kind.cluster.node_hands import Reach
@@ -64,8 +64,7 @@ def test_what_is_done_to_a_container_is_undone_by_whoever_comes_next(engine: Eng
 
 def test_faults_of_containers_and_nodes_are_real_and_leave_nothing_behind(played: Played) -> None:
     """One after the other in one drill: to bring it up takes longer than a fault."""
-    played.up(calm())
-    played.until(lambda _told: played.answered > 100)
+    played.settle()
     a_process_hangs_and_is_restarted(played)
     a_replica_is_unready_and_not_restarted(played)
     a_leak_is_killed_at_the_limit(played)
@@ -79,8 +78,7 @@ def test_faults_of_containers_and_nodes_are_real_and_leave_nothing_behind(played
 
 
 def test_images_and_nodes_and_what_is_done_about_them(played: Played, engine: Engine) -> None:
-    played.up(calm())
-    played.until(lambda _told: played.answered > 100)
+    played.settle()
     an_image_that_nobody_has_and_a_rollout_undone(played)
     a_node_has_less_cpu(played, engine)
     a_node_is_drained_and_used_again(played)

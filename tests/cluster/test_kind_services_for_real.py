@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_kit import PATIENCE, Played, Standing, calm
+from cluster_kit import PATIENCE, Played, Standing
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -26,11 +26,10 @@ HOST = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from cluster_kit import Played, Standing, calm
+from cluster_kit import Played, Standing
 from drillbox.sandbox.paths import home
 played = Played(Standing(sys.argv[2], home(), home() / "kind" / sys.argv[2] / "kubeconfig", ""))
-played.up(calm())
-played.until(lambda _told: played.answered > 100)
+played.settle()
 played.begin("nodes.loss", node="node-1")
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -38,8 +37,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_faults_of_services_and_what_ends_them(played: Played) -> None:
     """One after the other in one drill: to bring it up takes longer than a fault."""
-    played.up(calm())
-    played.until(lambda _told: played.answered > 100)
+    played.settle()
     a_killed_replica_is_replaced(played)
     a_gateway_that_aborts_fails_requests(played)
     a_slow_gateway_raises_the_alert(played)
@@ -136,8 +134,7 @@ def deadly_settings_loop_until_they_are_rolled_back(played: Played) -> None:
 
 def test_faults_of_features_labels_releases_and_cost(played: Played) -> None:
     """The same, of what the services do themselves: what they are told is told on a cluster, too."""
-    played.up(calm())
-    played.until(lambda _told: played.answered > 100)
+    played.settle()
     look_ups_in_a_store_that_is_out_fail(played)
     look_ups_in_a_slow_store_are_given_up(played)
     what_the_pipeline_is_told_it_takes_and_takes_back(played)
