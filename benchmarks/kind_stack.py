@@ -4,8 +4,7 @@ First `kind create cluster` by itself, three nodes, node image at hand; it is re
 nothing until a prediction is answered: cluster, application image (which has been built before) onto all nodes, objects,
 models, monitoring. The caches are those of `DRILLBOX_HOME`: the first run in a new one trains the models, too. Memory is what
 the control groups of all nodes count, without the file cache that can be given back, and what this machine's processes of the
-drill use. Last `drillbox down` until nothing is
-left. Needs a container engine, kind and kubectl, and takes some minutes.
+drill use. Last `drillbox down` until nothing is left. Needs a container engine, kind and kubectl, and takes some minutes.
 
 An ext4 without a journal makes files slowly for five minutes after many were removed, as those of a cluster are: wait before
 another run.
