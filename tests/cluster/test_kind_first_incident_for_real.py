@@ -161,11 +161,13 @@ def rows() -> list[tuple[str, str]]:
 def test_every_command_of_the_table_is_a_change_by_kubectl(played: Played) -> None:
     """One after the other in one drill, the pods at rest before each: in a rollout nobody can tell who takes a pod away."""
 
-    def act(command: str, field: str) -> None:
+    def act(command: str, field: str, editor: str = "") -> None:
         before = len(played.changed(field, "kubectl"))
         words = (played.service.names()[0] if word == "NAME" else word for word in shlex.split(command))
         where = (f"--kubeconfig={played.standing.kubeconfig}", f"--namespace={played.namespace}")
-        typed = subprocess.Popen([find(KUBECTL).path, *where, *words])  # some wait for what they do, and the drill goes on
+        typed = subprocess.Popen(  # some wait for what they do, and the drill goes on
+            [find(KUBECTL).path, *where, *words], env={**os.environ, "KUBE_EDITOR": editor}
+        )
         played.until(lambda _told: len(played.changed(field, "kubectl")) == before + 1, f"{command}: no change is told")
         assert typed.wait(PATIENCE) == 0, command
         played.until(lambda _told: at_rest(), f"{command}: not all replicas are ready, or old ones do not go")
@@ -186,6 +188,14 @@ def test_every_command_of_the_table_is_a_change_by_kubectl(played: Played) -> No
     assert (spec.gateway.shed, spec.autoscaler.maximum, spec.fallback) == (0.2, 10, "always")
     assert {change.by for change in played.changes} == {"kubectl"}
 
+    act("edit configmap gateway", "gateway.shed", "sed -i 's/^  shed: .*/  shed: 10%/'")
+    assert played.service.spec.gateway.shed == 0.1
+    image = played.standing.image
+    played.kubectl("set", "image", "deployment/model-champion", f"model-server={image}-of-nobody")
+    played.until(lambda _told: bool(played.changed("champion.image", "kubectl")), "nobody tells of the image")
+    act("rollout undo deployment/model-champion", "champion.image")
+    assert played.changed("champion.image", "kubectl") == [(image, f"{image}-of-nobody"), (f"{image}-of-nobody", image)]
+
     played.kubectl("patch", "configmap", "gateway", "--type=merge", '--patch={"data":{"shed":"a lot"}}')
     played.until(lambda _told: played.logged("the last good value stays in force"))
-    assert played.service.spec.gateway.shed == 0.2
+    assert played.service.spec.gateway.shed == 0.1
