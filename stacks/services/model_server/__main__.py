@@ -9,8 +9,7 @@ from ....sandbox.model.errors import UsageError
 from ..common.logs import Log
 from ..common.process import run, serve
 from ..common.settings import read
-from .app import build
-from .server import Server
+from .gentle import gently
 from .settings import ModelSettings
 
 
@@ -25,6 +24,9 @@ def main() -> int:
         print(error, file=sys.stderr)  # noqa: T201 -- a service's diagnostics, as a command's, go to stderr
         return int(error.exit_code)
     log = Log(settings.component or settings.pod or "model-server")
+    with gently(settings.load_time):
+        from .app import build
+        from .server import Server
 
     async def whole() -> None:
         server = Server(settings, log)

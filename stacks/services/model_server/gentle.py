@@ -2,7 +2,7 @@
 
 A new replica imports hundreds of modules: seconds of a processor's time. Where replicas share a machine, several that start at
 once take them away from those that are to get through a rush. A scenario says how long a start takes, and that is more than it
-needs: so the thread that loads rests between two imports.
+needs: so the thread that imports rests between two modules.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ..common.times import age
 
 SHARE = 0.2
 """Of a processor that the thread takes."""
-HURRY = 0.6
-"""Share of the time to load after which it rests no more: what comes last is to be done in time."""
+HURRY = 1.5
+"""Of the time to load, after which it rests no more: to be a little late costs less than to take the processors in a rush."""
 
 
 @contextmanager

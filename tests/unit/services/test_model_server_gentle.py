@@ -62,13 +62,13 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[st
 
 def test_it_rests_for_what_it_has_used_until_it_has_to_hurry(machine: Machine, modules: list[str]) -> None:
     before = list(sys.meta_path)
-    with gentle.gently(load_time=10.0):
+    with gentle.gently(load_time=4.0):
         for name in modules:
             importlib.import_module(name)
     rest = COST / 2 * (1.0 / gentle.SHARE - 1.0)
     assert machine.rests[:4] == [pytest.approx(rest)] * 4
-    assert machine.old == pytest.approx(gentle.HURRY * 10.0), "and not longer"
-    assert sum(machine.rests) == pytest.approx(gentle.HURRY * 10.0 - 1.0)
+    assert machine.old == pytest.approx(gentle.HURRY * 4.0), "and not longer"
+    assert sum(machine.rests) == pytest.approx(gentle.HURRY * 4.0 - 1.0)
     assert sys.meta_path == before
 
 
