@@ -68,6 +68,7 @@ def open_control_plane(
     *,
     registry: Path | None = None,
     terms: Terms | None = None,
+    lag: float = 0.0,
 ) -> ControlPlane:
     """Monitor, registry, retraining loop and autoscaler of a service, from the present drill time on.
 
@@ -77,6 +78,7 @@ def open_control_plane(
         scenario: that is played.
         registry: folder of the registry; a temporary one if not given.
         terms: how models are trained; in this process, as long as the scenario says, if not given.
+        lag: of the autoscaler's look, in seconds; see `Scaler`.
 
     Raises:
         UsageError: a stored model is damaged, or the cache cannot be written.
@@ -87,6 +89,6 @@ def open_control_plane(
     workshop = Workshop(steering, seen.versions, quality, book, canary, terms or Terms(scenario.runtime.training_time))
     begins = seen.world.draws.calendar(max(0.0, steering.env.now))
     loop = RetrainingLoop(steering, workshop, quality, begins, scenario.world.pace)
-    scaler = Scaler(steering, seen.replicas)
+    scaler = Scaler(steering, seen.replicas, lag)
     views = ModelViews(seen.versions, quality, book, loop, seen.freshness)
     return ControlPlane(quality, book, loop, scaler, views, mechanisms(steering, quality, loop, scaler))

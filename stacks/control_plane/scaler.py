@@ -19,11 +19,13 @@ class Scaler:
     Args:
         steering: time and desired state.
         replicas: what is observed of the pods.
+        lag: seconds after the full period at which it looks, for who learns of the pods a moment later.
     """
 
-    def __init__(self, steering: Steering, replicas: Replicas) -> None:
+    def __init__(self, steering: Steering, replicas: Replicas, lag: float = 0.0) -> None:
         self._steering = steering
         self._replicas = replicas
+        self._lag = lag
         self._busy: Mapping[str, float] = {}
         self._state = autoscaler.State()
         self.blind: set[str] = set()
@@ -31,6 +33,8 @@ class Scaler:
 
     def run(self) -> Generator[simpy.Event, None, None]:
         """The control loop, for ever."""
+        if self._lag:
+            yield self._steering.env.timeout(self._lag)
         while True:
             yield self._steering.env.timeout(autoscaler.PERIOD)
             spec = self._steering.spec()

@@ -38,6 +38,10 @@ from .replicas import Report, ReportedReplicas
 from .spec import checked, merged
 from .versions import StoredVersions
 
+LAG = 1.0
+"""Seconds after the full period at which the autoscaler looks at the replicas. They are reported once a scrape is there, and that of
+the full period comes after it, as this service is a moment ahead of the scrapes."""
+
 
 class Clock(Protocol):
     """Drill time."""
@@ -99,7 +103,7 @@ class ControlRoom:
         steering = Steering(self._env, lambda: self._spec, self._desire, self._say)
         seen = DataPlane(world, self._versions, self._answers, self._replicas, lambda: self.freshness)
         terms = Terms(scenario.runtime.training_time, links.trainer, self._aside)
-        self._control = open_control_plane(steering, seen, scenario, registry=registry, terms=terms)
+        self._control = open_control_plane(steering, seen, scenario, registry=registry, terms=terms, lag=LAG)
         self._faults = Faults(self._control.faults)
         self._beats: dict[str, tuple[str, Params]] = {}
         self._metrics = ModelMetrics(self._control.quality, self._control.loop)

@@ -358,6 +358,27 @@ def test_the_autoscaler_follows_what_is_reported(june: Scenario, enter: Open) ->
     assert [(one.fields, one.by) for one in wanted] == [({"champion.replicas": expected}, "autoscaler")]
 
 
+def test_the_autoscaler_looks_when_the_report_of_its_period_has_come(june: Scenario, enter: Open) -> None:
+    """A rush that began in the middle of the period is seen as it is, not as it was at the report before."""
+    scaled = replace(june.service, autoscaler=replace(june.service.autoscaler, enabled=True, minimum=1, maximum=8, target=0.5))
+    june = replace(june, service=scaled)
+    room, clock = enter(june)
+    champion = june.service.champion
+    busy = 0.0
+    for second, share in ((15, 0.5), (20, 0.5), (25, 0.5), (30, 1.0)):
+        clock.seconds = second - june.warmup
+        room.step()
+        clock.seconds += 0.6  # the scrape, and what it takes to arrive
+        busy += 5.0 * share * champion.concurrency
+        pods = [Report(f"p{n}", "model-champion", champion.version, True, busy, 0.0, 0.0, 0.0) for n in range(champion.replicas)]
+        room.tell_replicas(pods)
+        clock.seconds += 0.6
+        room.step()
+    wanted = [item.body for item in room.outbox.read(-1) if isinstance(item.body, Desire)]
+    expected = math.ceil(round(champion.replicas * (0.5 + 0.5 + 1.0) / 3.0 / 0.5, 1))
+    assert [(one.fields, one.by) for one in wanted] == [({"champion.replicas": expected}, "autoscaler")]
+
+
 def test_a_push_and_a_planner_act_through_the_desired_state(june: Scenario, enter: Open) -> None:
     room, clock = enter(june)
     room.begin("push", "config.push", {"timeout": 0.2})
