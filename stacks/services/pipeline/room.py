@@ -39,8 +39,8 @@ from .spec import checked, merged
 from .versions import StoredVersions
 
 LAG = 1.0
-"""Seconds after the full period at which the autoscaler looks at the replicas. They are reported once a scrape is there, and that of
-the full period comes after it, as this service is a moment ahead of the scrapes."""
+"""Seconds after the full period at which the autoscaler looks at the replicas: they are reported once a scrape is there, and this
+service is a moment ahead of the scrapes."""
 
 
 class Clock(Protocol):
