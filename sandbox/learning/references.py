@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -63,7 +64,7 @@ class Reference:
     @property
     def imputations(self) -> Floats:
         """[len(FEATURES)] what stands in for a value that must not be used; NaN for a feature that no training row has."""
-        return np.array([known.imputation for known in self.features])
+        return _imputations(self.features)
 
     def feature(self, name: str) -> Distribution:
         """The distribution of a feature by its name.
@@ -93,14 +94,26 @@ def reference(version: ModelVersion, data: FlightData, rows: TrainingRows | None
     Raises:
         UsageError: the stored model is damaged, or the cache cannot be written.
     """
-    key = hashlib.sha256(f"{version.sha256}/{data.data_hash}/{data.code_version}/{_code()}".encode()).hexdigest()[:32]
-    path = cached("references", f"{key}.npz")
+    path = _place(version, data)
     known = _read(found(path), version.id)
     if known is not None:
         return known
     built = build(version, data, store.load(version), rows)
     atomic_write(path, functools.partial(_write, built))
     return built
+
+
+def imputations_of(version: ModelVersion, data: FlightData) -> Floats:
+    """Those of `reference`, without making the rest: a tenth of the time where that is not in the cache, which stays as it is.
+
+    Raises:
+        ValueError: no row was known in the version's training window.
+    """
+    known = _read(found(_place(version, data)), version.id)
+    if known is not None:
+        return known.imputations
+    rows = data.learnable(minutes_of(version.train_from), minutes_of(version.train_until))
+    return _imputations(_distributions(training.departure_features(data, rows)))
 
 
 def build(
@@ -112,10 +125,7 @@ def build(
         trained_on = TrainingRows(rows, data.label[rows])
     rows = trained_on.rows
     matrix = training.departure_features(data, rows)
-    known = tuple(
-        distribution(matrix[:, i], categorical=name in CATEGORICAL, bounded=name not in UNBOUNDED)
-        for i, name in enumerate(FEATURES)
-    )
+    known = _distributions(matrix)
     return Reference(
         version=version.id,
         base_rate=float(np.mean(trained_on.labels)),
@@ -124,6 +134,24 @@ def build(
         usual=_usual(known, matrix, data.departure[rows]),
         usual_nulls=_usual_nulls(matrix, data.departure[rows]),
     )
+
+
+def _place(version: ModelVersion, data: FlightData) -> Path:
+    """Where the reference of a version is cached."""
+    key = hashlib.sha256(f"{version.sha256}/{data.data_hash}/{data.code_version}/{_code()}".encode()).hexdigest()[:32]
+    return cached("references", f"{key}.npz")
+
+
+def _distributions(matrix: Floats) -> tuple[Distribution, ...]:
+    """Those of the columns [rows, len(FEATURES)]."""
+    return tuple(
+        distribution(matrix[:, i], categorical=name in CATEGORICAL, bounded=name not in UNBOUNDED)
+        for i, name in enumerate(FEATURES)
+    )
+
+
+def _imputations(known: Sequence[Distribution]) -> Floats:
+    return np.array([one.imputation for one in known])
 
 
 def _usual(known: tuple[Distribution, ...], matrix: Floats, departure: NDArray[np.int32]) -> Floats:

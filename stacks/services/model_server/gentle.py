@@ -20,6 +20,8 @@ from ..common.times import age
 
 SHARE = 0.2
 """Of a processor that the thread takes."""
+LEAST = 0.05
+"""Seconds of the shortest rest: to go to sleep and to wake up takes time, too."""
 HURRY = 1.5
 """Of the time to load, after which it rests no more: to be a little late costs less than to take the processors in a rush."""
 
@@ -56,6 +58,8 @@ class _Resting(MetaPathFinder):
         del fullname, path, target
         if threading.get_ident() == self._thread:
             owed = (time.thread_time() - self._used) * (1.0 / SHARE - 1.0)
+            if owed < LEAST:
+                return None
             if (rest := min(owed, self._until - time.monotonic())) > 0.0:
                 time.sleep(rest)
             self._used = time.thread_time()

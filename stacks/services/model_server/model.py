@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....sandbox.learning import store
-from ....sandbox.learning.references import reference
+from ....sandbox.learning.references import imputations_of
 from ....sandbox.learning.training import Classifier
 from ....sandbox.learning.version import ModelVersion
 from ....sandbox.model.errors import UsageError, nearest
@@ -56,12 +56,12 @@ def open_model(artifact: str, medians_of: str) -> Model:
     version = _find(artifact)
     classifier = store.load(version)
     data = load_data()
-    known = reference(_find(medians_of) if medians_of else version, data)
+    medians = imputations_of(_find(medians_of) if medians_of else version, data)[FIRST:]
     origins = tuple(str(name) for name in data.origins)
     model = Model(
         version,
         classifier,
-        known.imputations[FIRST:],
+        medians,
         origins,
         limits(len(data.carriers), len(origins), len(data.dests)),
     )

@@ -75,6 +75,20 @@ def test_it_knows_nothing_of_what_came_after(version: ModelVersion, flight_data:
     assert same(references.build(version, flight_data, model), references.build(version, later, model))
 
 
+@pytest.mark.usefixtures("cold")
+def test_imputations_are_had_without_the_rest(
+    version: ModelVersion, flight_data: FlightData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "score", lambda *_: pytest.fail("nothing is scored for them"))
+        alone = references.imputations_of(version, flight_data)
+    assert not list((cache_dir() / "references").glob("*"))
+    made = reference(version, flight_data).imputations
+    np.testing.assert_array_equal(alone, made)
+    monkeypatch.setattr(training, "departure_features", lambda *_: pytest.fail("they are in the cache"))
+    np.testing.assert_array_equal(references.imputations_of(version, flight_data), made)
+
+
 def test_imputations_are_medians_and_most_frequent_codes(version: ModelVersion, flight_data: FlightData) -> None:
     matrix = training.departure_features(flight_data, flight_data.learnable(*(minutes_of(moment) for moment in WINDOW)))
     imputations = reference(version, flight_data).imputations

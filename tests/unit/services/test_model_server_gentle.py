@@ -20,7 +20,7 @@ class Machine:
     """A process that is so old, whose thread uses `COST` between two looks, and that sleeps at no cost."""
 
     def __init__(self) -> None:
-        self.old, self.used = 1.0, 0.0
+        self.old, self.used, self.cost = 1.0, 0.0, COST
         self.rests: list[float] = []
 
     def age(self) -> float:
@@ -30,7 +30,7 @@ class Machine:
         return 700.0 + self.old
 
     def thread_time(self) -> float:
-        self.used += COST / 2  # it is looked at twice for each import
+        self.used += self.cost / 2  # it is looked at twice for each import after which it rests
         return self.used
 
     def sleep(self, seconds: float) -> None:
@@ -70,6 +70,17 @@ def test_it_rests_for_what_it_has_used_until_it_has_to_hurry(machine: Machine, m
     assert machine.old == pytest.approx(gentle.HURRY * 4.0), "and not longer"
     assert sum(machine.rests) == pytest.approx(gentle.HURRY * 4.0 - 1.0)
     assert sys.meta_path == before
+
+
+def test_short_rests_are_taken_together(machine: Machine, modules: list[str]) -> None:
+    machine.cost = gentle.LEAST / 4.0
+    with gentle.gently(load_time=4.0):
+        for name in modules:
+            importlib.import_module(name)
+    assert 0 < len(machine.rests) < len(modules)
+    assert min(machine.rests) >= gentle.LEAST
+    used = machine.cost / 2 * len(modules)
+    assert sum(machine.rests) == pytest.approx(used * (1.0 / gentle.SHARE - 1.0), rel=0.3)
 
 
 def test_without_a_time_it_hurries(machine: Machine, modules: list[str]) -> None:
