@@ -14,15 +14,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages; this one has modules of its own
+from serving_kit import TOKEN
+
 from drillbox.sandbox.learning.models import ensure_model
 from drillbox.sandbox.learning.version import ModelVersion
 from drillbox.sandbox.loading.library import Library
 from drillbox.sandbox.world.data import FlightData
 
-sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages; this one has a module of its own: serving_kit
-
 PATIENCE = 120.0
-TOKEN = "token-of-the-tests"  # noqa: S105 -- of processes that live as long as a test
 
 
 class Service:

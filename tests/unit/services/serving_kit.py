@@ -1,4 +1,4 @@
-"""An application behind real HTTP, served by a thread of the tests."""
+"""An application behind real HTTP, served by a thread of the tests; and the token of processes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from drillbox.stacks.services.common.process import listen
+
+TOKEN = "token-of-the-tests"  # noqa: S105 -- of processes that live as long as a test
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import schemathesis
-from conftest import TOKEN  # type: ignore[attr-defined]  # that of this folder
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+from serving_kit import TOKEN
 
 from drillbox.sandbox.model.scenario import Clients, Prices, Traffic, WorldConfig
 from drillbox.stacks.services.load.config import dump_world
