@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 
 from ....sandbox.learning import store
 from ....sandbox.learning.references import imputations_of
-from ....sandbox.learning.training import Classifier
+from ....sandbox.learning.training import Classifier, departure_features
 from ....sandbox.learning.version import ModelVersion
 from ....sandbox.model.errors import UsageError, nearest
 from ....sandbox.model.features import ONLINE, names_in
 from ....sandbox.world.cache import load_data
-from ....sandbox.world.data import FEATURES, FLIGHT_FEATURES
+from ....sandbox.world.data import CATEGORICAL, FEATURES, FLIGHT_FEATURES, FlightData
 from .questions import limits
 from .tensors import Floats
+from .trees import Scorer, scorer_of
 
 FIRST = len(FLIGHT_FEATURES)
 """The first column of the online features."""
+_SAMPLE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +29,10 @@ class Model:
     """A version that can score."""
 
     version: ModelVersion
-    classifier: Classifier
+    scores: Scorer
     medians: Floats  # [len(ONLINE)] what a quarantined feature is served as
     origins: tuple[str, ...]  # names by code
     most: NDArray[np.float64]  # [6] the largest value of each flight feature
-
-    def scores(self, matrix: Floats) -> Floats:
-        """[n] probability of late; matrix is [n, len(FEATURES)]."""
-        found: Floats = np.ascontiguousarray(self.classifier.predict_proba(matrix)[:, 1], np.float64)
-        return found
 
     def impute(self, matrix: Floats, quarantined: str) -> None:
         """Put the medians in place of quarantined features."""
@@ -58,29 +55,33 @@ def open_model(artifact: str, medians_of: str) -> Model:
     data = load_data()
     medians = imputations_of(_find(medians_of) if medians_of else version, data)[FIRST:]
     origins = tuple(str(name) for name in data.origins)
-    model = Model(
-        version,
-        classifier,
-        medians,
-        origins,
-        limits(len(data.carriers), len(origins), len(data.dests)),
-    )
-    _try_out(model, data.features(np.arange(2, dtype=np.int32), np.zeros(2, np.int32)))
-    return model
+    most = limits(len(data.carriers), len(origins), len(data.dests))
+    sample = _sample(data, most)
+    _try_out(version, classifier, sample[:2])
+    return Model(version, scorer_of(classifier, sample), medians, origins, most)
 
 
-def _try_out(model: Model, matrix: Floats) -> None:
+def _try_out(version: ModelVersion, classifier: Classifier, matrix: Floats) -> None:
     """Score once, so that the first client does not wait, and a model that cannot score is never ready.
 
     Raises:
         UsageError: it cannot score flights.
     """
     try:
-        scores = model.scores(matrix)
+        scores = classifier.predict_proba(matrix)[:, 1]
     except Exception as error:
-        raise UsageError(f"model {model.version.id} cannot score flights: {error}") from error
+        raise UsageError(f"model {version.id} cannot score flights: {error}") from error
     if scores.shape != (len(matrix),) or not bool(np.all((scores >= 0.0) & (scores <= 1.0))):
-        raise UsageError(f"model {model.version.id} cannot score flights: its scores are no probabilities")
+        raise UsageError(f"model {version.id} cannot score flights: its scores are no probabilities")
+
+
+def _sample(data: FlightData, most: NDArray[np.float64]) -> Floats:
+    """[`_SAMPLE`, len(FEATURES)] features of flights of the whole year; every code that a request may give is among them."""
+    rows = np.linspace(0, len(data.label) - 1, _SAMPLE).astype(np.int32)
+    matrix = departure_features(data, rows)
+    for column in range(len(CATEGORICAL)):
+        matrix[:, column] = np.arange(_SAMPLE) % (most[column] + 1.0)
+    return matrix
 
 
 def _find(artifact: str) -> ModelVersion:
