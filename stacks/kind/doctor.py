@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ...sandbox.model.errors import DrillboxError, StackError, UsageError
+from ...sandbox.model.extras import install
 from ...sandbox.model.housekeeping import Check, State
 from ..real.machine.installed import packages_of
 from ..real.machine.ports import HOST, check_port, free_port, give_back
@@ -32,7 +33,6 @@ INSTANCES, WATCHES = 512, 524288
 FEWEST_INSTANCES, FEWEST_WATCHES = 100, 65536
 _INOTIFY = Path("/proc/sys/fs/inotify")
 _MEMINFO = Path("/proc/meminfo")
-_EXTRA = "pip install 'drillbox[kind]'"
 
 
 def checks(base: Path, environment: Mapping[str, str] = os.environ, reach: Callable[[], Engine] = connect) -> list[Check]:
@@ -71,7 +71,7 @@ def _packages() -> Check:
     versions = dict(sorted(packages_of("kind").items()))
     missing = [name for name, version in versions.items() if not version]
     if missing:
-        return Check("Python packages", State.WRONG, f"not installed: {', '.join(missing)}", _EXTRA)
+        return Check("Python packages", State.WRONG, f"not installed: {', '.join(missing)}", install("kind"))
     return Check("Python packages", State.FINE, ", ".join(f"{name} {version}" for name, version in versions.items()))
 
 

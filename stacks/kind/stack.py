@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...sandbox.model.actions import ACTIONS
 from ...sandbox.model.errors import StackError, UsageError
+from ...sandbox.model.extras import install
 from ...sandbox.model.faults import FAULTS
 from ...sandbox.model.scenario import Scenario
 from ...sandbox.model.stack import Capabilities, Progress
@@ -24,7 +25,6 @@ NODES_TOUCHED = frozenset(("pods.hang", "nodes.loss", "nodes.cpu_limit", "cordon
 NOT_OURS = "it touches nodes, and drillbox did not make this cluster"
 LINUX = "the host of a drill on a cluster runs on Linux 5.4 or later (on Windows: WSL2)"
 ELSEWHERE = "play on --stack sim, which runs everywhere, or in a virtual machine with Linux and a container engine"
-MISSING = "the kind stack needs the Kubernetes and Docker clients: pip install 'drillbox[kind]'"
 
 
 def check_machine() -> None:
@@ -69,6 +69,6 @@ class KindStack(RealStack):
             from .bring_up import bring_up
         except ModuleNotFoundError as error:
             if error.name in {"docker", "lightkube"}:
-                raise StackError(MISSING) from None
+                raise StackError(f"the kind stack needs the Kubernetes and Docker clients: {install('kind')}") from None
             raise
         return bring_up(scenario, seed, self._base, progress)

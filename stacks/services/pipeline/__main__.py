@@ -6,6 +6,7 @@ import os
 import sys
 
 from ....sandbox.model.errors import DrillboxError, Exit, StackError
+from ....sandbox.model.extras import install
 from ..common.logs import Log
 from ..common.process import run, serve
 from ..common.settings import read
@@ -24,7 +25,7 @@ def main() -> int:
             from .app import build  # after the settings: a wrong one is told at once
             from .service import PipelineService
         except ModuleNotFoundError as error:
-            raise StackError(f"the pipeline needs {error.name}: pip install 'drillbox[local]'") from error
+            raise StackError(f"the pipeline needs {error.name}: {install('local')}") from error
         service = PipelineService(settings, log)
     except DrillboxError as error:
         log("error", str(error))

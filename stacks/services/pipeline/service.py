@@ -9,6 +9,7 @@ import threading
 import traceback
 
 from ....sandbox.model.errors import StackError, UsageError
+from ....sandbox.model.extras import install
 from ....sandbox.world.flights import open_world
 from ...control_plane.trainer import InProcess, Trainer
 from ..common.logs import Log
@@ -166,6 +167,6 @@ def _trainer(settings: PipelineSettings, remote: Remote | None, log: Log) -> Tra
         from ..controller.api import open_client
         from .jobs import JobTerms, JobTrainer, read_template
     except ModuleNotFoundError as error:
-        raise StackError(f"training jobs need {error.name}: pip install 'drillbox[kind]'") from error
+        raise StackError(f"training jobs need {error.name}: {install('kind')}") from error
     terms = JobTerms(read_template(settings.job_template), settings.job_deadline, settings.job_history)
     return JobTrainer(lambda: open_client(settings.namespace), terms, remote, log)

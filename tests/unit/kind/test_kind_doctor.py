@@ -15,6 +15,7 @@ from kind_kit import FakeEngine, programs
 
 from drillbox.sandbox.loading import Library, load_scenario
 from drillbox.sandbox.model.errors import Exit, StackError
+from drillbox.sandbox.model.extras import install
 from drillbox.sandbox.model.housekeeping import Check, State
 from drillbox.stacks.kind import doctor
 from drillbox.stacks.kind.cluster.engine import HOME, OWNER, Facts
@@ -164,7 +165,7 @@ def test_packages_that_are_not_installed(tmp_path: Path, engine: FakeEngine, mon
 
     monkeypatch.setattr(metadata, "version", without)
     (_, check) = doctor.checks(tmp_path, {}, lambda: engine)
-    assert check == Check("Python packages", State.WRONG, "not installed: lightkube", "pip install 'drillbox[kind]'")
+    assert check == Check("Python packages", State.WRONG, "not installed: lightkube", install("kind"))
 
 
 def test_another_system_than_linux_is_told_beforehand_and_when_a_drill_comes_up(

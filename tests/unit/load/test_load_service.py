@@ -22,6 +22,7 @@ import pytest
 from load_kit import CONFIG, SEED, Gateway, answer
 
 from drillbox.sandbox.model.errors import Exit
+from drillbox.sandbox.model.extras import install
 from drillbox.stacks.services.load.config import dump_world
 
 TOKEN = "of-the-session"  # noqa: S105  # of this test
@@ -219,4 +220,4 @@ def test_a_missing_package_names_the_extra(start: Callable[..., Service], tmp_pa
     (tmp_path / "httptools.py").write_text("raise ModuleNotFoundError(name='httptools')\n")
     service = start(1, PYTHONPATH=str(tmp_path))
     assert service.process.wait(20.0) == Exit.STACK
-    assert "the load generator needs httptools: pip install 'drillbox[local]'" in service.out.read_text()
+    assert f"the load generator needs httptools: {install('local')}" in service.out.read_text()
