@@ -15,6 +15,7 @@ from ..journal import Header, Journal, encode, read_journal
 from ..loading import load_scenario_text
 from ..model.errors import Exit, UsageError
 from ..model.events import Ended
+from ..paths import home
 from ..provenance import cpu_model, versions
 from ..replaying import first_difference, replay
 from ..reports.html import debrief_html
@@ -35,12 +36,16 @@ if TYPE_CHECKING:
 def replay_command(wiring: SessionMaker, journal: Path) -> int:
     """Play a journal's commands again in the simulation and compare every event.
 
+    JOURNAL is a file, or the name of one in the state folder, where drills leave theirs.
+
     Exit code 0: identical, as far as the journal goes. 1: some event differs; the first one is named.
 
     \b
-    Example:
-      drillbox replay ~/.local/share/drillbox/drills/monday-rush-reference-1.jsonl
+    Examples:
+      drillbox replay monday-rush-reference-1
+      drillbox replay drills/monday-rush-reference-1.jsonl
     """
+    journal = _place(journal)
     old = _without_end(_read(journal))
     header = old.header
     scenario = load_scenario_text(header.text, f"{journal} (its scenario)", header.profile)
@@ -62,6 +67,14 @@ def replay_command(wiring: SessionMaker, journal: Path) -> int:
     say(f"  journal: {encode(then) if then else 'nothing'}")
     say(f"  replay:  {encode(now) if now else 'nothing'}")
     return int(Exit.FAILED)
+
+
+def _place(path: Path) -> Path:
+    """Where the journal is: there, or else among the drills of the state folder, with or without its ending."""
+    if path.exists():
+        return path
+    kept = home() / "drills" / path
+    return next((one for one in (kept, kept.with_name(f"{kept.name}.jsonl")) if one.is_file()), path)
 
 
 def _read(path: Path) -> Journal:
@@ -111,14 +124,16 @@ def report_command(
 ) -> int:
     """Write the debrief of a journal: what happened, what it cost, what each action cost or saved.
 
+    JOURNAL is a file, or the name of one in the state folder, where drills leave theirs.
+
     To compare, the simulation plays the drill again with nobody at the controls, with the reference, and without each of the
     costliest actions. The baselines are kept.
 
     \b
     Examples:
-      drillbox report monday-rush-reference-1.jsonl
-      drillbox report monday-rush-you-1.jsonl --html debrief.html
-      drillbox report monday-rush-you-1.jsonl --json - --no-compare
+      drillbox report monday-rush-reference-1
+      drillbox report monday-rush-you-1 --html debrief.html
+      drillbox report drills/monday-rush-you-1.jsonl --json - --no-compare
     """
     targets = [path for path in (md_file, html_file, json_file) if path is not None]
     if len({path.resolve() for path in targets}) < len(targets):
@@ -126,6 +141,7 @@ def report_command(
     for path in targets:
         if str(path) != "-":
             check_writable(path)
+    journal = _place(journal)
     found = _read(journal)
     result = result_of(found, journal)
     if not no_compare:

@@ -36,6 +36,22 @@ def test_a_report_on_stdout_is_the_file_byte_for_byte(command: Command, journal:
     assert shown.out == target.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", ["monday-rush-idle-1", "monday-rush-idle-1.jsonl"])
+def test_a_journal_of_the_state_folder_is_found_by_its_name(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert command(*SHORT).code == 1
+    assert command("replay", name).out.startswith("identical: ")
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text("no journal", encoding="utf-8")
+    assert "is not a drillbox journal" in command("replay", name).err, "what is here goes first"
+
+
+def test_a_journal_that_is_nowhere_is_named_as_it_was_given(command: Command) -> None:
+    ran = command("report", "nothing-you-1")
+    assert (ran.code, ran.err) == (2, "drillbox: cannot read the journal nothing-you-1: No such file or directory\n")
+
+
 @pytest.mark.parametrize("name", ["replay", "report"])
 @pytest.mark.parametrize(
     ("damage", "message"),
