@@ -27,6 +27,7 @@ from lightkube.types import CascadeType
 from ....sandbox.model.errors import StackError
 from ....sandbox.model.stack import Progress
 from ...deploy.kubernetes import names
+from ...deploy.kubernetes.access import METRICS
 from ...deploy.kubernetes.names import DRILL, MANAGED_BY, MANAGER
 from .deploying import asking
 from .place import Place
@@ -38,10 +39,15 @@ _NOT_FOUND, _FORBIDDEN = 404, 403
 TAKEN = frozenset(
     (
         *(*names.INFRASTRUCTURE, *names.POOLS, names.CONTROL, names.ML_CONFIG, names.SCENARIO_CONFIG, names.TIMING_CONFIG),
-        *(names.VERSIONS_CONFIG, names.TRAINING_CONFIG, names.DASHBOARDS_CONFIG),
+        *(names.VERSIONS_CONFIG, names.TRAINING_CONFIG, names.DASHBOARDS_CONFIG, names.CONTROLLER, METRICS),
     )
 )
 """Names of a drill's objects, the same for every drill."""
+APPLIED: tuple[Any, ...] = (
+    *(Deployment, ConfigMap, Service, Secret, PersistentVolumeClaim),
+    *(ServiceAccount, Role, RoleBinding),
+)
+"""Kinds of those that it makes in a namespace by itself."""
 _KINDS: tuple[Any, ...] = (
     *(Deployment, Job, Pod, Service, ConfigMap, Secret, PersistentVolumeClaim),
     *(RoleBinding, Role, ServiceAccount),
@@ -91,7 +97,7 @@ def check_room(client: Client, place: Place) -> None:
     with asking(where):
         taken = [
             (kind.__name__, one)
-            for kind in (Deployment, ConfigMap, Service, Secret, PersistentVolumeClaim)
+            for kind in APPLIED
             for one in client.list(kind, namespace=place.namespace)
             if _name(one) in TAKEN and _label(one) != place.label
         ]

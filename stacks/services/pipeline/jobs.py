@@ -134,7 +134,8 @@ class _JobTraining:
         assert job.metadata is not None  # noqa: S101  # `job_of` made it
         self._job, self._wanted, self._opened, self._terms, self._remote, self._log = job, wanted, opened, terms, remote, log
         self._name = str(job.metadata.name)
-        self._labels = {COMPONENT: (job.metadata.labels or {})[COMPONENT]}
+        # All of the template's: others in the namespace may have jobs of the same component.
+        self._labels = {name: value for name, value in (job.metadata.labels or {}).items() if name != RUN}
         self._model: ModelVersion | None = None
         self._why = ""
         self._ended = threading.Event()

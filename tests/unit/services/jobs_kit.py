@@ -44,7 +44,7 @@ class Cluster:
 
     def add(self, name: str, **more: Any) -> None:
         """A job of before."""
-        labels = {"app.kubernetes.io/component": "training"}
+        labels = {"app.kubernetes.io/component": "training", "drillbox.dev/drill": "test"}
         meta = {"name": name, "labels": labels, "creationTimestamp": "2013-01-01T00:00:00Z", **more}
         self.jobs[name] = {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": {"template": {}}}
 
@@ -82,8 +82,8 @@ class Cluster:
 
     async def _list(self, request: Request) -> Response:
         if request.query_params.get("watch") != "true":
-            known, _, value = request.query_params["labelSelector"].partition("=")
-            found = [one for one in self.jobs.values() if one["metadata"].get("labels", {}).get(known) == value]
+            wanted = dict(part.split("=") for part in request.query_params["labelSelector"].split(","))
+            found = [one for one in self.jobs.values() if wanted.items() <= one["metadata"].get("labels", {}).items()]
             return JSONResponse({"kind": "JobList", "metadata": {"resourceVersion": "1"}, "items": found})
         if failing := self._failing("WATCH"):
             return failing

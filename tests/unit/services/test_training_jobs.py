@@ -249,11 +249,13 @@ def test_the_latest_finished_jobs_are_kept(order: Order, trainer: Trainers, vers
         cluster.add(f"old-{day}", creationTimestamp=f"2013-01-0{day}T00:00:00Z")
         cluster.end(f"old-{day}", "Failed" if day % 2 else "Complete")
     cluster.add("running")
-    cluster.add("of-others", labels={})
-    cluster.end("of-others", "Complete")
+    others = {"of-others": {}, "trained-by-others": {"app.kubernetes.io/component": "training"}}
+    for name, labels in others.items():
+        cluster.add(name, labels=labels, creationTimestamp="2012-12-01T00:00:00Z")
+        cluster.end(name, "Complete")
     by_jobs.begin(order).result()
     assert cluster.deleted == ["old-1", "old-2", "old-3"]
-    assert {"old-4", "running", "of-others"} < set(cluster.jobs)
+    assert {"old-4", "running", *others} < set(cluster.jobs)
 
 
 @pytest.mark.parametrize(
