@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -81,6 +81,24 @@ def test_what_cannot_be_undone_stays_and_the_rest_is_done(log: UndoLog, tmp_path
         log.note("x", "wish", {})
     with pytest.raises(StackError, match="does not know how to undo 'wish'"):
         undo(Entry("x", "wish", {}))
+
+
+def test_what_stands_in_the_way_of_another_is_out_of_it_at_the_second_attempt(tmp_path: Path) -> None:
+    """Of a key that failed all is done again: else the later note would have the last word."""
+    done: list[str] = []
+
+    def resume(data: Mapping[str, object]) -> None:
+        if "node" not in done:
+            raise StackError("its node is paused")
+        done.append(f"process {data['value']}")
+
+    log = UndoLog(tmp_path / "drill", {"node": lambda _data: done.append("node"), "process": resume})
+    log.note("loss", "node", {})
+    log.note("hang", "process", {"value": 1})
+    log.note("hang", "process", {"value": 2})
+    assert log.undo_all() == []
+    assert done == ["node", "process 2", "process 1"]
+    assert log.pending() == []
 
 
 def test_a_note_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -91,6 +91,14 @@ class UndoLog:
                         found.append(Entry(data["key"], data["kind"], data["data"]))
         return found
 
+    def _undo(self, entry: Entry) -> str:
+        """Take one change back; why that cannot be."""
+        try:
+            undo(entry, self._kinds)
+        except (OSError, DrillboxError, KeyError, TypeError, ValueError) as error:
+            return f"{entry.key} ({entry.kind}): {error}"
+        return ""
+
     def keep(self, key: str, path: Path) -> Way:
         """Keep a file, or that there is none, for the way back.
 
@@ -107,7 +115,9 @@ class UndoLog:
         return "restore", {"path": str(path.absolute()), "kept": str(kept.absolute())}
 
     def undo_all(self, *, services: bool = True) -> list[str]:
-        """Take back what is pending, the newest first.
+        """Take back what is pending, the newest first. What cannot be is tried again after the rest.
+
+        A process on a node that is paused, say, cannot go on before the node does, whichever was stopped first.
 
         Args:
             services: whether there are services; if not, what they were told to do went with them.
@@ -115,14 +125,12 @@ class UndoLog:
         Returns:
             What could not be undone, and why.
         """
-        trouble: dict[str, str] = {}
         pending = self.pending()
-        for entry in reversed(pending):
-            try:
-                if services or entry.kind != "request":
-                    undo(entry, self._kinds)
-            except (OSError, DrillboxError, KeyError, TypeError, ValueError) as error:
-                trouble[entry.key] = f"{entry.key} ({entry.kind}): {error}"
+        todo = [entry for entry in reversed(pending) if services or entry.kind != "request"]
+        trouble: dict[str, str] = {}
+        for _ in range(2):
+            trouble = {entry.key: why for entry in todo if (why := self._undo(entry))}
+            todo = [entry for entry in todo if entry.key in trouble]  # all of a key: the first note has the last word
         with contextlib.suppress(UsageError):  # a full disk: it is undone once more
             for key in dict.fromkeys(entry.key for entry in pending):
                 if key not in trouble:

@@ -19,7 +19,7 @@ from drillbox.sandbox.model.faults import FAULTS
 from drillbox.sandbox.model.params import Params, Value, parse_params
 from drillbox.sandbox.model.scenario import Beat
 from drillbox.stacks.deploy.kubernetes.seen import Patch, Seen
-from drillbox.stacks.kind.cluster.node_hands import Hands, Reach
+from drillbox.stacks.kind.cluster.node_hands import Hands, Reach, stopped
 from drillbox.stacks.kind.drill.place import Place
 from drillbox.stacks.kind.drill.service import KindService
 from drillbox.stacks.kind.faults.evictions import Evictions
@@ -197,6 +197,16 @@ def test_a_process_is_stopped_in_its_container_and_goes_on(docker: FakeDocker, r
         reach.hands.stop_process(WORKER, "containerd://$(reboot)")
     reach.hands.carry_on({"node": WORKER, "container": "containerd://abc123"})
     assert docker.processes == {"abc123": "running"}
+
+
+def test_a_process_on_a_node_that_was_paused_before_goes_on_after_it(docker: FakeDocker, reach: Reach) -> None:
+    NodeLoss(reach, lambda: NODES).begin("loss", "nodes.loss", given("nodes.loss", node="node-1", how="pause"))
+    reach.undo.note("hang", *stopped(WORKER, "containerd://abc123"))
+    docker.processes["abc123"] = "stopped"
+    reach.take_back()
+    assert docker.processes == {"abc123": "running"}
+    assert not docker.containers[WORKER]["State"]["Paused"]
+    assert reach.undo.pending() == []
 
 
 class Nodes:
