@@ -23,6 +23,7 @@ from ..records.drills import heirs
 from .archives import Archives
 from .beside import heedless
 from .engine import CONTROL_PLANE, HOME, OWNER, Engine, NodeContainer
+from .engines import check_engine
 from .making import Kind, Wanted
 from .others import check_lost, wreck_in_use
 from .readiness import Nodes, wait_for_nodes
@@ -203,6 +204,8 @@ class Clusters:
 
     def _have(self, folder: ClusterFolder, wanted: Wanted, progress: Progress) -> Cluster:
         record = folder.read()
+        if record is not None:
+            check_engine(folder, record, self._engine)
         if record is not None and record.ready:
             _check_same(record, wanted)
             others = heirs(self._base, record.name, {wanted.session})
@@ -215,7 +218,8 @@ class Clusters:
             if others:
                 raise wreck_in_use(record.name, others)
         if record is not None:
-            self._remove(folder, progress)
+            if left := self._remove(folder, progress):
+                raise StackError(f"cluster {record.name}: what could not be removed of an earlier one: {', '.join(left)}")
             if record.ready and not record.session:  # whoever wanted it to stay still does
                 wanted = replace(wanted, session="")
         try:
@@ -254,7 +258,8 @@ class Clusters:
         if wanted.port:
             check_port(wanted.port, f"API of cluster {wanted.name}")
         self._refuse_others(wanted.name)
-        record = Record.new(wanted.name, wanted.workers, wanted.image, wanted.port, wanted.session)
+        on = (self._engine.facts().id, self._engine.address)
+        record = Record.new(wanted.name, wanted.workers, wanted.image, wanted.port, wanted.session, *on)
         folder.write(record)
         try:
             labels = {OWNER: record.token, HOME: str(self._base)}

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....sandbox.model.errors import StackError
+from ....sandbox.model.extras import install
 
 if TYPE_CHECKING:
     import docker
     import requests
+    from docker.context import Context
 
 PATIENCE = 60.0
 """Wall seconds that the engine has to answer; to stop a container under load takes it a while."""
@@ -47,6 +49,7 @@ class Facts:
         architecture: of its images, as `x86_64`.
         root: folder of its data, on its own machine.
         here: whether that is this machine: it answers on a local socket, and its folder is there.
+        id: that no other engine has; empty if it does not tell.
     """
 
     version: str
@@ -57,6 +60,7 @@ class Facts:
     architecture: str
     root: Path
     here: bool
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ class Engine:
             architecture=str(told.get("Architecture") or ""),
             root=root,
             here=self.address.startswith("unix:") and root.parent.is_dir(),
+            id=str(told.get("ID") or ""),
         )
 
     def nodes(self, cluster: str) -> list[NodeContainer]:
@@ -321,6 +326,7 @@ class Engine:
         """
         import docker.errors
         import requests
+        import urllib3
 
         try:
             yield
@@ -332,12 +338,13 @@ class Engine:
                 raise AbsentError(f"{doing}: {str(error.explanation or error).strip()}") from error
         except docker.errors.APIError as error:
             raise StackError(f"{doing}: {_advised(str(error.explanation or error))}") from error
-        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        # Of what a build or a pull says the SDK reads the stream itself: if that breaks, it is urllib3's error.
+        except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise StackError(f"{doing}: {trouble(error, self.address)}") from error
 
 
 def connect() -> Engine:
-    """The engine that `docker` uses: `DOCKER_HOST`, or the current context.
+    """The engine that `docker` uses: `DOCKER_HOST`, the context that `DOCKER_CONTEXT` names, or the current one.
 
     Raises:
         StackError: none answers, or it may not be used; the message says what to do.
@@ -346,7 +353,7 @@ def connect() -> Engine:
         import requests
         from docker.errors import DockerException
     except ImportError as error:
-        raise StackError("the kind stack needs Python packages that are not installed: pip install 'drillbox[kind]'") from error
+        raise StackError(f"the kind stack needs Python packages that are not installed: {install('kind')}") from error
     address = ""
     try:
         address = _address()
@@ -360,19 +367,32 @@ def connect() -> Engine:
 
 def _address() -> str:
     """As the command does: the environment first, then the context."""
+    host: str = os.environ.get("DOCKER_HOST") or _context().Host or _SOCKET
+    return host.replace("http+unix:", "unix:")
+
+
+def _context() -> Context:
+    """That of the command: named by the environment, else the current one.
+
+    Raises:
+        StackError: there is none of that name.
+    """
     from docker.context import ContextAPI
 
-    host: str = os.environ.get("DOCKER_HOST") or ContextAPI.get_current_context().Host or _SOCKET
-    return host.replace("http+unix:", "unix:")
+    found: Context | None = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
+    if found is None:
+        named = os.environ.get("DOCKER_CONTEXT")
+        which = f"{named}, which DOCKER_CONTEXT names," if named else "that is in use"
+        raise StackError(f"the docker context {which} is not there: docker context ls shows those that are")
+    return found
 
 
 def _client(address: str) -> docker.DockerClient:
     import docker
-    from docker.context import ContextAPI
 
     if os.environ.get("DOCKER_HOST"):
         return docker.from_env(timeout=int(PATIENCE))
-    tls = ContextAPI.get_current_context().TLSConfig if address.startswith("https:") else False
+    tls = _context().TLSConfig if address.startswith("https:") else False
     return docker.DockerClient(base_url=address, tls=tls, timeout=int(PATIENCE))
 
 

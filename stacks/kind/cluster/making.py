@@ -25,6 +25,8 @@ BEGINS, RUNS = "kind: preparing", ("kind: installing", "kind: joining", "kind: w
 """How the step begins in which kind makes the nodes, and those that it takes once the control plane runs."""
 _NETWORK = "KIND_EXPERIMENTAL_DOCKER_NETWORK"
 """Environment variable of kind: the network of the nodes, in place of the one that all clusters share."""
+_PROVIDER = "KIND_EXPERIMENTAL_PROVIDER"
+"""Another one: which engine it uses. Here that is always the one that is asked, too, by way of `docker`."""
 _NAME = re.compile(rf"{PREFIX}[a-z0-9]([a-z0-9-]{{0,28}}[a-z0-9])?")
 _STEP = re.compile(r"^ *(?P<mark>[•✓✗]) (?P<step>.+?)(?: *\.\.\.)?$")
 _PICTURES = re.compile(r"[^\x20-\x7e]+")
@@ -86,7 +88,7 @@ class Kind:
 
     def __init__(self, environment: Mapping[str, str], patience: float) -> None:
         self._program, self._patience = find(KIND, environment), patience
-        self._environment = with_docker(environment)
+        self._environment = {name: value for name, value in with_docker(environment).items() if name != _PROVIDER}
 
     def make(self, wanted: Wanted, folder: ClusterFolder, record: Record, progress: Progress) -> None:
         """Make the nodes of a cluster on the network of its name; the record has who does it meanwhile.

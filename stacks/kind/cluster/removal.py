@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ....sandbox.model.errors import StackError
 from ..records.clusters import ClusterFolder, Record
 from .engine import OWNER, Engine, Network, NodeContainer
+from .engines import check_engine
 from .makers import Makers
 
 Tell = Callable[[str], None]
@@ -34,11 +35,12 @@ class Removal:
         """Each thing that is there, for people.
 
         Raises:
-            StackError: the engine does not answer.
+            StackError: the engine does not answer, or is another one than the cluster's.
         """
         record = self._folder.read()
         things: list[str] = []
         if record is not None:
+            check_engine(self._folder, record, self._engine)
             things += [f"process {one.pid} of kind" for one in Makers(record).living()]
             things += [f"container {node.name} ({node.state})" for node in self._nodes(record)]
             things += [f"network {network.name}" for network in self._networks(record)]
@@ -62,10 +64,11 @@ class Removal:
             What is still there.
 
         Raises:
-            StackError: the engine does not answer.
+            StackError: the engine does not answer, or is another one than the cluster's.
         """
         record = self._folder.read()
         if record is not None:
+            check_engine(self._folder, record, self._engine)
             record = self._empty(record, tell, seen=seen)
             if self._nodes(record) or self._networks(record) or self._left_volumes(record) or Makers(record).living():
                 return self.look()

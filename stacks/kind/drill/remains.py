@@ -15,6 +15,7 @@ from ....sandbox.model.housekeeping import Standing
 from ...real.machine.remains import Remains
 from ...real.machine.undo import UndoLog
 from ..cluster.engine import Engine
+from ..cluster.engines import check_engine
 from ..cluster.node_hands import undo_log
 from ..cluster.others import lost_to
 from ..cluster.readiness import wait_for_nodes
@@ -56,7 +57,7 @@ class DrillRemains(Remains):
 
     def log(self) -> UndoLog:
         """How to take back what faults did to nodes."""
-        engine, _ = self._reach()
+        engine, _ = self._engine()
         return UndoLog(self.folder) if engine is None else undo_log(self.folder, engine)
 
     def clear(self, tell: Tell, *, force: bool) -> None:
@@ -100,11 +101,23 @@ class DrillRemains(Remains):
 
     # ------------------------------------------------------------------------------------------------------------- own work
 
+    def _engine(self) -> tuple[Engine | None, str]:
+        """The engine on which the drill's cluster is, or why it cannot be asked."""
+        engine, why = self._reach()
+        cluster = ClusterFolder(self._base / self._record.cluster) if self._record and self._record.cluster else None
+        known = cluster.read() if cluster else None
+        if engine is not None and cluster is not None and known is not None:
+            try:
+                check_engine(cluster, known, engine)
+            except StackError as error:
+                return None, str(error)
+        return engine, why
+
     def _undo(self, tell: Tell) -> bool:
         """What faults did to nodes; of a cluster that goes nothing has to be undone."""
         if self._whole:
             return True
-        engine, why = self._reach()
+        engine, why = self._engine()
         if engine is None and self.log().pending():
             tell(f"{self.folder.name}: {why}; then repeat: drillbox down --stack kind {self.folder.name}")
             return False
@@ -127,7 +140,7 @@ class DrillRemains(Remains):
         known = ClusterFolder(self._base / record.cluster).read()
         if known is None or not known.ready:
             return False  # it is gone, or never was complete: then it goes as a whole
-        engine, why = self._reach()
+        engine, why = self._engine()
         if engine is None:
             raise StackError(f"{why}; then repeat: drillbox down --stack kind {self.folder.name}")
         nodes = [node for node in engine.nodes(record.cluster) if node.id in known.nodes]

@@ -35,6 +35,8 @@ class Record(BaseModel):
         host: the process of drillbox that made it.
         since: when, with a time zone.
         session: the drill that it was made for, and goes with; empty if it stays until somebody removes it.
+        engine: id of the container engine that it is on; empty if that does not tell.
+        address: of that engine, for people.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -51,9 +53,13 @@ class Record(BaseModel):
     host: Identity | None = None
     since: datetime | None = None
     session: str = ""
+    engine: str = ""
+    address: str = ""
 
     @classmethod
-    def new(cls, name: str, workers: int, image: str, port: int, session: str = "") -> Record:
+    def new(
+        cls, name: str, workers: int, image: str, port: int, session: str = "", engine: str = "", address: str = ""
+    ) -> Record:
         """Of a cluster that is about to be made."""
         return cls(
             name=name,
@@ -64,6 +70,8 @@ class Record(BaseModel):
             host=identity(os.getpid()),
             since=datetime.now(UTC),
             session=session,
+            engine=engine,
+            address=address,
         )
 
 
@@ -131,7 +139,8 @@ class ClusterFolder:
         """Remove the folder, the lock last."""
         self.empty()
         (self.path / LOCK).unlink(missing_ok=True)
-        self.path.rmdir()
+        with contextlib.suppress(OSError):  # whoever waited for the lock has made it anew: the folder is theirs
+            self.path.rmdir()
 
 
 def folders(base: Path) -> list[ClusterFolder]:

@@ -90,7 +90,7 @@ class FakeEngine(Engine):
 
     def __init__(self, state: Path, *, gone: bool = False) -> None:
         self.path, self.address, self.gone = state, "unix:///fake.sock", gone
-        self.off = state.with_suffix(".off")
+        self.off, self.number = state.with_suffix(".off"), "engine-1"
         self.stuck: set[str] = set()
         self.told: list[Mapping[str, Any]] = []
         self.built: list[Mapping[str, Any]] = []
@@ -122,7 +122,15 @@ class FakeEngine(Engine):
     def facts(self) -> Facts:
         self.state()
         return Facts(
-            "28.1.0", 2, rootless=False, memory=16000.0, cpus=4, architecture="x86_64", root=Path("/nowhere/docker"), here=False
+            "28.1.0",
+            2,
+            rootless=False,
+            memory=16000.0,
+            cpus=4,
+            architecture="x86_64",
+            root=Path("/nowhere/docker"),
+            here=False,
+            id=self.number,
         )
 
     def nodes(self, cluster: str) -> list[NodeContainer]:
@@ -277,6 +285,8 @@ if "ls" in told:
     print("docker.io/kindest/x:1", *("docker.io/library/" + image for where, image in found["loaded"] if where == node), sep=chr(10))
 elif {full!r}:
     print("ctr: no space left on device"); sys.exit(1)
+elif {asleep!r}:
+    time.sleep(600)
 else:
     import io, tarfile
     image = tarfile.open(fileobj=io.BytesIO(sys.stdin.buffer.read())).extractfile("name").read().decode()
@@ -322,7 +332,10 @@ def programs(folder: Path, state: Path, mode: str = "", version: str = "0.33.0",
         KIND.format(python=sys.executable, state=str(state), mode=mode, version=version, api=str(api or "")), encoding="utf-8"
     )
     docker = folder / "docker"
-    docker.write_text(DOCKER.format(python=sys.executable, state=str(state), full=mode == "full", looks=LOOKS), encoding="utf-8")
+    docker.write_text(
+        DOCKER.format(python=sys.executable, state=str(state), full=mode == "full", asleep=mode == "asleep", looks=LOOKS),
+        encoding="utf-8",
+    )
     kubectl = folder / "kubectl"
     kubectl.write_text(KUBECTL.format(python=sys.executable), encoding="utf-8")
     for path in (kind, docker, kubectl):

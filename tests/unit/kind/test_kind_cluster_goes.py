@@ -22,7 +22,7 @@ from drillbox.stacks.kind.cluster.engine import HOME, OWNER
 from drillbox.stacks.kind.cluster.makers import Makers
 from drillbox.stacks.kind.cluster.making import Wanted
 from drillbox.stacks.kind.housekeeping import KindHousekeeping
-from drillbox.stacks.kind.records.clusters import folders
+from drillbox.stacks.kind.records.clusters import ClusterFolder, folders
 
 DEADLINE = 60.0
 
@@ -217,6 +217,59 @@ def test_what_does_not_go_is_named(
     assert f"container {CLUSTER}-control-plane (running)" in left.things
     engine.stuck.clear()
     assert keeper.down([CLUSTER], heard.append) == []
+
+
+def test_a_cluster_of_another_engine_is_not_taken_for_gone(
+    clusters: Callable[..., Clusters], engine: FakeEngine, base: Path, keeper: KindHousekeeping
+) -> None:
+    clusters().ensure(Wanted(CLUSTER), Heard())
+    there, engine.number = engine.state(), "engine-2"
+    engine.put({"containers": [], "networks": [], "volumes": [], "images": {}, "loaded": []})
+    other = r"cluster drillbox-test is on another container engine, which answered at unix:///fake\.sock \(now .* is asked\)"
+    with pytest.raises(StackError, match=other):
+        clusters().ensure(Wanted(CLUSTER), Heard())
+    with pytest.raises(StackError, match=other):
+        clusters().remove(CLUSTER, Heard())
+    heard: list[str] = []
+    (left,) = keeper.down([CLUSTER], heard.append)
+    assert f"if it is gone for good: rm -r {base / CLUSTER}" in heard[0]
+    assert "is on another container engine" in left.things[0]
+    assert engine.state()["containers"] == []
+    engine.put(there)
+    engine.number = "engine-1"
+    assert not clusters().ensure(Wanted(CLUSTER), Heard()).made
+    assert keeper.down([CLUSTER], heard.append) == []
+    assert nothing_left(engine, base)
+
+
+def test_what_stays_of_a_wreck_is_told_before_another_is_made(
+    clusters: Callable[..., Clusters], engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clusters().ensure(Wanted(CLUSTER), Heard())
+    state = engine.state()
+    engine.put(state | {"containers": state["containers"][:-1]})
+    monkeypatch.setattr(removal, "PATIENCE", 0.0)
+    engine.stuck = {state["containers"][0]["id"]}
+    with pytest.raises(StackError, match="what could not be removed of an earlier one: container drillbox-test-control-plane"):
+        clusters().ensure(Wanted(CLUSTER), Heard())
+    engine.stuck.clear()
+    assert clusters().ensure(Wanted(CLUSTER), Heard()).made
+
+
+def test_a_folder_that_somebody_waited_for_is_theirs(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for the lock makes it anew the moment that it is gone."""
+    folder, unlink = ClusterFolder(base / CLUSTER), Path.unlink
+    folder.path.mkdir(parents=True)
+    (folder.path / "lock").touch()
+
+    def awaited(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        if path.name == "lock":
+            path.touch()
+
+    monkeypatch.setattr(Path, "unlink", awaited)
+    folder.remove()
+    assert (folder.path / "lock").exists()
 
 
 def test_a_folder_without_a_record_needs_no_engine(base: Path) -> None:

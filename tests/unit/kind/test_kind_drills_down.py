@@ -146,6 +146,21 @@ def test_without_an_engine_it_says_so_and_can_be_repeated(world: World) -> None:
     assert world.spaces() == []
 
 
+def test_on_another_engine_nothing_is_taken_for_gone(world: World) -> None:
+    world.keep()
+    label = world.killed("pods")
+    there, world.engine.number = world.engine.state(), "engine-2"
+    world.engine.put({"containers": [], "networks": [], "volumes": [], "images": {}, "loaded": []})
+    (left,) = world.down(label)
+    assert left.session == label
+    assert any("is on another container engine" in line and f"--stack kind {label}" in line for line in world.told)
+    assert f"drill-{label}" in world.spaces()
+    world.engine.put(there)
+    world.engine.number = "engine-1"
+    assert world.down(label) == []
+    assert world.spaces() == []
+
+
 def test_a_cluster_that_was_deleted_under_its_feet_holds_nothing_up(world: World) -> None:
     world.keep()
     label = world.killed("pods")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import socketserver
 import threading
@@ -46,6 +47,7 @@ class Daemon(socketserver.ThreadingUnixStreamServer):
             ("GET", "/info"): (
                 200,
                 {
+                    "ID": "engine-1",
                     "ServerVersion": "28.1.0",
                     "CgroupVersion": "2",
                     "MemTotal": 8 * 2**30,
@@ -82,6 +84,13 @@ class Answer(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked.append((self.command, self.path, json.loads(body) if body else None))
         code, told = self.server.answers.get((self.command, path), (500, {"message": f"unexpected {self.command} {path}"}))
+        if isinstance(told, bytes):  # the beginning of a stream that breaks off
+            self.send_response(code)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(told) + 10, told))
+            self.close_connection = True
+            return
         content = told.encode() if isinstance(told, str) else json.dumps(told).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
@@ -116,6 +125,56 @@ def test_what_an_engine_tells_of_itself(daemon: Daemon, tmp_path: Path) -> None:
     facts = engine.facts()
     assert engine.address == f"unix://{tmp_path / 'docker.sock'}"
     assert (facts.version, facts.cgroup, facts.rootless, facts.memory, facts.cpus) == ("28.1.0", 2, True, 8192.0, 4)
+    assert facts.id == "engine-1"
+    engine.close()
+
+
+@pytest.fixture
+def contexts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The configuration of `docker`, with a context `near` that leads to the daemon, and one in use that leads nowhere."""
+    for name, address in (("near", tmp_path / "docker.sock"), ("far", tmp_path / "no.sock")):
+        folder = tmp_path / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+        folder.mkdir(parents=True)
+        endpoint = {"Host": f"unix://{address}", "SkipTLSVerify": False}
+        (folder / "meta.json").write_text(json.dumps({"Name": name, "Metadata": {}, "Endpoints": {"docker": endpoint}}))
+    (tmp_path / "config.json").write_text(json.dumps({"currentContext": "far"}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("daemon")
+def test_the_engine_is_the_one_that_the_command_docker_uses(contexts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    connect().close()  # DOCKER_HOST goes first
+    monkeypatch.delenv("DOCKER_HOST")
+    with pytest.raises(StackError, match=r"no container engine answers at unix://.*no\.sock"):
+        connect()
+    monkeypatch.setenv("DOCKER_CONTEXT", "near")
+    engine = connect()
+    assert engine.address == f"unix://{contexts / 'docker.sock'}"
+    engine.close()
+    monkeypatch.delenv("DOCKER_CONTEXT")
+    with pytest.raises(StackError, match=r"no container engine answers at unix://.*no\.sock"):
+        connect()
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_context_that_is_not_there_is_told(contexts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setenv("DOCKER_CONTEXT", "lost")
+    with pytest.raises(StackError, match="the docker context lost, which DOCKER_CONTEXT names, is not there: docker context ls"):
+        connect()
+    monkeypatch.delenv("DOCKER_CONTEXT")
+    (contexts / "config.json").write_text(json.dumps({"currentContext": "lost"}))
+    with pytest.raises(StackError, match="the docker context that is in use is not there"):
+        connect()
+
+
+def test_an_engine_that_goes_away_in_the_middle_of_an_answer_is_told(daemon: Daemon) -> None:
+    engine = connect()
+    daemon.answers["POST", "/images/create"] = (200, b'{"status": "Pulling"}\r\n')
+    with pytest.raises(StackError, match="pulling python:3: the container engine at unix://"):
+        list(engine.pull("python:3"))
     engine.close()
 
 
