@@ -25,7 +25,7 @@ from .names import (
     TRAINING_FILE,
     VERSIONS_CONFIG,
 )
-from .seen import Patch, Seen
+from .seen import MissingError, Patch, Seen
 from .setup import Setup
 from .training import training_job
 
@@ -78,7 +78,7 @@ def catalogued(seen: Seen, version: str, artifact: str) -> Patch:
     """What puts a version that was trained in the drill beside the others.
 
     Raises:
-        MissingError: somebody has deleted the catalogue.
+        MissingError: somebody has deleted the catalogue, or broken it.
     """
     known = _catalogue_in(seen)
     return Patch(ConfigMap, VERSIONS_CONFIG, {"data": {CATALOGUE: catalogue({**known, version: artifact})}})
@@ -88,13 +88,16 @@ def model_of(seen: Seen, version: str) -> str:
     """The model behind a version; empty if the catalogue does not have it.
 
     Raises:
-        MissingError: somebody has deleted the catalogue.
+        MissingError: somebody has deleted the catalogue, or broken it.
     """
     return str(_catalogue_in(seen).get(version, ""))
 
 
 def _catalogue_in(seen: Seen) -> dict[str, object]:
-    return dict(json.loads((seen.config(VERSIONS_CONFIG).data or {}).get(CATALOGUE, "{}")))
+    try:
+        return dict(json.loads((seen.config(VERSIONS_CONFIG).data or {}).get(CATALOGUE, "{}")))
+    except (TypeError, ValueError):
+        raise MissingError(f"{CATALOGUE} in the ConfigMap {VERSIONS_CONFIG} is no JSON object") from None
 
 
 def secret(setup: Setup) -> Secret:

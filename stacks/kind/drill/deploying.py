@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-import httpx2
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
 from lightkube.resources.apps_v1 import Deployment
@@ -24,6 +23,7 @@ from ...deploy.kubernetes.objects import Rendered, first_revision, needs_first_r
 from ...deploy.kubernetes.seen import Seen, name_of
 from ...deploy.kubernetes.setup import Setup
 from ...services.controller.pods import of_servers
+from .place import NO_ANSWER
 
 PATIENCE = 240.0
 """Wall seconds that all pods have to become ready: images are on the nodes by then."""
@@ -52,7 +52,7 @@ def asking(what: str) -> Iterator[None]:
         yield
     except ApiError as error:
         raise StackError(f"{what}: the cluster's API says: {error.status.message or error}") from error
-    except (httpx2.HTTPError, OSError) as error:
+    except NO_ANSWER as error:
         raise StackError(f"{what}: the cluster's API does not answer: {str(error) or type(error).__name__}") from error
 
 

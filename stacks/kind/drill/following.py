@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import httpx2
 from lightkube.core.exceptions import ApiError
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Pod
@@ -32,6 +31,7 @@ from ...deploy.kubernetes.names import (
 )
 from ...deploy.kubernetes.seen import MissingError, Patch, name_of
 from .lives import is_ready, of_component
+from .place import NO_ANSWER
 
 if TYPE_CHECKING:
     from .service import KindService
@@ -122,7 +122,7 @@ class Following:
             self._service.client.delete(Pod, pod)
         except ApiError as error:
             self._service.log(pod, "warning", f"cannot be deleted: {error}")
-        except (httpx2.HTTPError, OSError) as error:
+        except NO_ANSWER as error:
             raise StackError(f"the cluster's API does not answer: {error}") from error
 
     # ------------------------------------------------------------------------------------------------------------- Prometheus
@@ -145,7 +145,7 @@ class Following:
                 self._touch(str(metadata.name), now)
 
     def _touch(self, pod: str, now: float) -> None:
-        with suppress(ApiError, httpx2.HTTPError, OSError):  # without it it takes as long as it takes
+        with suppress(ApiError, *NO_ANSWER):  # without it it takes as long as it takes
             self._service.client.patch(Pod, pod, {"metadata": {"annotations": {SYNCED: f"{now:.3f}"}}})
 
     def _look(self, now: float) -> None:

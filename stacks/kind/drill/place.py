@@ -7,13 +7,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightkube import Client, KubeConfig
+import httpx2
+import msgspec
+import yaml
+from lightkube import AsyncClient, Client, KubeConfig
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.core.exceptions import ConfigError
 
 from ....sandbox.model.errors import StackError, UsageError, nearest
 from ...deploy.kubernetes.names import MANAGER
 from ..cluster.decoding import learn
+
+NO_ANSWER = (httpx2.HTTPError, ConfigError, OSError, msgspec.MsgspecError)
+"""What a client raises if the API does not answer as one does, or if it can have no credentials: a login has expired, say."""
+_UNUSABLE = (
+    *(ConfigError, OSError, KeyError, TypeError, ValueError, AttributeError, AssertionError),
+    *(yaml.YAMLError, msgspec.MsgspecError),
+)
+"""What reading a kubeconfig raises that is damaged, empty, or has what the client does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +53,8 @@ class Place:
         """
         try:
             found = KubeConfig.from_file(self.kubeconfig).get(self.context or None)
-        except (ConfigError, OSError, KeyError, ValueError) as error:
-            raise StackError(f"the kubeconfig {self.kubeconfig} cannot be used: {error}") from error
+        except _UNUSABLE as error:
+            raise self._unusable(error) from error
         if found is None:
             raise StackError(f"the kubeconfig {self.kubeconfig} has no context{f' {self.context}' if self.context else ''}")
         return found
@@ -59,7 +70,28 @@ class Place:
             StackError: the kubeconfig cannot be used.
         """
         learn()
-        return Client(self.config(), namespace=self.namespace, field_manager=MANAGER, trust_env=not self.own)
+        config = self.config()
+        try:
+            return Client(config, namespace=self.namespace, field_manager=MANAGER, trust_env=not self.own)
+        except _UNUSABLE as error:
+            raise self._unusable(error) from error
+
+    def watcher(self) -> AsyncClient:
+        """A client that watches.
+
+        Raises:
+            StackError: the kubeconfig cannot be used.
+        """
+        learn()
+        config = self.config()
+        try:
+            return AsyncClient(config, namespace=self.namespace, trust_env=not self.own)
+        except _UNUSABLE as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: BaseException) -> StackError:
+        why = " ".join(str(error).split()) or type(error).__name__
+        return StackError(f"the kubeconfig {self.kubeconfig} cannot be used: {why}")
 
 
 def kubeconfig_with(context: str, environment: Mapping[str, str] = os.environ) -> Path:
@@ -73,7 +105,7 @@ def kubeconfig_with(context: str, environment: Mapping[str, str] = os.environ) -
     for path in files:
         try:
             found = KubeConfig.from_file(path)
-        except (ConfigError, OSError, KeyError, TypeError, ValueError):
+        except _UNUSABLE:
             continue
         if context in found.contexts:
             return path

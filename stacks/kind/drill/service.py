@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
-import httpx2
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
 from lightkube.types import PatchType
@@ -46,7 +45,7 @@ from .authors import KUBECTL, SOMEBODY, author
 from .by_hand import Deletions, PoolImages, deployment_of
 from .following import WORKLOADS, Following
 from .lives import Essential
-from .place import Place
+from .place import NO_ANSWER, Place
 from .proxy import Way
 from .watching import Watch
 
@@ -188,7 +187,7 @@ class KindService(RealService):
                 self.log("cluster", "warning", f"{one.kind.__name__} {one.name} is not there any more: it cannot be changed")
                 return False
             raise StackError(f"the cluster refuses a change of {one.kind.__name__} {one.name}: {error}") from error
-        except (httpx2.HTTPError, OSError) as error:
+        except NO_ANSWER as error:
             raise StackError(f"the cluster's API does not answer: {error}") from error
         self.watch.note(done)
         return True

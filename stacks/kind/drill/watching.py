@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from lightkube import AsyncClient
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Node, Pod
 
@@ -22,7 +21,6 @@ from ...deploy.kubernetes.names import DRILL, MANAGED_BY, MANAGER
 from ...deploy.kubernetes.seen import Seen
 from ...services.common import logs as services
 from ...services.controller.api import Health, Reflector
-from ..cluster.decoding import learn
 from .place import Place
 from .podlogs import Hear, PodLogs
 
@@ -129,8 +127,7 @@ class Watch:
 
     async def _watch(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        learn()
-        client = AsyncClient(self._place.config(), namespace=self._place.namespace, trust_env=not self._place.own)
+        client = self._place.watcher()
         self._reflectors = {
             kind: Reflector(client, kind, name, self._health, self._changed, **self._select(kind))
             for kind, name in self._kinds.items()

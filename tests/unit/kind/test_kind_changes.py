@@ -9,7 +9,9 @@ from service_kit import CHAMPION, DEPLOYMENTS, MAPS, Drill, deleted, running, se
 
 from drillbox.sandbox.model.errors import StackError
 from drillbox.sandbox.model.service import Change
+from drillbox.stacks.deploy.kubernetes.config import model_of
 from drillbox.stacks.deploy.kubernetes.monitoring import drops
+from drillbox.stacks.deploy.kubernetes.seen import MissingError
 from drillbox.stacks.kind.drill.extras import Extras
 from drillbox.stacks.kind.faults.container_faults import Image
 from drillbox.stacks.kind.faults.table import mechanisms
@@ -101,6 +103,17 @@ def test_without_the_catalogue_a_new_version_is_told_of_and_the_drill_goes_on(dr
     drill.service.lead("v9", "flights-9")
     drill.look()
     assert "there is no ConfigMap versions: servers of v9 cannot find their model" in drill.logs
+
+
+def test_a_catalogue_that_somebody_broke_is_as_good_as_none(drill: Drill) -> None:
+    drill.by("kubectl-edit", MAPS, "versions", {"data": {"MODEL_CATALOGUE": "[1"}})
+    drill.wait(lambda: (drill.service.seen().configs["versions"].data or {}).get("MODEL_CATALOGUE") == "[1")
+    drill.service.lead("v9", "flights-9")
+    drill.look()
+    why = "MODEL_CATALOGUE in the ConfigMap versions is no JSON object"
+    assert f"{why}: servers of v9 cannot find their model" in drill.logs
+    with pytest.raises(MissingError, match=why):
+        model_of(drill.service.seen(), "v9")
 
 
 def test_a_value_that_cannot_be_is_told_once_and_changes_nothing(drill: Drill) -> None:

@@ -15,7 +15,7 @@ from lightkube.resources.core_v1 import Pod
 from drillbox.sandbox.model.errors import StackError
 from drillbox.stacks.deploy.kubernetes.names import COMPONENT
 from drillbox.stacks.deploy.kubernetes.seen import Seen
-from drillbox.stacks.kind.drill.deploying import wait_until_ready
+from drillbox.stacks.kind.drill.deploying import asking, wait_until_ready
 from drillbox.stacks.kind.drill.place import Place
 from drillbox.stacks.kind.drill.proxy import Way, socket_of
 
@@ -45,6 +45,43 @@ def pod(name: str, waiting: Mapping[str, str] | None = None, unplaced: str = "",
 
 def seen(*deployments: Deployment) -> Seen:
     return Seen.of(deployments)
+
+
+WHOLE = """
+clusters: [{name: mine, cluster: {server: "http://127.0.0.1:1"}}]
+contexts: [{name: mine, context: {cluster: mine, user: me}}]
+current-context: mine
+users: [{name: me, user: USER}]
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "clusters: 1", "[]", "clusters: []", "current-context: mine"),
+        WHOLE.replace("USER", "3"),
+        WHOLE.replace("USER", "{auth-provider: {name: gcp}}"),
+        WHOLE.replace(", user: me", ""),
+        WHOLE.replace("user: me", "user: you"),
+        WHOLE.replace("server:", "servant:"),
+    ],
+)
+def test_a_kubeconfig_that_cannot_be_used_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(StackError, match=rf"^the kubeconfig {path} cannot be used: ."):
+        Place(path, "drill-x", "x").client()
+
+
+def test_a_login_that_has_expired_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    login = (
+        "{exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: sh, args: [-c, 'echo token expired >&2; exit 255']}}"
+    )
+    path.write_text(WHOLE.replace("USER", login), encoding="utf-8")
+    why = "looking: the cluster's API does not answer: Exec sh returned 255: token expired"
+    with Place(path, "drill-x", "x").client() as client, pytest.raises(StackError, match=why), asking("looking"):
+        client.get(Deployment, "x")
 
 
 def test_it_waits_until_all_replicas_are_of_the_wanted_state_and_ready() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap
 
@@ -241,14 +242,15 @@ def test_nodes_of_somebody_elses_cluster_are_not_touched(tmp_path: Path, monkeyp
 # ----------------------------------------------------------------------------------------------------- a namespace of theirs
 
 
-def played(api: FakeApi, theirs: Settings, label: str) -> ForeignNamespace:
+def played(api: FakeApi, theirs: Settings, label: str, **images: str) -> ForeignNamespace:
     """A drill whose objects have been made there."""
     one = ForeignNamespace(label, theirs)
     image = one.prepare(silent)
     scenario = load_scenario(Library.packaged().find("slow-afternoon"), "short")
     artifacts = dict.fromkeys(scenario.deployable, "m")
     with one.place.client() as client:
-        deploy(client, Setup(label, scenario, 1, "t", Images(image), artifacts, one.namespace, own_cluster=one.own), silent)
+        setup = Setup(label, scenario, 1, "t", Images(image, **images), artifacts, one.namespace, own_cluster=one.own)
+        deploy(client, setup, silent)
     return one
 
 
@@ -348,18 +350,44 @@ def rights() -> Iterator[tuple[str, tuple[str, ...], list[str]]]:
 
 
 def test_objects_of_somebody_else_are_never_taken_over(api: FakeApi, theirs: Settings) -> None:
-    api.put("team", "services", {"metadata": {"name": "gateway"}})
-    one = ForeignNamespace("x-1", theirs)
-    with pytest.raises(StackError, match="has a Service gateway of somebody else"):
-        one.prepare(silent)
+    """Of whatever kind: an account of a CI system, say, that has a name which a drill has, too."""
+    one = played(api, theirs, "x-1", prometheus="r/prometheus:1", grafana="r/grafana:1")
+    made = {(plural, name): found for (space, plural, name), found in api.objects.items() if space == "team"}
+    assert {plural for plural, _ in made} > {"serviceaccounts", "roles", "rolebindings", "configmaps", "secrets"}
     one.leave(silent)
-    assert api.names("team") == {"services/gateway"}
+    for (plural, name), found in made.items():
+        api.put("team", plural, {**found, "metadata": {"name": name}})
+        theirs_too = ForeignNamespace("x-1", theirs)
+        with pytest.raises(StackError, match=rf"the context mine has a \w+ {name} of somebody else: use another namespace"):
+            theirs_too.prepare(silent)
+        theirs_too.leave(silent)
+        assert api.names("team") == {f"{plural}/{name}"}
+        del api.objects["team", plural, name]
 
 
 def test_a_namespace_that_is_not_there_is_not_made(api: FakeApi, theirs: Settings) -> None:
     del api.objects["", "namespaces", "team"]
     with pytest.raises(StackError, match="is not there: kubectl create namespace team"):
         ForeignNamespace("x-1", theirs).prepare(silent)
+
+
+def test_down_forgets_by_force_a_drill_to_whose_cluster_nobody_can_log_in(api: FakeApi, theirs: Settings, tmp_path: Path) -> None:
+    base = tmp_path / "kind"
+    one = played(api, theirs, "x-1")
+    folder = folder_of(base, "x-1")
+    write(folder, one.record("slow-afternoon", None))
+    (folder / "lock").touch()
+    whole = yaml.safe_load((tmp_path / "config").read_text())
+    login = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "sh", "args": ["-c", "echo expired >&2; exit 1"]}
+    whole["users"][0]["user"] = {"exec": login}
+    (tmp_path / "config").write_text(yaml.safe_dump(whole))
+    keeper, told = KindHousekeeping(base, lambda _base: []), list[str]()
+    (left,) = keeper.down(["x-1"], told.append)
+    assert left.session == "x-1"
+    assert "the cluster's API does not answer: Exec sh returned 1: expired" in told[-2]
+    assert told[-1] == "x-1: if that cluster is gone for good: drillbox down --force x-1"
+    assert keeper.down(["x-1"], told.append, force=True) == []
+    assert not folder.exists()
 
 
 def test_down_removes_a_drill_from_their_namespace_in_a_new_process(api: FakeApi, theirs: Settings, tmp_path: Path) -> None:
