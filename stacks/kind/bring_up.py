@@ -41,7 +41,8 @@ from ..services.common.registry import RegistryClient
 from ..services.common.times import DrillClock
 from .cluster.beside import heedless
 from .cluster.node_hands import Reach
-from .cluster.programs import KUBECTL, find
+from .cluster.programs import KIND, KUBECTL, find, with_docker
+from .cluster.programs import Program as Installed
 from .drill.deploying import PATIENCE, asking, deploy, name_nodes, wait_until_ready
 from .drill.extras import Extras
 from .drill.ground import ground_of
@@ -135,15 +136,13 @@ class _Builder:
         self._token = secrets.token_urlsafe(24)
         self._ground = ground_of(base, label_of(scenario.id, seed), self._settings)
         self._ends.callback(self._ground.close)
-        self._stays = False
+        self._stays = self._unhealed = False
 
     def build(self) -> Drill:
         """All of them."""
         scenario, progress = self._scenario, self._progress
-        kubectl = find(KUBECTL)
         ground = self._ground
-        if ground.own:
-            check_workers(scenario, ground.workers, ground.cluster, there=ground.there)
+        kubectl = self._kubectl()
         models = models_of(scenario, progress)
         label, place = ground.place.label, ground.place
         folder = folder_of(self._base, label)
@@ -163,7 +162,7 @@ class _Builder:
         setup = Setup(label, scenario, self._seed, self._token, images, versions, ground.namespace, ground.own)
         nodes = Reach.of(ground.engine, folder) if ground.engine is not None else None
         if nodes is not None:
-            self._ends.callback(nodes.take_back)
+            self._ends.callback(self._take_back, nodes)
         with place.client() as client:
             if ground.own:
                 name_nodes(client)
@@ -189,6 +188,19 @@ class _Builder:
         write_where(folder, scenario.id, kubectl.path, place, port, trial, grafana=bool(setup.images.grafana))
         return drill
 
+    def _kubectl(self) -> Installed:
+        """It, once everything else is there too that a cluster takes: models are trained after that.
+
+        Raises:
+            StackError: a program is missing, or workers.
+        """
+        kubectl, ground = find(KUBECTL), self._ground
+        if ground.own:
+            check_workers(self._scenario, ground.workers, ground.cluster, there=ground.there)
+            if not ground.there:
+                find(KIND, with_docker())
+        return kubectl
+
     def _service(self, place: Place, way: Way) -> KindService:
         """What looks after the objects; its orders are sent again while a service is away for a moment."""
         patient = Patient(way.transport())
@@ -200,16 +212,23 @@ class _Builder:
         patient.worth_it = lambda: service.whole
         return service
 
+    def _take_back(self, nodes: Reach) -> None:
+        """Undo what faults did to nodes; what cannot be undone now stays in the log, for `drillbox down`."""
+        self._unhealed = True
+        nodes.take_back()
+        self._unhealed = False
+
     def _leave(self) -> None:
         """Take away what is on the cluster, perhaps with that; if it stays, its record stays for `drillbox down`."""
         self._stays = True
         self._ground.leave(heedless(self._progress))
         self._stays = False
+        self._unhealed &= self._ground.there
 
     def _end(self, supervisor: Supervisor) -> None:
         """The last that goes: processes, and the drill's folder."""
         supervisor.down(GRACE)
-        if not self._stays:
+        if not (self._stays or self._unhealed):
             shutil.rmtree(supervisor.folder, ignore_errors=True)
 
     def _upload(self, service: KindService, models: Iterable[ModelVersion]) -> None:

@@ -82,7 +82,8 @@ class Settings:
         prometheus_image: of Prometheus; empty for that of the application.
         envoy: image of Envoy; empty for that of the application.
         discovery: `kubernetes`, `controller`, or empty for what Prometheus can.
-        strict: whether a cluster that is there has to be as these say; else it is taken as it is.
+        asked: which of `workers` and `api_port` somebody asked for: a cluster that is there has to be as these, and the node
+            image, say. If nothing is, it is taken as it is.
     """
 
     node_image: str = ""
@@ -101,13 +102,13 @@ class Settings:
     prometheus_image: str = ""
     envoy: str = ""
     discovery: str = ""
-    strict: bool = False
+    asked: frozenset[str] = frozenset()
 
     def of(self, cluster: str, workers: int | None, port: int | None) -> Settings:
         """Those of a cluster that somebody asks for. One that is there has to be as asked, if anything is."""
-        strict = workers is not None or port is not None
+        asked = frozenset(name for name, value in (("workers", workers), ("api_port", port)) if value is not None)
         chosen = (self.workers if workers is None else workers, self.api_port if port is None else port)
-        return replace(self, cluster=cluster, workers=chosen[0], api_port=chosen[1], strict=strict)
+        return replace(self, cluster=cluster, workers=chosen[0], api_port=chosen[1], asked=asked)
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:

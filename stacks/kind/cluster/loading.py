@@ -27,7 +27,7 @@ from .programs import DOCKER, ProgramError, find, kill_group, run
 
 STEP, PACKING = "loading the image", "packing the image"
 ANSWER, LOAD = 60.0, 900.0
-"""Wall seconds that a node has to say which images it has, and to take one in once it has got all of it."""
+"""Wall seconds that a node has to say which images it has, and to take one in."""
 _LOOK, _PAUSE = 0.2, 2.0
 _CTR = ("ctr", "--namespace=k8s.io", "images")
 _UNPACKED = 2 / 3
@@ -168,9 +168,13 @@ class Loader:
                 argv, stdin=subprocess.PIPE, stdout=told, stderr=told, env=dict(self._environment), start_new_session=True
             )
             into = process.stdin or told  # it is a pipe, always
+            late = threading.Timer(LOAD, kill_group, (process.pid,))  # who writes waits for as long as nobody reads
+            late.daemon = True
+            late.start()
             try:
                 yield Sink(node.name, process, into, told, self._stopped.is_set)
             finally:
+                late.cancel()
                 kill_group(process.pid)
                 process.wait()
                 with suppress(OSError):
@@ -252,6 +256,7 @@ class Sink:
         self, node: str, process: subprocess.Popen[bytes], into: IO[bytes], told: IO[bytes], stopped: Callable[[], bool]
     ) -> None:
         self._node, self._process, self._into, self._told, self._stopped = node, process, into, told, stopped
+        self._deadline = time.monotonic() + LOAD
 
     def write(self, chunk: bytes) -> None:
         """Give it a part of the image.
@@ -275,13 +280,12 @@ class Sink:
         Raises:
             StackError: it failed, or takes too long.
         """
-        deadline = time.monotonic() + LOAD
         while (code := self._ended()) is None:
             if self._stopped():
                 raise StackError(f"{STEP}: it is not wanted any more")
             meanwhile()
-            if time.monotonic() > deadline:
-                raise StackError(f"{STEP}: the node {self._node} did not take it in within {LOAD:g} s")
+            if time.monotonic() >= self._deadline:
+                raise self._failure()
         if code != 0:
             raise self._failure()
 
@@ -292,6 +296,8 @@ class Sink:
         return None
 
     def _failure(self) -> StackError:
+        if time.monotonic() >= self._deadline:
+            return StackError(f"{STEP}: the node {self._node} did not take it in within {LOAD:g} s")
         self._ended()
         self._told.seek(0)
         lines = self._told.read().decode(errors="replace").strip().splitlines()

@@ -19,10 +19,10 @@ def wanted_of(clusters: Clusters, settings: Settings, label: str) -> Wanted:
     record = clusters.folder(settings.cluster).read()
     if record is None or not record.ready:
         return Wanted(settings.cluster, settings.workers, settings.node_image, settings.api_port, label)
-    if settings.strict:
-        image, port = settings.node_image or record.image, settings.api_port or record.port
-        return Wanted(settings.cluster, settings.workers, image, port, label)
-    return Wanted(settings.cluster, record.workers, record.image, record.port, label)
+    workers = settings.workers if "workers" in settings.asked else record.workers
+    port = settings.api_port if "api_port" in settings.asked else record.port
+    image = settings.node_image if settings.asked and settings.node_image else record.image
+    return Wanted(settings.cluster, workers, image, port, label)
 
 
 def have_cluster(

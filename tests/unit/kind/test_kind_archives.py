@@ -118,6 +118,18 @@ def test_without_room_for_it_an_image_is_packed_on_its_way(
     assert files(tmp_path / "kept") == []
 
 
+def test_a_node_that_takes_nothing_is_not_waited_for_for_ever(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even by whoever writes to it: a pipe has room for little."""
+    monkeypatch.setattr(loading, "LOAD", 1.0)
+    monkeypatch.setattr(Engine, "save", lambda *_: iter([bytes(2**20)] * 8))
+    monkeypatch.setattr(loading, "pack", loading._as_it_is)
+    one = Loader(engine, programs(tmp_path / "bin", engine.path, "asleep"))
+    with pytest.raises(StackError, match="the node drillbox-a-one did not take it in within 1 s"):
+        one.load("app:1", engine.nodes("drillbox-a"), silent)
+
+
 def test_an_archive_that_turns_out_to_be_damaged_is_given_up(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

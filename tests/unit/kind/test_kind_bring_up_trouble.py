@@ -22,6 +22,7 @@ from drillbox.sandbox.model.errors import Exit, StackError
 from drillbox.stacks.kind import bring_up, settings
 from drillbox.stacks.kind.cluster import clusters
 from drillbox.stacks.kind.cluster.engine import trouble
+from drillbox.stacks.kind.cluster.node_hands import Reach
 from drillbox.stacks.kind.cluster.preparing import have_cluster
 from drillbox.stacks.kind.drill import ground
 from drillbox.stacks.kind.drill.leaving import remove
@@ -147,6 +148,19 @@ def test_it_is_told_and_nothing_is_left(place: Place, wrong: Callable[[Place], N
     assert place.left() == []
 
 
+@pytest.mark.parametrize("program", ["kind", "kubectl", "docker"])
+def test_a_program_that_is_missing_is_told_before_a_model_is_trained(
+    place: Place, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    (place.folder / "bin" / program).unlink()
+    monkeypatch.setenv("PATH", str(place.folder / "bin"))
+    monkeypatch.setattr(bring_up, "models_of", lambda *_: pytest.fail("a model is trained"))
+    scenario = load_scenario(Library.packaged().find("slow-afternoon"), "short")
+    with pytest.raises(StackError, match=f"^{program} is not on the PATH: install it"):
+        bring_up.bring_up(scenario, 1, place.base, silent)
+    assert place.left() == []
+
+
 def test_nodes_have_the_image_before_kind_ends(place: Place) -> None:
     place.have("patient")
     made = clusters.Clusters(place.base, place.engine, creation=60.0)
@@ -225,6 +239,29 @@ def test_a_kept_cluster_that_is_deleted_under_our_feet_is_left_at_that(place: Pl
     asked = len(place.api.asked)
     one.leave(silent)
     assert len(place.api.asked) == asked
+
+
+def test_nodes_that_cannot_be_given_back_now_are_given_back_by_down(place: Place) -> None:
+    """The undo log stays for as long as there is something in it, and a cluster that it is about."""
+    found = settings.Settings.read()
+    have_cluster(clusters.Clusters(place.base, place.engine), place.engine, found, "", silent)
+    keeper = KindHousekeeping(place.base, lambda _base: [], lambda: place.engine)
+    (kept,) = keeper.leftovers()
+
+    def never(*_: object) -> None:
+        raise StackError("not ready within 0 s")
+
+    def busy(_nodes: object) -> None:
+        raise StackError("nodes are not as they were: the engine is busy")
+
+    with place.patch.context() as now:
+        now.setattr(bring_up, "wait_until_ready", never)
+        now.setattr(Reach, "take_back", busy)
+        assert str(place.up()) == "nodes are not as they were: the engine is busy"
+    (drill,) = [one.session for one in keeper.leftovers() if one.session != kept.session]
+    told: list[str] = []
+    assert keeper.down([drill], told.append) == []
+    assert [one.session for one in keeper.leftovers()] == [kept.session]
 
 
 def test_a_drill_whose_cluster_was_deleted_says_so(place: Place) -> None:

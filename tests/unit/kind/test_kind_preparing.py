@@ -53,6 +53,23 @@ class Flag:
         self.up = False
 
 
+def test_a_cluster_that_is_there_has_to_be_as_asked_for_and_is_else_taken_as_it_is(
+    clusters: Callable[..., Clusters],
+) -> None:
+    clusters().ensure(Wanted(CLUSTER, workers=1, image="node:1"), Heard())
+    has = clusters().folder(CLUSTER).read()
+    assert has is not None
+    given = Settings.read({"DRILLBOX_KIND_WORKERS": "5", "DRILLBOX_KIND_API_PORT": "16443", "DRILLBOX_KIND_IMAGE": "node:2"})
+
+    def wanted(workers: int | None = None, port: int | None = None) -> tuple[int, int, str]:
+        found = preparing.wanted_of(clusters(), given.of(CLUSTER, workers, port), "")
+        return found.workers, found.port, found.image
+
+    assert wanted() == (1, has.port, "node:1")
+    assert wanted(workers=3) == (3, has.port, "node:2")
+    assert wanted(port=17443) == (1, 17443, "node:2")
+
+
 @pytest.fixture
 def settings(tmp_path: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("PATH", programs(tmp_path / "bin", engine.path)["PATH"])
