@@ -25,7 +25,7 @@ def cluster_group() -> None:
     """Keep Kubernetes clusters for drills.
 
     A drill on the stack kind makes a cluster if there is none, and takes it away at its end. One that was made here stays until
-    `drillbox cluster down`: drills on it have a namespace each, and come up in half the time.
+    `drillbox cluster down`, or `drillbox down` without names: drills on it have a namespace each, and come up in half the time.
 
     \b
     Examples:
@@ -39,15 +39,17 @@ def cluster_group() -> None:
 
 @cluster_group.command("up")
 @click.argument("name", default="")
-@click.option("--workers", type=click.IntRange(0, 8), help="Nodes beside the control plane; 2 if not given.")
-@click.option("--port", type=click.IntRange(1024, 65535), help="Of the cluster's API on 127.0.0.1; a free one if not given.")
+@click.option("--workers", type=click.IntRange(0, 8), help="Nodes beside the control plane; DRILLBOX_KIND_WORKERS, else 2.")
+@click.option(
+    "--port", type=click.IntRange(1024, 65535), help="Of its API on 127.0.0.1; DRILLBOX_KIND_API_PORT, else a free one."
+)
 @quiet_option
 @click.pass_obj
 def up_command(wiring: SessionMaker, name: str, workers: int | None, port: int | None) -> int:
     """Make a cluster that stays; NAME begins with drillbox-, which may be left out.
 
-    One that is there is woken if it sleeps, and used; one that was made for a drill stays from now on. The application image is
-    built while the nodes come up, and brought onto them.
+    One that is there is woken if it sleeps, and used as it is, unless an option asks for another; one that was made for a drill
+    stays from now on. The application image is built while the nodes come up, and brought onto them.
 
     \b
     Example:

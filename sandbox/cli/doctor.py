@@ -47,7 +47,7 @@ def doctor_command(wiring: SessionMaker, stack: str, as_json: bool) -> int:
       drillbox doctor --stack local --json | jq -r '.[] | select(.state == "wrong").fix'
 
     \b
-    Exit codes: 0 drills can run, 2 there is no such stack, 3 something is wrong: the last column says what to do.
+    Exit codes: 0 drills can run, 2 there is no such stack, 3 something is wrong: the lines below the table say what to do.
     """
     known = wiring.housekeeping()
     names = {*known, *wiring.stacks()}

@@ -33,10 +33,11 @@ _ANSWER, _LOOK = 2.0, 0.02
 def down_command(wiring: SessionMaker, sessions: tuple[str, ...], stack: str, force: bool) -> int:
     """End drills, and remove what they left behind.
 
-    Without names it is for all sessions, drills as well as services that `drillbox up` brought up. What a stack calls a session
-    will do as a name, too: `drillbox status` shows both. Running drills are aborted first. Then, whatever became of their hosts:
-    what faults changed is undone, and processes, cgroups and files of the session are removed. It looks whether anything is
-    left, and can be repeated. Journals are never removed, and nothing is touched that is not the session's.
+    Without names it is for all sessions, drills as well as services that `drillbox up` brought up, and for all clusters, also
+    those of `drillbox cluster up`. What a stack calls a session will do as a name, too: `drillbox status` shows both. Running
+    drills are aborted first. Then, whatever became of their hosts: what faults changed is undone, and processes, cgroups and
+    files of the session are removed. It looks whether anything is left, and can be repeated. Journals are never removed, and
+    nothing is touched that is not the session's.
 
     \b
     Examples:
@@ -46,7 +47,7 @@ def down_command(wiring: SessionMaker, sessions: tuple[str, ...], stack: str, fo
       drillbox down --force                  even if a host hangs
 
     \b
-    Exit codes: 0 nothing is left, 2 there is no such stack or session, 3 something stays: it is named on stderr.
+    Exit codes: 0 nothing is left, 2 there is no such stack, or a name is misspelt, 3 something stays: it is named on stderr.
     """
     keepers = _keepers(wiring, stack)
     names = _names(sessions, stack, keepers)

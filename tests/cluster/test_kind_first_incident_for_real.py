@@ -184,7 +184,7 @@ def test_every_command_of_the_table_is_a_change_by_kubectl(played: Played) -> No
             act("set env deployment/model-champion MODEL_VERSION=v8", field)
         act(command, field)
     spec = played.service.spec
-    assert (spec.champion.replicas, spec.champion.version, spec.servers.memory) == (6, "v7", 700.0)
+    assert (spec.champion.replicas, spec.champion.version, spec.servers.memory) == (6, "v7", 2048.0)
     assert (spec.gateway.shed, spec.autoscaler.maximum, spec.fallback) == (0.2, 10, "always")
     assert {change.by for change in played.changes} == {"kubectl"}
 
