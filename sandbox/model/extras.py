@@ -26,11 +26,12 @@ def _checkout() -> Path | None:
     """The folder of an editable installation (https://packaging.python.org/en/latest/specifications/direct-url/), or None."""
     from importlib import metadata  # only when something is missing: it takes 20 ms
 
-    try:
-        told = json.loads(metadata.distribution("drillbox").read_text("direct_url.json") or "{}")
-    except (metadata.PackageNotFoundError, ValueError):
-        return None
-    if not told.get("dir_info", {}).get("editable"):
-        return None
-    url = urlsplit(told.get("url", ""))
-    return Path(unquote(url.path)) if url.scheme == "file" and url.path else None
+    for found in metadata.distributions(name="drillbox"):  # of a checkout its own metadata, too, which say nothing of this
+        try:
+            told = json.loads(found.read_text("direct_url.json") or "{}")
+        except ValueError:
+            continue
+        url = urlsplit(told.get("url", ""))
+        if told.get("dir_info", {}).get("editable") and url.scheme == "file" and url.path:
+            return Path(unquote(url.path))
+    return None

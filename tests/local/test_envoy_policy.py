@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drillbox.sandbox.model.errors import Exit, StackError, UsageError
+from drillbox.sandbox.model.extras import install
 from drillbox.sandbox.model.service import Gateway
 from drillbox.sandbox.model.slis import LATENCY_BUCKETS
 from drillbox.stacks.control_plane.gateway_faults import Injected
@@ -106,7 +108,7 @@ def test_a_missing_envoy_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(builtins, "__import__", absent)
     monkeypatch.setattr(shutil, "which", {}.get)
-    with pytest.raises(StackError, match=r"pip install 'drillbox\[local\]'") as caught:
+    with pytest.raises(StackError, match=re.escape(install("local"))) as caught:
         find_envoy()
     assert caught.value.exit_code is Exit.STACK
 
@@ -116,7 +118,7 @@ def test_a_missing_envoy_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
     [
         (
             "echo 'envoy  version: abc/1.34.2/Clean/RELEASE/BoringSSL'",
-            "Envoy 1.34.2 .* is too old, it takes 1.39: pip install --upgrade",
+            f"Envoy 1.34.2 .* is too old, it takes 1.39: {re.escape(install('local', upgrade=True))}",
         ),
         ("echo something else", "Envoy something else .* is too old"),
         ("exit 1", "cannot be run"),

@@ -23,13 +23,14 @@ class Installed:
         return self._noted if name == "direct_url.json" else None
 
 
-def noted(monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
-    monkeypatch.setattr(metadata, "distribution", lambda _name: Installed(text))
+def noted(monkeypatch: pytest.MonkeyPatch, *texts: str | None) -> None:
+    monkeypatch.setattr(metadata, "distributions", lambda **_named: [Installed(text) for text in texts])
 
 
 def test_a_checkout_is_installed_again_with_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = tmp_path / "my drills"
-    noted(monkeypatch, json.dumps({"url": folder.as_uri(), "dir_info": {"editable": True}}))
+    # What is found first in the checkout itself says nothing of how it was installed.
+    noted(monkeypatch, None, json.dumps({"url": folder.as_uri(), "dir_info": {"editable": True}}))
     assert shlex.split(install("kind", "local")) == [
         *(sys.executable, "-m", "pip", "install", "--editable", f"{folder}[kind,local]")
     ]
@@ -52,8 +53,5 @@ def test_else_they_come_from_an_index(monkeypatch: pytest.MonkeyPatch, text: str
 
 
 def test_where_drillbox_is_not_installed_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> Installed:
-        raise metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(metadata, "distribution", missing)
+    noted(monkeypatch)
     assert install("kind") == "pip install 'drillbox[kind]'"
