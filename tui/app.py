@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.screen import Screen
 
 from ..sandbox.model.errors import DrillboxError
@@ -20,6 +21,7 @@ from .library.screen import LibraryScreen
 from .ports import Backend, Debrief, Drill, Incident, Wanted
 from .settings.settings import Settings
 from .settings.themes import themes
+from .shell.terminal import lasting
 
 if TYPE_CHECKING:
     from .cockpit.screen import CockpitScreen
@@ -67,6 +69,10 @@ class DrillboxApp(App[int]):
         self.theme = settings.theme
         self.animation_level = "full" if settings.animation else "none"
         self.set_keymap(dict(settings.keys))
+
+    def get_driver_class(self) -> type[Driver]:
+        """The system's, made to outlast the terminal."""
+        return lasting(super().get_driver_class())
 
     def get_default_screen(self) -> Screen[None]:
         """The library."""

@@ -81,7 +81,9 @@ def test_from_play_to_a_debrief_by_keys_only(tmux: Callable[..., Tmux], drillbox
 def test_a_dead_terminal_loses_nothing(tmux: Callable[..., Tmux], drillbox_home: Path) -> None:
     lost = tmux(*SHORT, "--speed", "1x")
     lost.until("Monday noon", "RUNNING")
+    assert lost.running()
     lost.kill()
+    lost.wait_gone()
     assert [info.name for info in sessions()] == ["monday-rush-you-1"]
     back = tmux(size=(80, 24))
     back.until("running", "Monday noon", "at 1x")

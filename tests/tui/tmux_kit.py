@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import subprocess
@@ -32,6 +33,7 @@ class Tmux:
         self._socket = place / "tmux"
         self._code = place / "code"
         given = {**os.environ, "DRILLBOX_HOME": str(home), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+        given["DRILLBOX_TERMINAL"] = str(self._socket)  # by which its processes are known
         set_to = " ".join(
             f"{name}={shlex.quote(value)}" for name, value in {"DRILLBOX_HOME": str(home), **(environment or {})}.items()
         )
@@ -69,6 +71,23 @@ class Tmux:
             assert time.monotonic() - began < PATIENCE, f"it does not end:\n{self.screen()}"
             time.sleep(_LOOK)
         return int(self._code.read_text())
+
+    def running(self) -> list[str]:
+        """The command lines of what it has started and runs still, but for the hosts of drills."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                given, command = ((path / name).read_bytes().split(b"\0") for name in ("environ", "cmdline"))
+                if f"DRILLBOX_TERMINAL={self._socket}".encode() in given and b"drillbox" in command and b"host" not in command:
+                    found.append(b" ".join(command).decode())
+        return found
+
+    def wait_gone(self) -> None:
+        """Wait until nothing of that runs any more."""
+        began = time.monotonic()
+        while found := self.running():
+            assert time.monotonic() - began < PATIENCE, f"still there: {found}"
+            time.sleep(_LOOK)
 
     def kill(self) -> None:
         """Take the terminal away, with whatever runs in it."""
