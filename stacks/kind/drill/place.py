@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,10 +52,8 @@ class Place:
         Raises:
             StackError: the kubeconfig cannot be used.
         """
-        try:
+        with self._usable():
             found = KubeConfig.from_file(self.kubeconfig).get(self.context or None)
-        except _UNUSABLE as error:
-            raise self._unusable(error) from error
         if found is None:
             raise StackError(f"the kubeconfig {self.kubeconfig} has no context{f' {self.context}' if self.context else ''}")
         return found
@@ -70,11 +69,8 @@ class Place:
             StackError: the kubeconfig cannot be used.
         """
         learn()
-        config = self.config()
-        try:
-            return Client(config, namespace=self.namespace, field_manager=MANAGER, trust_env=not self.own)
-        except _UNUSABLE as error:
-            raise self._unusable(error) from error
+        with self._usable():
+            return Client(self.config(), namespace=self.namespace, field_manager=MANAGER, trust_env=not self.own)
 
     def watcher(self) -> AsyncClient:
         """A client that watches.
@@ -83,15 +79,17 @@ class Place:
             StackError: the kubeconfig cannot be used.
         """
         learn()
-        config = self.config()
-        try:
-            return AsyncClient(config, namespace=self.namespace, trust_env=not self.own)
-        except _UNUSABLE as error:
-            raise self._unusable(error) from error
+        with self._usable():
+            return AsyncClient(self.config(), namespace=self.namespace, trust_env=not self.own)
 
-    def _unusable(self, error: BaseException) -> StackError:
-        why = " ".join(str(error).split()) or type(error).__name__
-        return StackError(f"the kubeconfig {self.kubeconfig} cannot be used: {why}")
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """What is wrong with the kubeconfig in our words."""
+        try:
+            yield
+        except _UNUSABLE as error:
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise StackError(f"the kubeconfig {self.kubeconfig} cannot be used: {why}") from error
 
 
 def kubeconfig_with(context: str, environment: Mapping[str, str] = os.environ) -> Path:

@@ -371,12 +371,17 @@ def test_a_namespace_that_is_not_there_is_not_made(api: FakeApi, theirs: Setting
         ForeignNamespace("x-1", theirs).prepare(silent)
 
 
+def abandoned(api: FakeApi, theirs: Settings, base: Path) -> Path:
+    """The folder of a drill `x-1` in their namespace whose host has died."""
+    folder = folder_of(base, "x-1")
+    write(folder, played(api, theirs, "x-1").record("slow-afternoon", None))
+    (folder / "lock").touch()
+    return folder
+
+
 def test_down_forgets_by_force_a_drill_to_whose_cluster_nobody_can_log_in(api: FakeApi, theirs: Settings, tmp_path: Path) -> None:
     base = tmp_path / "kind"
-    one = played(api, theirs, "x-1")
-    folder = folder_of(base, "x-1")
-    write(folder, one.record("slow-afternoon", None))
-    (folder / "lock").touch()
+    folder = abandoned(api, theirs, base)
     whole = yaml.safe_load((tmp_path / "config").read_text())
     login = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "sh", "args": ["-c", "echo expired >&2; exit 1"]}
     whole["users"][0]["user"] = {"exec": login}
@@ -392,10 +397,7 @@ def test_down_forgets_by_force_a_drill_to_whose_cluster_nobody_can_log_in(api: F
 
 def test_down_removes_a_drill_from_their_namespace_in_a_new_process(api: FakeApi, theirs: Settings, tmp_path: Path) -> None:
     base = tmp_path / "kind"
-    one = played(api, theirs, "x-1")
-    folder = folder_of(base, "x-1")
-    write(folder, one.record("slow-afternoon", None))
-    (folder / "lock").touch()
+    abandoned(api, theirs, base)
 
     def unreachable() -> FakeEngine:
         raise StackError("no container engine answers at unix:///fake.sock: start it")
