@@ -134,7 +134,7 @@ def _row(one: Found) -> list[str]:
 def _phase(one: Found) -> str:
     """Of what no host tells of."""
     if one.stands is not None and one.stands.ground:
-        return "up"
+        return "unknown" if one.stands.trouble else "up"
     return "headless" if one.kind == "drill" else "dead"
 
 
@@ -151,6 +151,8 @@ def _details(one: Found, stands: Standing) -> list[str]:
     count = f"{len(replicas)} replica{'s' if len(replicas) != 1 else ''}"
     if stands.ground:
         count, fires = f"{len(stands.parts)} nodes", f"remove it with: drillbox down {one.name}"
+    if stands.trouble:
+        return [f"{one.name}{known}: {since}what runs of it cannot be told: {stands.trouble}"]
     lines = [f"{one.name}{known}: {since}{count}{takes}; {fires}"]
     wide = max((len(address.name) for address in stands.addresses), default=0)
     lines += [f"  {address.name:{wide}}  {address.where}" for address in stands.addresses]
@@ -205,6 +207,7 @@ def _stands(stands: Standing) -> dict[str, object]:
         "addresses": {address.name: address.where for address in stands.addresses},
         "prediction": None if stands.trial is None else {"url": stands.trial.url, "body": json.loads(stands.trial.body)},
         "parts": [_part_data(part) for part in stands.parts],
+        "trouble": stands.trouble,
     }
 
 

@@ -88,6 +88,7 @@ class Standing:
         environment: variables with which the tools of a person reach it, such as `KUBECONFIG`.
         ground: what it is where it is no session, but what sessions stand on, such as `cluster`; it needs no host. Empty for a
             session.
+        trouble: why nobody can tell what runs of it; empty if that is known.
     """
 
     session: str
@@ -99,6 +100,7 @@ class Standing:
     trial: Trial | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     ground: str = ""
+    trouble: str = ""
 
 
 class State(StrEnum):

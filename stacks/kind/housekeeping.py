@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from ...sandbox.model.errors import DrillboxError, StackError
 from ...sandbox.model.housekeeping import Address, Check, Leftover, Part, Standing
 from ..real.machine.claim import held
-from .cluster.engine import Engine, connect
+from .cluster.engine import Engine, NodeContainer, connect
+from .cluster.engines import check_engine
 from .records.drills import folder_of, heirs, host_of, read
 from .records.drills import folders as drills_of
 
@@ -69,16 +70,14 @@ class KindHousekeeping:
             return left + [self._look(one, *reached) for one in self._clusters() if one.name in going]
 
     def standing(self) -> list[Standing]:
-        """See the protocol. A cluster stands from its first node on."""
+        """See the protocol. A cluster stands from its first node on, and for as long as nobody can look whether it does."""
         drills, clusters = self._drills(), self._clusters()
         if not drills and not clusters:
             return []
         with ExitStack() as ends:
             engine, trouble = self._engine(ends)
             found = [self._remains(path, (engine, trouble)).stands() for path in drills]
-            if engine is None:
-                return found
-            return found + [one for folder in clusters if (one := self._stands(folder, engine)) is not None]
+            return found + [one for folder in clusters if (one := self._stands(folder, engine, trouble)) is not None]
 
     def checks(self) -> Sequence[Check]:
         """See the protocol."""
@@ -139,18 +138,22 @@ class KindHousekeeping:
             return record.host.pid
         return host_of(folder_of(self._base, record.session)) if record.session else None
 
-    def _stands(self, folder: ClusterFolder, engine: Engine) -> Standing | None:
+    def _stands(self, folder: ClusterFolder, engine: Engine | None, trouble: str) -> Standing | None:
         """What runs of a cluster; None if nothing does."""
-        record = folder.read()
-        try:
-            nodes = engine.nodes(folder.name) if record is not None else []
-        except StackError:
+        record, nodes = folder.read(), list[NodeContainer]()
+        if record is None:
             return None
-        if record is None or not nodes:
+        if engine is not None:
+            try:
+                check_engine(folder, record, engine)
+                nodes = engine.nodes(folder.name)
+            except StackError as error:
+                trouble = str(error)
+        if not nodes and not trouble:
             return None
         parts = tuple(Part(node.name, node.state, record.since) for node in nodes)
         reach = (Address("kubectl", f"export KUBECONFIG={folder.kubeconfig}"),) if record.ready else ()
-        return Standing(folder.name, self._host(folder), "", record.since, parts, reach, ground="cluster")
+        return Standing(folder.name, self._host(folder), "", record.since, parts, reach, ground="cluster", trouble=trouble)
 
     def _look(self, folder: ClusterFolder, engine: Engine | None, trouble: str) -> Leftover:
         from .cluster.removal import Removal

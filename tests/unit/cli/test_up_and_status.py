@@ -291,3 +291,15 @@ def test_what_sessions_stand_on_is_neither_a_drill_nor_dead(command: Command, ke
             ("drillbox-x", "cluster", "up")
         }
     assert command("down").code == 0
+
+
+def test_a_cluster_of_which_nobody_can_tell_is_no_cluster_that_is_gone(command: Command, keeper: Keeper) -> None:
+    why = "no container engine answers at unix:///gone"
+    keeper.dead = [Standing("drillbox-x", None, "", datetime(2026, 1, 2, tzinfo=UTC), (), (), ground="cluster", trouble=why)]
+    shown = command("status", "--stack", "sim").out
+    assert ["drillbox-x", "cluster", "-", "sim", "-", "unknown", "-", "-"] in [line.split() for line in shown.splitlines()]
+    *_, last = shown.splitlines()
+    assert last.startswith("drillbox-x: since ")
+    assert last.endswith(f", what runs of it cannot be told: {why}")
+    (data,) = json.loads(command("status", "--stack", "sim", "--json").out)
+    assert (data["phase"], data["stands"]["trouble"]) == ("unknown", why)

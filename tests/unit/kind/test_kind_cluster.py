@@ -210,6 +210,23 @@ def test_what_stands_is_shown(clusters: Callable[..., Clusters], keeper: KindHou
     ]
     assert stands.addresses[0].where.startswith("export KUBECONFIG=")
     assert stands.host is None
+    assert stands.trouble == ""
+
+
+def test_what_stands_on_an_engine_that_does_not_answer_or_is_another_is_not_taken_for_gone(
+    clusters: Callable[..., Clusters], engine: FakeEngine, keeper: KindHousekeeping
+) -> None:
+    clusters().ensure(Wanted(CLUSTER, workers=1), Heard())
+    engine.gone = True
+    (stands,) = keeper.standing()
+    assert (stands.session, stands.ground, stands.parts) == (CLUSTER, "cluster", ())
+    assert "no container engine answers" in stands.trouble
+    engine.gone, engine.number = False, "engine-2"
+    (stands,) = keeper.standing()
+    assert "is on another container engine" in stands.trouble
+    engine.number = "engine-1"
+    (stands,) = keeper.standing()
+    assert (len(stands.parts), stands.trouble) == (2, "")
 
 
 def test_lines_that_are_no_steps_are_passed_over() -> None:
