@@ -111,6 +111,7 @@ def a_leak_is_killed_at_the_limit(played: Played) -> None:
     ends = [pod["status"]["containerStatuses"][0] for pod in replicas(played)]
     reasons = {(end.get(state) or {}).get("terminated", {}).get("reason") for end in ends for state in ("state", "lastState")}
     assert "OOMKilled" in reasons
+    spread(played)  # a replica that was not killed keeps what has leaked until it goes, and is told for as long
     played.until(lambda _told: played.serve(3) and not played.firing)
 
 
