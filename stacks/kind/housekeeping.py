@@ -15,7 +15,6 @@ from ...sandbox.model.errors import DrillboxError, StackError
 from ...sandbox.model.housekeeping import Address, Check, Leftover, Part, Standing
 from ..real.machine.claim import held
 from .cluster.engine import Engine, NodeContainer, connect
-from .cluster.engines import check_engine
 from .records.drills import folder_of, heirs, host_of, read
 from .records.drills import folders as drills_of
 
@@ -140,6 +139,8 @@ class KindHousekeeping:
 
     def _stands(self, folder: ClusterFolder, engine: Engine | None, trouble: str) -> Standing | None:
         """What runs of a cluster; None if nothing does."""
+        from .cluster.engines import check_engine
+
         record, nodes = folder.read(), list[NodeContainer]()
         if record is None:
             return None
